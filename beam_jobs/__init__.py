@@ -1,0 +1,1 @@
+"""Raw image annotations to TFRecords with WordNet-augmented labels."""

@@ -1,0 +1,50 @@
+"""Where everything lies in a data set folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from beam_jobs.errors import InputError
+
+MANIFEST = "manifest.json"
+VOCABULARY = "vocabulary.tsv"
+HIERARCHY = "hierarchy.tsv"
+DEAD_LETTERS = "dead_letters"
+STATISTICS = "statistics"
+
+TRAIN = "train"
+VALIDATION = "validation"
+CALIBRATION = "calibration"
+SPLITS = (TRAIN, VALIDATION, CALIBRATION)
+
+
+def shard_path(split: str, index: int, count: int) -> str:
+    """Returns a shard's path within the data set folder.
+
+    Example:
+        >>> shard_path("train", 0, 4)
+        'train/train-00000-of-00004.tfrecord'
+    """
+    return f"{split}/{split}-{index:05d}-of-{count:05d}.tfrecord"
+
+
+def shard_paths(dataset: str | os.PathLike[str], split: str) -> list[Path]:
+    """Returns the shards of a split, in order.
+
+    Raises:
+        InputError: no data set there, or the split is empty or unknown.
+    """
+    folder = Path(dataset)
+    if not (folder / MANIFEST).is_file():
+        raise InputError(
+            f"{folder} is no data set (it holds no {MANIFEST}); "
+            "`tagforest dataset` makes one"
+        )
+    shards = sorted((folder / split).glob(f"{split}-*.tfrecord"))
+    if not shards:
+        have = [s for s in SPLITS if (folder / s).is_dir()]
+        raise InputError(
+            f"{folder} has no records in split {split!r}; it has: {have}"
+        )
+    return shards

@@ -1,0 +1,1 @@
+"""TFRecords to a trained and evaluated multi-label image tagger."""

@@ -1,0 +1,1 @@
+"""Named experiments; each module offers `get_config()`."""

@@ -1,0 +1,1 @@
+"""Trained tagger to SavedModel to tags over gRPC and REST."""

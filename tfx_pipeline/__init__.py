@@ -1,0 +1,1 @@
+"""A TFX pipeline that runs the functions of the other packages."""
