@@ -6,6 +6,7 @@ scenes can be drawn in any order and by any number of processes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,7 +34,9 @@ _SIZES = ((0.36, 0.9), (0.32, 0.54), (0.3, 0.46), (0.29, 0.4), (0.28, 0.36))
 _SAME_THEME_ODDS = 0.85
 _REPEAT_ODDS = 0.12
 _MAX_ANGLE = 30.0
-_TRIED_PLACES = 64
+_TRIED_PLACES = 32
+_MAX_LAYOUTS = 8
+_ACCEPTED_OVERLAP = 0.1
 
 
 @dataclass(frozen=True)
@@ -122,28 +125,48 @@ def _companion(
 def place_glyphs(
     classes: Sequence[SceneClass], rng: np.random.Generator
 ) -> list[PlacedGlyph]:
-    """Returns one placed glyph a class, inside the image, hardly touching."""
+    """Returns one placed glyph a class, inside the image, hardly touching.
+
+    Several layouts are tried; the first without much overlap is taken, or
+    the one with the least.
+    """
+    best, least = _lay_out(classes, rng)
+    for _ in range(_MAX_LAYOUTS - 1):
+        if least <= _ACCEPTED_OVERLAP:
+            break
+        placed, overlap = _lay_out(classes, rng)
+        if overlap < least:
+            best, least = placed, overlap
+    return best
+
+
+def _lay_out(
+    classes: Sequence[SceneClass], rng: np.random.Generator
+) -> tuple[list[PlacedGlyph], float]:
+    """Returns a layout, and the largest share of a box that others cover."""
     smallest, largest = _SIZES[len(classes) - 1]
     extents = np.zeros((0, 4))
+    worst = 0.0
     placed = []
     for scene_class in classes:
         glyph = scene_class.glyphs[rng.integers(len(scene_class.glyphs))]
-        angle = float(rng.uniform(-_MAX_ANGLE, _MAX_ANGLE))
-        size = float(rng.uniform(smallest, largest))
-        half = _half_extent(glyph, angle) * size
-        size, half = _shrink_to_fit(size, half)
-        x, y = _free_place(half, extents, rng)
+        angle = _MAX_ANGLE * (2 * rng.random() - 1)
+        size = smallest + (largest - smallest) * rng.random()
+        size, half = _shrink_to_fit(size, _half_extent(glyph, angle) * size)
+        (x, y), share = _free_place(half, extents, rng)
         extent = (x - half[0], y - half[1], x + half[0], y + half[1])
         extents = np.vstack([extents, extent])
+        worst = max(worst, share)
         mirrored = bool(rng.random() < 0.5)
         placed.append(PlacedGlyph(glyph, size, angle, mirrored, x, y))
-    return placed
+    return placed, worst
 
 
 def _half_extent(glyph: str, angle: float) -> np.ndarray:
     """Returns half the width and height of a turned glyph of size 1."""
-    width, height = np.array(glyph_image(glyph).size)
-    cos, sin = np.cos(np.radians(angle)), abs(np.sin(np.radians(angle)))
+    width, height = glyph_image(glyph).size
+    cos = math.cos(math.radians(angle))
+    sin = abs(math.sin(math.radians(angle)))
     turned = (width * cos + height * sin, width * sin + height * cos)
     return np.array(turned) / (2 * max(width, height))
 
@@ -157,14 +180,29 @@ def _shrink_to_fit(
 
 def _free_place(
     half: np.ndarray, taken: np.ndarray, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Returns the first of some random centres with the least overlap."""
-    centers = rng.uniform(half, 1 - half, (_TRIED_PLACES, 2))
+) -> tuple[tuple[float, float], float]:
+    """Returns the first of some random centres with the least overlap.
+
+    Args:
+        half: half the width and height to place.
+        taken: the boxes already placed, [n, 4]: left, top, right, bottom.
+
+    Returns:
+        The centre, and the largest share that the new box and a taken one
+        have in common, of the smaller of the two.
+    """
+    centers = half + (1 - 2 * half) * rng.random((_TRIED_PLACES, 2))
+    if not len(taken):
+        return (float(centers[0, 0]), float(centers[0, 1])), 0.0
     low, high = centers - half, centers + half
     # [places, taken, 2]: the overlap along each axis.
     overlap = np.minimum(high[:, None], taken[None, :, 2:]) - np.maximum(
         low[:, None], taken[None, :, :2]
     )
-    area = np.prod(np.clip(overlap, 0, None), axis=-1).sum(axis=-1)
-    x, y = centers[int(np.argmin(area))]
-    return float(x), float(y)
+    common = overlap.clip(0).prod(axis=-1)
+    areas = (taken[:, 2:] - taken[:, :2]).prod(axis=-1)
+    share = (common / np.minimum(areas, 4 * half.prod())).max(axis=-1)
+    best = int(share.argmin())
+    return (float(centers[best, 0]), float(centers[best, 1])), float(
+        share[best]
+    )

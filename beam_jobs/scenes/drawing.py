@@ -71,7 +71,7 @@ def find_font() -> Path:
     )
 
 
-@functools.lru_cache(maxsize=1)
+@functools.cache
 def _load_font() -> ImageFont.FreeTypeFont:
     # Raqm is not in every build of Pillow; single characters do not need it.
     return ImageFont.truetype(
@@ -96,6 +96,11 @@ def glyph_image(glyph: str) -> Image.Image:
         anchor="mm",
     )
     return image.crop(image.getbbox()).convert("RGBa")
+
+
+@functools.cache
+def _half_glyph_image(glyph: str) -> Image.Image:
+    return glyph_image(glyph).reduce(2)
 
 
 def draw_scene(
@@ -133,7 +138,9 @@ def _transformed(placed: PlacedGlyph, side: int) -> Image.Image:
     image = glyph_image(placed.glyph)
     scale = placed.size * side / max(image.size)
     size = [max(1, round(length * scale)) for length in image.size]
-    image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    if scale < 0.5:
+        image = _half_glyph_image(placed.glyph)
+    image = image.resize(size, Image.Resampling.BILINEAR)
     if placed.mirrored:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     image = image.rotate(placed.angle, Image.Resampling.BILINEAR, expand=True)

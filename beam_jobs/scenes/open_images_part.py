@@ -86,53 +86,64 @@ def image_id_of(index: int, seed: int) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
+def breakages(open_images: int, broken: int) -> list[str]:
+    """Returns what is done to each broken entry; there is none alone."""
+    if not open_images:
+        return []
+    return [BREAKAGES[i % len(BREAKAGES)] for i in range(broken)]
+
+
 def write_open_images(
-    folder: Path, scenes: Iterable[AnnotatedScene], broken: int
-) -> int:
+    folder: Path, scenes: Iterable[AnnotatedScene], kinds: Sequence[str]
+) -> None:
     """Writes the images, their annotations and the class lists.
 
     Args:
         folder: exists and is empty.
-        scenes: the last `broken` of them are broken on purpose.
-        broken: see `BREAKAGES`.
-
-    Returns:
-        The number of scenes written, the broken ones included.
+        scenes: the last ones, one a kind, are the broken entries. Of these a
+            "duplicate" is not written itself: an earlier scene is, twice.
+        kinds: from `BREAKAGES`.
     """
     (folder / "images").mkdir()
-    scenes = list(scenes)
-    first_broken = len(scenes) - broken
-    repeated = []
-    for number, scene in enumerate(scenes):
-        data = scene.jpeg
-        if number >= first_broken:
-            kind = BREAKAGES[(number - first_broken) % len(BREAKAGES)]
-            data = _break(scene.jpeg, kind)
-            repeated += [scene] if kind == "duplicate" else []
-        (folder / "images" / f"{scene.image_id}.jpg").write_bytes(data)
-    _write_csvs(folder, scenes, repeated)
-    return len(scenes)
+    drawn = list(scenes)
+    sound = drawn[: len(drawn) - len(kinds)]
+    listed = list(sound)
+    for scene in sound:
+        _write_image(folder, scene.image_id, scene.jpeg)
+    for number, (kind, scene) in enumerate(
+        zip(kinds, drawn[len(sound) :], strict=True)
+    ):
+        if kind == "duplicate":
+            scene = sound[number % len(sound)]
+            copy = f"copy-{number}/{scene.image_id}"
+            _write_image(folder, copy, scene.jpeg)
+        else:
+            _write_image(folder, scene.image_id, _break(scene.jpeg, kind))
+        listed.append(scene)
+    _write_csvs(folder, listed)
+
+
+def _write_image(folder: Path, name: str, data: bytes) -> None:
+    path = folder / "images" / f"{name}.jpg"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
 
 
 def _break(jpeg: bytes, kind: str) -> bytes:
     if kind == "truncated":
         return jpeg[: len(jpeg) // 2]
-    if kind == "not_an_image":
-        return b"This is a text file, whatever its name says.\n"
-    return jpeg
+    return b"This is a text file, whatever its name says.\n"
 
 
-def _write_csvs(
-    folder: Path,
-    scenes: Sequence[AnnotatedScene],
-    repeated: Sequence[AnnotatedScene],
-) -> None:
+def _write_csvs(folder: Path, listed: Sequence[AnnotatedScene]) -> None:
+    # The list of images repeats a duplicate id; the annotations do not.
+    scenes = list({scene.image_id: scene for scene in listed}.values())
     classes = load_catalogue()
     names = sorted((c.label_name, c.name) for c in classes)
     _write_csv(folder / CLASSES_CSV, ("LabelName", "DisplayName"), names)
     wnids = sorted((c.label_name, c.wnid) for c in classes)
     _write_csv(folder / OVERRIDES_CSV, ("LabelName", "WordNetId"), wnids)
-    image_rows = [_image_row(s) for s in (*scenes, *repeated)]
+    image_rows = [_image_row(s) for s in listed]
     _write_csv(folder / IMAGES_CSV, _IMAGES_HEADER, image_rows)
     label_rows = [row for s in scenes for row in _label_rows(s)]
     _write_csv(folder / LABELS_CSV, _LABELS_HEADER, label_rows)

@@ -30,7 +30,7 @@ from beam_jobs.scenes.composition import (
 from beam_jobs.scenes.drawing import encode_jpeg, find_font
 from beam_jobs.scenes.imagenet_part import draw_synset, write_imagenet
 from beam_jobs.scenes.open_images_part import (
-    BREAKAGES,
+    breakages,
     draw_annotated,
     write_open_images,
 )
@@ -50,10 +50,10 @@ class SceneCounts:
         classes: classes of the catalogue; each has a tar.
         imagenet_images: images in the tars.
         open_images: sound images in the Open Images-style part.
-        truncated: JPEG files that end early, beside the sound ones.
-        not_images: text files with a name in .jpg, beside the sound ones.
-        duplicates: sound images, beside the others, whose id has two rows in
-            the list of images.
+        truncated: further files there, JPEGs that end early.
+        not_images: further files there, text with a name in .jpg.
+        duplicates: further files there, copies of a sound image under the
+            same id in another folder; the list of images repeats their rows.
     """
 
     classes: int
@@ -97,7 +97,8 @@ def write_scenes(
         seed: not negative.
         progress: show a progress bar.
         broken_images: unusable entries added to the Open Images-style part,
-            in turn: a truncated JPEG, a text file, a duplicate id.
+            in turn: a truncated JPEG, a text file, a duplicate id. None
+            are added where `open_images` is 0.
         processes: default: one, or for many scenes one a processor core.
 
     Raises:
@@ -110,7 +111,8 @@ def write_scenes(
     _check_at_least(16, image_size=image_size)
     find_font()
     classes = load_catalogue()
-    scene_count = open_images + broken_images
+    kinds = breakages(open_images, broken_images)
+    scene_count = open_images + len(kinds)
     total = len(classes) * imagenet_images_per_class + scene_count
     if processes is None:
         processes = (os.cpu_count() or 1) if total > _FEW_SCENES else 1
@@ -134,9 +136,8 @@ def write_scenes(
         write_open_images(
             staged / "open_images",
             _counted(scenes, bar, lambda _: 1),
-            broken_images,
+            kinds,
         )
-    kinds = [BREAKAGES[i % len(BREAKAGES)] for i in range(broken_images)]
     return SceneCounts(
         classes=len(classes),
         imagenet_images=drawn,
