@@ -77,6 +77,18 @@ class Hierarchy:
                 lists[parent].append(child)
         return tuple(tuple(c) for c in lists)
 
+    def descendants(self, index: int) -> tuple[int, ...]:
+        """Returns all descendants of a class, itself excluded, ascending."""
+        return self._descendants[index]
+
+    @cached_property
+    def _descendants(self) -> tuple[tuple[int, ...], ...]:
+        lists: list[list[int]] = [[] for _ in self.parents]
+        for index in range(len(self)):
+            for ancestor in self.ancestors(index):
+                lists[ancestor].append(index)
+        return tuple(tuple(d) for d in lists)
+
     @cached_property
     def is_leaf(self) -> np.ndarray:
         """bool [classes]: True where a class has no children."""

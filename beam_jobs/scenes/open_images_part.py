@@ -131,7 +131,7 @@ def _write_image(folder: Path, name: str, data: bytes) -> None:
 
 def _break(jpeg: bytes, kind: str) -> bytes:
     if kind == "truncated":
-        return jpeg[: len(jpeg) // 2]
+        return jpeg[: len(jpeg) * 3 // 4]
     return b"This is a text file, whatever its name says.\n"
 
 

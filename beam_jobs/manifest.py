@@ -1,0 +1,144 @@
+"""The manifest: what a data set was made from, and what it holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from beam_jobs import layout
+from beam_jobs.annotations import Reason
+from beam_jobs.errors import InputError
+from beam_jobs.shards import ShardInfo
+
+FORMAT_VERSION = 1
+
+
+class UnbalancedError(RuntimeError):
+    """in = out + rejected does not hold: a defect of the job."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Written last, so a folder with a manifest is complete.
+
+    Attributes:
+        format_version: of the folder.
+        fingerprint: SHA-256 over shards, vocabulary and hierarchy: equal
+            fingerprints, equal training data.
+        request: digest of the options and source files.
+        options: as given.
+        classes: `{"count", "vocabulary", "hierarchy"}` with fingerprints.
+        images: `{"in", "out", "rejected"}`.
+        rejected: images and rows rejected, by reason.
+        splits: by name `{"images", "bytes", "label_bytes", "shards"}`.
+    """
+
+    format_version: int
+    fingerprint: str
+    request: str
+    options: Mapping[str, Any]
+    classes: Mapping[str, Any]
+    images: Mapping[str, int]
+    rejected: Mapping[str, int]
+    splits: Mapping[str, Any]
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Writes it into a folder, keys sorted."""
+        text = json.dumps(asdict(self), indent=2, sort_keys=True)
+        Path(folder, layout.MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, dataset: str | os.PathLike[str]) -> Manifest:
+        """Reads the manifest of a data set.
+
+        Raises:
+            InputError: there is none, or of another format version.
+        """
+        path = Path(dataset) / layout.MANIFEST
+        if not path.is_file():
+            raise InputError(
+                f"{dataset} is no data set (it holds no {layout.MANIFEST}); "
+                "`tagforest dataset` makes one"
+            )
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content.get("format_version")
+        if version != FORMAT_VERSION:
+            raise InputError(
+                f"{path}: format version {FORMAT_VERSION} is needed; "
+                f"received: {version}; make the data set anew"
+            )
+        return cls(**content)
+
+
+def make_manifest(
+    *,
+    request: str,
+    options: Mapping[str, Any],
+    classes: Mapping[str, Any],
+    images_in: int,
+    rejected: Mapping[str, int],
+    shards: Iterable[ShardInfo],
+) -> Manifest:
+    """Puts the results of a job together.
+
+    Raises:
+        UnbalancedError: images in are not images out and images rejected.
+    """
+    shards = sorted(shards, key=lambda shard: shard.path)
+    images_out = sum(shard.records for shard in shards)
+    rows = rejected.get(Reason.MALFORMED_ROW.value, 0)
+    images_rejected = sum(rejected.values()) - rows
+    if images_in != images_out + images_rejected:
+        raise UnbalancedError(
+            f"{images_in} images in, {images_out} out, "
+            f"{images_rejected} rejected: the sum is off"
+        )
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        fingerprint=_fingerprint(classes, shards),
+        request=request,
+        options=dict(options),
+        classes=dict(classes),
+        images={
+            "in": images_in,
+            "out": images_out,
+            "rejected": images_rejected,
+        },
+        rejected={reason: rejected[reason] for reason in sorted(rejected)},
+        splits=_by_split(shards),
+    )
+
+
+def _fingerprint(
+    classes: Mapping[str, Any], shards: Iterable[ShardInfo]
+) -> str:
+    digest = hashlib.sha256()
+    digest.update(f"{classes['vocabulary']}{classes['hierarchy']}".encode())
+    for shard in shards:
+        digest.update(f"{shard.path}:{shard.sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def _by_split(shards: Iterable[ShardInfo]) -> dict[str, Any]:
+    splits: dict[str, Any] = {}
+    for shard in shards:
+        split = splits.setdefault(
+            shard.split,
+            {"images": 0, "bytes": 0, "label_bytes": 0, "shards": []},
+        )
+        split["images"] += shard.records
+        split["bytes"] += shard.bytes
+        split["label_bytes"] += shard.label_bytes
+        split["shards"].append(
+            {
+                "path": shard.path,
+                "records": shard.records,
+                "sha256": shard.sha256,
+            }
+        )
+    return splits
