@@ -1,0 +1,170 @@
+"""A trained tagger -> a versioned SavedModel, published atomically."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from beam_jobs import layout
+from beam_jobs.errors import InputError
+from serving import contract
+from serving.servable import Servable
+from serving.signatures import ExportableTagger, ImageLimits, TagSignatures
+from serving.warmup import BATCH_SIZES, sample_image, write_warmup
+
+TOLERANCE = 1e-5
+
+
+class ExportError(RuntimeError):
+    """The written SavedModel differs from the model; nothing published."""
+
+
+def export_tagger(
+    tagger: ExportableTagger,
+    out: Path,
+    *,
+    top_k: int = 20,
+    version: int | None = None,
+    limits: ImageLimits | None = None,
+) -> Path:
+    """Writes, checks and publishes `<out>/<version>/`.
+
+    The folder appears complete, by one rename: a server that watches `out`
+    never sees half a model. Before that the warm-up requests are replayed on
+    the reloaded SavedModel, and its scores are compared with the model's.
+
+    Args:
+        tagger: what to export.
+        out: the model's base folder.
+        top_k: tags an image, at most.
+        version: 1 or more; by default the highest one there plus one.
+        limits: of the images that are decoded.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        InputError: a bad option, or the version exists.
+        ExportError: the reloaded model gives other scores.
+    """
+    out = Path(out)
+    _check_options(out, top_k, version)
+    target = _target(out, version)
+    signatures = TagSignatures(tagger, top_k, limits)
+    out.mkdir(parents=True, exist_ok=True)
+    with _staging(out) as staging:
+        _write(tagger, signatures, staging)
+        write_warmup(staging)
+        check_export(staging, tagger)
+        _publish(staging, target)
+    return target
+
+
+def check_export(version_dir: Path, tagger: ExportableTagger) -> float:
+    """Replays the warm-up and compares scores with the Keras model's.
+
+    Returns:
+        The largest difference of a score.
+
+    Raises:
+        ExportError: it is more than `TOLERANCE`.
+    """
+    servable = Servable(version_dir)
+    if servable.warm_up() != len(BATCH_SIZES):
+        raise ExportError(f"{version_dir}: warm-up requests are missing")
+    images = [sample_image(), sample_image(96, 64)]
+    served = servable.run(
+        contract.SCORES, {contract.IMAGE_BYTES: np.array(images, object)}
+    )
+    expected = _keras_scores(tagger, images)
+    difference = float(np.max(np.abs(served[contract.SCORE_VALUES] - expected)))
+    if not served[contract.VALID].all() or not difference <= TOLERANCE:
+        raise ExportError(
+            f"the exported model's scores differ by {difference}; at most "
+            f"{TOLERANCE} is allowed, so nothing was published"
+        )
+    return difference
+
+
+def _keras_scores(tagger: ExportableTagger, images: list[bytes]) -> np.ndarray:
+    pixels = tf.stack([tagger.preprocess(tf.constant(i)) for i in images])
+    logits = tagger.logits(pixels, training=False)
+    return tf.math.sigmoid(tf.cast(logits, tf.float32)).numpy()
+
+
+def _check_options(out: Path, top_k: int, version: int | None) -> None:
+    if top_k < 1:
+        raise InputError(f"top_k must be 1 or more; received: {top_k}")
+    if version is not None and not 1 <= version < 2**63:
+        raise InputError(
+            f"a version is a whole number, 1 or more; received: {version}"
+        )
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; a folder is needed")
+
+
+def _target(out: Path, version: int | None) -> Path:
+    if version is None:
+        version = max(versions_in(out), default=0) + 1
+    target = out / str(version)
+    if target.exists():
+        raise InputError(
+            f"{target} exists; choose another version, or none for the next"
+        )
+    return target
+
+
+def versions_in(base: Path) -> list[int]:
+    """Returns the version numbers in a model's base folder, ascending."""
+    if not base.is_dir():
+        return []
+    return sorted(int(p.name) for p in base.iterdir() if _is_version(p))
+
+
+def _is_version(path: Path) -> bool:
+    name = path.name
+    return name.isascii() and name.isdigit() and path.is_dir()
+
+
+@contextmanager
+def _staging(out: Path) -> Iterator[Path]:
+    # In `out` itself, since a rename is atomic on one file system only; the
+    # dot keeps it from being taken for a version.
+    staging = out / f".staging-{uuid.uuid4().hex}"
+    staging.mkdir()
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _write(
+    tagger: ExportableTagger, signatures: TagSignatures, staging: Path
+) -> None:
+    archive = keras.export.ExportArchive()
+    archive.track(tagger.logits)
+    archive.track(tagger.embedding)
+    for name, (function, spec) in signatures.endpoints().items():
+        archive.add_endpoint(name, function, input_signature=spec)
+    archive.write_out(str(staging), verbose=False)
+    assets = staging / "assets"
+    assets.mkdir(exist_ok=True)
+    tagger.vocabulary.save(assets / layout.VOCABULARY)
+    tagger.hierarchy.save(assets / layout.HIERARCHY, tagger.vocabulary)
+
+
+def _publish(staging: Path, target: Path) -> None:
+    try:
+        os.rename(staging, target)
+    except OSError as error:
+        if not target.exists():
+            raise
+        raise InputError(f"{target} was written meanwhile") from error

@@ -1,0 +1,59 @@
+"""The answer for one image, the same over gRPC and REST."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Tag:
+    """One class with its score.
+
+    Attributes:
+        name: the first of the class's names.
+        wnid: WordNet 3.0 id.
+        score: 0 to 1.
+    """
+
+    name: str
+    wnid: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The tags of one image, best first.
+
+    Attributes:
+        valid: False if the image could not be decoded or was too large.
+        tags: empty if not valid.
+    """
+
+    valid: bool
+    tags: tuple[Tag, ...]
+
+    def top(self, count: int) -> Prediction:
+        """Returns the same with at most `count` tags."""
+        return Prediction(self.valid, self.tags[:count])
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a dictionary for `json.dumps`."""
+        return asdict(self)
+
+
+INVALID = Prediction(valid=False, tags=())
+
+
+def to_prediction(
+    valid: bool,
+    names: Sequence[str],
+    wnids: Sequence[str],
+    scores: Sequence[float],
+) -> Prediction:
+    """Builds the prediction of one row of the server's answer."""
+    if not valid:
+        return INVALID
+    rows = zip(names, wnids, scores, strict=True)
+    return Prediction(True, tuple(Tag(n, w, float(s)) for n, w, s in rows))

@@ -1,0 +1,75 @@
+"""TensorFlow Serving's messages and stubs, without loading TensorFlow.
+
+The official `tensorflow_serving.apis` modules import `tensorflow.core...`
+message modules, and the package `tensorflow` loads the whole runtime on
+import (4 to 20 s). The message modules themselves need only protobuf. So,
+while they are imported here, a bare package stands in for `tensorflow` that
+points at the same folder; afterwards it is taken away, and a later
+`import tensorflow` loads the real one, which finds and shares the message
+modules already loaded. If TensorFlow is loaded already, it is used as it is.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from beam_jobs.errors import InputError
+
+
+@contextmanager
+def _bare_tensorflow() -> Iterator[None]:
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    spec = importlib.util.find_spec("tensorflow")
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(
+            "the package tensorflow, which holds the message definitions, "
+            "is not installed; `pip install tensorflow` gets it"
+        )
+    bare = types.ModuleType("tensorflow")
+    bare.__path__ = list(spec.submodule_search_locations)
+    sys.modules["tensorflow"] = bare
+    try:
+        yield
+    finally:
+        _remove_packages()
+
+
+def _remove_packages() -> None:
+    # Packages go, so that the real ones get linked to their parents as
+    # usual; message modules stay, since protobuf registers each file once.
+    for name in [n for n in sys.modules if n.split(".")[0] == "tensorflow"]:
+        if hasattr(sys.modules[name], "__path__"):
+            del sys.modules[name]
+
+
+with _bare_tensorflow():
+    from tensorflow.core.framework import tensor_pb2, types_pb2
+    from tensorflow.core.protobuf import meta_graph_pb2
+    from tensorflow_serving.apis import (
+        get_model_metadata_pb2,
+        get_model_status_pb2,
+        model_pb2,
+        model_service_pb2_grpc,
+        predict_pb2,
+        prediction_log_pb2,
+        prediction_service_pb2_grpc,
+    )
+
+__all__ = [
+    "get_model_metadata_pb2",
+    "get_model_status_pb2",
+    "meta_graph_pb2",
+    "model_pb2",
+    "model_service_pb2_grpc",
+    "predict_pb2",
+    "prediction_log_pb2",
+    "prediction_service_pb2_grpc",
+    "tensor_pb2",
+    "types_pb2",
+]

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from beam_jobs import records
+from beam_jobs.errors import InputError
+from beam_jobs.hierarchy import Hierarchy
+from beam_jobs.vocabulary import Vocabulary
+from serving import contract, export
+from serving.servable import Servable
+
+WNIDS = ("n00001740", "n02084071", "n02121620", "n04257986")
+NAMES = ("entity", "dog", "cat", "soap")
+
+
+@pytest.fixture(scope="module")
+def servable(model_base):
+    return Servable(model_base / "1")
+
+
+def run(servable, signature, images):
+    key = servable.signatures[signature].inputs
+    return servable.run(signature, {next(iter(key)): np.array(images, object)})
+
+
+def expected_scores(tagger, images):
+    pixels = tf.stack([tagger.preprocess(tf.constant(i)) for i in images])
+    return tf.math.sigmoid(tagger.logits(pixels)).numpy()
+
+
+def test_signatures_have_the_names_of_the_contract(servable):
+    assert {
+        name: (sorted(s.inputs), sorted(s.outputs))
+        for name, s in servable.signatures.items()
+    } == {
+        "serving_default": (
+            ["image_bytes"],
+            ["names", "scores", "valid", "wnids"],
+        ),
+        "scores": (["image_bytes"], ["scores", "valid"]),
+        "tf_example": (["examples"], ["scores"]),
+        "embedding": (["image_bytes"], ["embedding", "valid"]),
+    }
+
+
+def test_served_scores_are_the_models(servable, tagger, picture):
+    images = [picture(1), picture(2, (20, 90), "PNG")]
+    served = run(servable, contract.SCORES, images)
+    np.testing.assert_allclose(
+        served["scores"], expected_scores(tagger, images), atol=1e-6
+    )
+
+
+def test_tags_are_the_best_classes_best_first(servable, tagger, picture):
+    images = [picture(3)]
+    scores = expected_scores(tagger, images)[0]
+    best = np.argsort(-scores, kind="stable")[:3]
+    tags = run(servable, contract.TAGS, images)
+    assert [w.decode() for w in tags["wnids"][0]] == [WNIDS[i] for i in best]
+    assert [n.decode() for n in tags["names"][0]] == [NAMES[i] for i in best]
+    np.testing.assert_allclose(tags["scores"][0], scores[best], atol=1e-6)
+
+
+def test_a_bad_image_never_touches_its_neighbours(servable, picture):
+    good = [picture(4), picture(5, form="PNG")]
+    alone = run(servable, contract.TAGS, good)
+    mixed = run(
+        servable,
+        contract.TAGS,
+        [b"", good[0], b"not an image", good[1], good[0][:200]],
+    )
+    assert mixed["valid"].tolist() == [False, True, False, True, False]
+    np.testing.assert_array_equal(mixed["scores"][[1, 3]], alone["scores"])
+    np.testing.assert_array_equal(mixed["names"][[1, 3]], alone["names"])
+    assert set(mixed["names"][[0, 2, 4]].ravel()) == {b""}
+    assert set(mixed["wnids"][[0, 2, 4]].ravel()) == {b""}
+    assert not mixed["scores"][[0, 2, 4]].any()
+
+
+def test_tf_example_scores_equal_image_scores(servable, picture):
+    images = [picture(6), picture(7)]
+    examples = [
+        records.to_example(records.Record(f"x/{n}", image, 48, 40))
+        for n, image in enumerate(images)
+    ]
+    np.testing.assert_array_equal(
+        run(servable, contract.TF_EXAMPLE, examples)["scores"],
+        run(servable, contract.SCORES, images)["scores"],
+    )
+
+
+def test_embedding(servable, tagger, picture):
+    image = picture(8)
+    pixels = tagger.preprocess(tf.constant(image))[None]
+    found = run(servable, contract.EMBEDDING, [image, b"?"])
+    np.testing.assert_allclose(
+        found["embedding"][0], tagger.embedding(pixels)[0], atol=1e-6
+    )
+    assert found["valid"].tolist() == [True, False]
+    assert not found["embedding"][1].any()
+
+
+def test_no_mutated_image_raises(servable, picture):
+    rng = np.random.default_rng(0)
+    seeds = [
+        picture(1),
+        picture(1, form="PNG"),
+        picture(1, form="GIF"),
+        picture(1, form="BMP"),
+        picture(1, form="WEBP"),
+    ]
+    images = [mutate(seeds[n % 5], rng) for n in range(400)]
+    found = run(servable, contract.TAGS, [*images, picture(1)])
+    assert found["scores"].shape == (401, 3)
+    assert np.isfinite(found["scores"]).all()
+    assert found["valid"][-1]
+    assert not found["valid"][:-1].all()
+
+
+def mutate(image: bytes, rng) -> bytes:
+    data = bytearray(image)
+    kind = rng.integers(3)
+    if kind == 0:
+        return bytes(data[: rng.integers(len(data))])
+    start = 0 if kind == 1 else min(30, len(data))
+    for at in rng.integers(start, len(data), 20):
+        data[at] = rng.integers(256)
+    return bytes(data)
+
+
+def png_that_claims(png: bytes, width: int, height: int) -> bytes:
+    data = bytearray(png)
+    data[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    return bytes(data)
+
+
+def test_oversized_images_are_not_valid(servable, picture):
+    png = picture(1, form="PNG")
+    images = [
+        png_that_claims(png, 20_000, 20_000),
+        png_that_claims(png, 2**31 - 1, 2**31 - 1),
+        picture(1) + b"\0" * contract.MAX_IMAGE_BYTES,
+        picture(1),
+    ]
+    found = run(servable, contract.SCORES, images)
+    assert found["valid"].tolist() == [False, False, False, True]
+
+
+def test_the_graph_answers_the_same_in_a_plain_session(
+    model_base, servable, picture
+):
+    """TensorFlow Serving runs the graph this way."""
+    images = [picture(1), b"broken", picture(2)]
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        graph = tf.compat.v1.saved_model.load(
+            session, ["serve"], str(model_base / "1")
+        )
+        signature = graph.signature_def["serving_default"]
+        found = session.run(
+            {k: v.name for k, v in signature.outputs.items()},
+            {signature.inputs["image_bytes"].name: images},
+        )
+    served = run(servable, contract.TAGS, images)
+    assert found["valid"].tolist() == [True, False, True]
+    assert found["names"].tolist() == served["names"].tolist()
+    np.testing.assert_allclose(found["scores"], served["scores"], atol=1e-6)
+
+
+def test_assets_and_warm_up_travel_with_the_model(model_base, servable):
+    assets = model_base / "1" / "assets"
+    vocabulary = Vocabulary.load(assets / "vocabulary.tsv")
+    assert [c.wnid for c in vocabulary] == list(WNIDS)
+    tree = Hierarchy.load(assets / "hierarchy.tsv", vocabulary)
+    assert tree.ancestors(3) == (0,)
+    assert servable.warm_up() == 2
+
+
+def test_only_complete_versions_ever_appear(tagger, tmp_path, monkeypatch):
+    seen = []
+    check = export.check_export
+
+    def spy(staging, tagger):
+        seen.extend(os.listdir(tmp_path))
+        return check(staging, tagger)
+
+    monkeypatch.setattr(export, "check_export", spy)
+    export.export_tagger(tagger, tmp_path)
+    assert [name[:9] for name in seen] == [".staging-"]
+    assert os.listdir(tmp_path) == ["1"]
+
+
+def test_a_model_that_differs_is_not_published(tagger, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "_keras_scores", lambda *_: np.zeros((2, 4)))
+    with pytest.raises(export.ExportError, match="scores differ"):
+        export.export_tagger(tagger, tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_versions_count_up_and_are_never_overwritten(
+    tagger, tmp_path, make_tagger
+):
+    (tmp_path / "7").mkdir()
+    (tmp_path / "not_a_version").mkdir()
+    assert export.versions_in(tmp_path) == [7]
+    with pytest.raises(InputError, match="7 exists"):
+        export.export_tagger(tagger, tmp_path, version=7)
+    path = export.export_tagger(make_tagger(1), tmp_path)
+    assert path == tmp_path / "8"
+
+
+@pytest.mark.parametrize("options", [{"top_k": 0}, {"version": 0}])
+def test_bad_options(tagger, tmp_path, options):
+    with pytest.raises(InputError, match="received: 0"):
+        export.export_tagger(tagger, tmp_path, **options)
