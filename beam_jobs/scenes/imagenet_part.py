@@ -17,7 +17,7 @@ _STREAM = 0
 
 
 def draw_synset(
-    scene_class: SceneClass, count: int, side: int, seed: int
+    count: int, side: int, seed: int, scene_class: SceneClass
 ) -> list[bytes]:
     """Returns `count` JPEGs, each of one object of the class."""
     offset = int(scene_class.wnid[1:])

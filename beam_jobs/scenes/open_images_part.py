@@ -66,7 +66,7 @@ class AnnotatedScene:
     absent: tuple[SceneClass, ...]
 
 
-def draw_annotated(index: int, side: int, seed: int) -> AnnotatedScene:
+def draw_annotated(side: int, seed: int, index: int) -> AnnotatedScene:
     """Draws the numbered scene, `side` x `side` pixels."""
     rng = np.random.default_rng([seed, _STREAM, index])
     main = choose_main_class([seed, _ORDER_STREAM], index)

@@ -112,19 +112,16 @@ def write_scenes(
     kinds = breakages(open_images, broken_images)
     total = len(load_catalogue()) * imagenet_images_per_class
     total += open_images + len(kinds)
-    draw_class = functools.partial(
-        draw_synset,
-        count=imagenet_images_per_class,
-        side=image_size,
-        seed=seed,
-    )
-    draw_number = functools.partial(draw_annotated, side=image_size, seed=seed)
     with (
         _staged_parts(out_dir, ("imagenet", "open_images")) as staged,
         _ordered_map(total, processes, progress) as drawn,
     ):
+        draw_class = functools.partial(
+            draw_synset, imagenet_images_per_class, image_size, seed
+        )
         synsets = drawn(draw_class, load_catalogue(), 1, len)
         images = write_imagenet(staged / "imagenet", synsets)
+        draw_number = functools.partial(draw_annotated, image_size, seed)
         numbers = range(open_images + len(kinds))
         scenes = drawn(draw_number, numbers, _CHUNK, lambda _: 1)
         write_open_images(staged / "open_images", scenes, kinds)
