@@ -116,9 +116,10 @@ def choose_absent(
 def _companion(
     theme: str, excluded: Sequence[SceneClass], rng: np.random.Generator
 ) -> SceneClass:
-    pool = [c for c in classes_of_themes()[theme] if c not in excluded]
+    wnids = {c.wnid for c in excluded}
+    pool = [c for c in classes_of_themes()[theme] if c.wnid not in wnids]
     if not pool or rng.random() >= _SAME_THEME_ODDS:
-        pool = [c for c in load_catalogue() if c not in excluded]
+        pool = [c for c in load_catalogue() if c.wnid not in wnids]
     return pool[rng.integers(len(pool))]
 
 
