@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from keras import ops
+from tqdm import tqdm
 
+from beam_jobs import layout
 from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
+from beam_jobs.statistics import load_images_per_class
+from beam_jobs.vocabulary import Vocabulary
+from model import input_pipeline, report
 from model.baselines import ceiling_at_k, most_frequent_tags
 from model.metrics import (
     F1AtK,
@@ -18,8 +25,81 @@ from model.metrics import (
     RecallAtK,
 )
 from model.report import Comparison, Evaluation
+from model.tagger import Tagger, load_tagger
 
 KS = (5, 10)
+
+
+def evaluate(
+    workdir: Path,
+    dataset: Path,
+    split: str = layout.VALIDATION,
+    *,
+    batch_size: int = 64,
+    progress: bool = True,
+) -> Evaluation:
+    """Evaluates a training run and writes `<workdir>/evaluation/<split>.*`.
+
+    Every class that is not among an image's labels counts as wrong, unknown
+    ones too: the figures are those of observed labels, as the paper's.
+
+    Args:
+        workdir: of a training.
+        dataset: data set folder with the classes of that training.
+        split: which images.
+        batch_size: images scored at once.
+        progress: shows a bar.
+
+    Raises:
+        InputError: nothing trained there, no such data set or split, or the
+            data set has other classes.
+    """
+    workdir, dataset = Path(workdir), Path(dataset)
+    shards = layout.shard_paths(dataset, split)
+    tagger = load_tagger(workdir)
+    vocabulary = _common_vocabulary(workdir, dataset)
+    hierarchy = Hierarchy.load(workdir / layout.HIERARCHY, vocabulary)
+    train_counts = _train_counts(tagger, dataset, vocabulary)
+    images = input_pipeline.make_eval_dataset(
+        dataset,
+        tagger.config.data,
+        classes=len(vocabulary),
+        batch_size=batch_size,
+        split=split,
+    )
+    total = -(-input_pipeline.count_records(shards) // batch_size)
+    evaluation = evaluate_scores(
+        tqdm(
+            score_batches(tagger, images),
+            f"evaluate {split}",
+            total,
+            unit=" batches",
+            disable=not progress,
+        ),
+        hierarchy,
+        train_counts,
+        split,
+    )
+    report.write(evaluation, workdir / report.FOLDER, vocabulary)
+    return evaluation
+
+
+def score_batches(
+    tagger: Tagger, batches: tf.data.Dataset
+) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+    """Yields (targets, scores), both [images, classes], batch by batch.
+
+    Args:
+        tagger: gives logits.
+        batches: elements that start with (images, targets).
+    """
+
+    @tf.function(reduce_retracing=True)
+    def score(images):
+        return tf.sigmoid(tagger(images, training=False))
+
+    for images, targets, *_ in batches:
+        yield targets, score(images)
 
 
 def evaluate_scores(
@@ -157,3 +237,26 @@ def _check_shapes(labels: np.ndarray, scores: Any, classes: int) -> None:
             f"labels and scores must be [images, {classes}]; received: "
             f"labels {list(labels.shape)}, scores {list(scores.shape)}"
         )
+
+
+def _common_vocabulary(workdir: Path, dataset: Path) -> Vocabulary:
+    trained = Vocabulary.load(workdir / layout.VOCABULARY)
+    given = Vocabulary.load(dataset / layout.VOCABULARY)
+    if trained.fingerprint != given.fingerprint:
+        raise InputError(
+            f"{dataset} has other classes ({len(given)}) than {workdir} was "
+            f"trained on ({len(trained)}); build the data set with "
+            f"`tagforest dataset --vocabulary {workdir / layout.VOCABULARY}`"
+        )
+    return trained
+
+
+def _train_counts(
+    tagger: Tagger, dataset: Path, vocabulary: Vocabulary
+) -> np.ndarray:
+    least = tagger.config.data.min_confidence
+    if least > 0:
+        # The statistics count all labels, these are some of them.
+        shards = layout.shard_paths(dataset, layout.TRAIN)
+        return input_pipeline.label_counts(shards, len(vocabulary), least)
+    return load_images_per_class(dataset, layout.TRAIN, vocabulary)

@@ -20,6 +20,9 @@ from model.baselines import gap_closed
 if TYPE_CHECKING:
     from rich.table import Table
 
+# Of a training's working directory.
+FOLDER = "evaluation"
+
 TITLES = {
     "precision_at_5": "precision at 5",
     "recall_at_5": "recall at 5",
@@ -135,17 +138,19 @@ def write(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [
-        folder / f"{evaluation.split}.json",
-        folder / f"{evaluation.split}_classes.tsv",
-        folder / f"{evaluation.split}.png",
-    ]
+    paths = paths_in(folder, evaluation.split)
     text = json.dumps(evaluation.to_json(), indent=2, sort_keys=True)
     paths[0].write_text(text + "\n", encoding="utf-8")
     rows = "\n".join(_class_rows(evaluation, vocabulary))
     paths[1].write_text(rows + "\n", encoding="utf-8")
     plot(evaluation, paths[2])
     return paths
+
+
+def paths_in(folder: str | os.PathLike[str], split: str) -> list[Path]:
+    """Returns where `write` puts the JSON, the table of classes, the plot."""
+    names = (f"{split}.json", f"{split}_classes.tsv", f"{split}.png")
+    return [Path(folder) / name for name in names]
 
 
 def _class_rows(evaluation: Evaluation, vocabulary: Vocabulary) -> list[str]:

@@ -1,0 +1,43 @@
+"""The command `tagforest evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to an app."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    workdir: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    dataset: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    split: Annotated[
+        str, typer.Option(help="Which images to judge by.")
+    ] = "validation",
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images scored at once.")
+    ] = 64,
+    progress: Annotated[bool, typer.Option(help="Show a bar.")] = True,
+) -> None:
+    """Judge a trained tagger beside a baseline and the ceiling.
+
+    Precision, recall and F1 at 5 and 10, F1 and best class among the leaves,
+    and macro average precision, all by the labels that the images have.
+    """
+    from rich.console import Console
+
+    from model import report
+    from model.evaluate import evaluate as run
+
+    evaluation = run(
+        workdir, dataset, split, batch_size=batch_size, progress=progress
+    )
+    Console().print(report.table(evaluation))
+    for path in report.paths_in(workdir / report.FOLDER, split):
+        typer.echo(f"  {path}")
+    typer.echo(f"next: tagforest export {workdir} --out {workdir}/export")

@@ -1,0 +1,172 @@
+"""`evaluate` on files: a tiny data set and a tagger that knows nothing."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import typer
+from typer.testing import CliRunner
+
+from beam_jobs import layout, records, statistics
+from beam_jobs.errors import InputError
+from beam_jobs.hierarchy import Hierarchy
+from beam_jobs.records import Label, Record, Rule, Source
+from beam_jobs.statistics import Statistics
+from beam_jobs.vocabulary import TagClass, Vocabulary
+from model import cli_evaluate
+from model.config import Config, DataConfig, NetworkConfig
+from model.evaluate import evaluate
+from model.tagger import Tagger
+from model.workdir import CONFIG, WEIGHTS
+
+VOCABULARY = Vocabulary(
+    [
+        TagClass(0, "n00015388", "animal, beast"),
+        TagClass(1, "n02084071", "dog"),
+        TagClass(2, "n02121620", "cat"),
+        TagClass(3, "n03001627", "chair"),
+    ]
+)
+TREE = Hierarchy([(), (0,), (0,), ()])
+SPLITS = {
+    "train": [[0, 1], [0, 1], [0, 2], [3]],
+    "validation": [[0, 1], [0, 2, 3], [0]],
+}
+
+
+def record(name, labels, confidence=1.0):
+    image = tf.io.encode_jpeg(np.full((20, 24, 3), 128, np.uint8)).numpy()
+    rows = [
+        Label(i, confidence, Rule.ANNOTATED, i, Source.IMAGENET) for i in labels
+    ]
+    return Record(name, image, 20, 24, rows)
+
+
+def save_classes(folder: Path, vocabulary=VOCABULARY, tree=TREE):
+    vocabulary.save(folder / layout.VOCABULARY)
+    tree.save(folder / layout.HIERARCHY, vocabulary)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dataset")
+    counts = {}
+    for split, images in SPLITS.items():
+        path = folder / layout.shard_path(split, 0, 1)
+        path.parent.mkdir()
+        counts[split] = Statistics(len(VOCABULARY))
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for number, labels in enumerate(images):
+                example = records.to_example(record(f"{number}", labels))
+                writer.write(example)
+                origin = [0] * len(labels)
+                counts[split].add(labels, origin, origin)
+    save_classes(folder)
+    statistics.write(counts, folder / layout.STATISTICS, VOCABULARY)
+    (folder / layout.MANIFEST).write_text("{}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """A tagger that says chair, cat, dog, animal whatever it sees."""
+    folder = tmp_path_factory.mktemp("run")
+    config = Config(
+        data=DataConfig(image_size=16),
+        network=NetworkConfig("basic", (1,), (4,), (1,), stem_filters=4),
+    )
+    tagger = Tagger(config, len(VOCABULARY))
+    tagger.head.kernel.assign(np.zeros(tagger.head.kernel.shape))
+    tagger.head.bias.assign([-4.0, -3.0, -2.0, -1.0])
+    (folder / CONFIG).write_text(config.to_json())
+    tagger.save_weights(folder / WEIGHTS)
+    save_classes(folder)
+    return folder
+
+
+def test_evaluate(workdir, dataset):
+    found = evaluate(workdir, dataset, batch_size=2, progress=False)
+    assert (found.split, found.images) == ("validation", 3)
+    assert found.labels_per_image == 2.0
+    # The tagger's best leaf is the chair, the baseline's the dog.
+    assert found["best_leaf_right"].model == pytest.approx(1 / 3)
+    assert found["best_leaf_right"].baseline == pytest.approx(1 / 3)
+    assert found["best_leaf_right"].ceiling == pytest.approx(2 / 3)
+    assert found["f1_at_5"].model == pytest.approx((4 / 7 + 6 / 8 + 2 / 6) / 3)
+    # A constant score has the share of positives as average precision.
+    np.testing.assert_allclose(
+        found.average_precision, [1, 1 / 3, 1 / 3, 1 / 3], rtol=1e-6
+    )
+
+
+def test_evaluate_writes(workdir, dataset):
+    evaluate(workdir, dataset, "train", progress=False)
+    content = json.loads((workdir / "evaluation/train.json").read_text())
+    assert content["images"] == 4
+    assert content["figures"]["best_leaf_right"] == {
+        "model": 0.25,
+        "baseline": 0.5,
+        "ceiling": 1.0,
+        "gap_closed": -0.5,
+    }
+    names = sorted(p.name for p in (workdir / "evaluation").glob("train*"))
+    assert names == ["train.json", "train.png", "train_classes.tsv"]
+
+
+def test_evaluate_is_deterministic(workdir, dataset):
+    def written(batch_size):
+        evaluate(workdir, dataset, batch_size=batch_size, progress=False)
+        return (workdir / "evaluation/validation.json").read_bytes()
+
+    assert written(1) == written(3)
+
+
+def test_evaluate_refuses(tmp_path, workdir, dataset):
+    with pytest.raises(InputError, match="is no data set"):
+        evaluate(workdir, tmp_path, progress=False)
+    with pytest.raises(InputError, match="no records in split 'test'"):
+        evaluate(workdir, dataset, "test", progress=False)
+    with pytest.raises(InputError, match="holds no training"):
+        evaluate(tmp_path, dataset, progress=False)
+
+
+def test_evaluate_refuses_other_classes(tmp_path, workdir, dataset):
+    for path in workdir.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    fewer = Vocabulary(list(VOCABULARY)[:3])
+    save_classes(tmp_path, fewer, Hierarchy([(), (0,), (0,)]))
+    (tmp_path / WEIGHTS).unlink()
+    tagger = Tagger(Config.from_json((tmp_path / CONFIG).read_text()), 3)
+    tagger.save_weights(tmp_path / WEIGHTS)
+    with pytest.raises(InputError, match=r"other classes \(4\).*\(3\)"):
+        evaluate(tmp_path, dataset, progress=False)
+
+
+def test_a_least_confidence_counts_in_the_baseline_too(
+    tmp_path, workdir, dataset
+):
+    for path in workdir.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    text = (tmp_path / CONFIG).read_text()
+    text = text.replace('"min_confidence": 0.0', '"min_confidence": 0.5')
+    (tmp_path / CONFIG).write_text(text)
+    found = evaluate(tmp_path, dataset, progress=False)
+    assert found["best_leaf_right"].baseline == pytest.approx(1 / 3)
+
+
+def test_command(workdir, dataset):
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    cli_evaluate.register(app)
+    result = CliRunner().invoke(
+        app, ["evaluate", str(workdir), str(dataset), "--no-progress"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "3 validation images, 2.00 labels each" in result.output
+    assert "best leaf right" in result.output
+    assert f"{workdir}/evaluation/validation.png" in result.output
+    assert f"next: tagforest export {workdir}" in result.output
