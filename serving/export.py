@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -15,9 +16,14 @@ import tensorflow as tf
 
 from beam_jobs import layout
 from beam_jobs.errors import InputError
+from beam_jobs.hierarchy import Hierarchy
+from beam_jobs.vocabulary import Vocabulary
+from model.preprocessing import decode_and_resize
+from model.tagger import load_tagger
 from serving import contract
 from serving.servable import Servable
 from serving.signatures import ExportableTagger, ImageLimits, TagSignatures
+from serving.versions import find_versions
 from serving.warmup import BATCH_SIZES, sample_image, write_warmup
 
 TOLERANCE = 1e-5
@@ -68,6 +74,55 @@ def export_tagger(
     return target
 
 
+def export(
+    workdir: Path,
+    out: Path,
+    *,
+    top_k: int = 20,
+    version: int | None = None,
+) -> Path:
+    """Exports what `tagforest train` left in a working directory.
+
+    Args:
+        workdir: with config, classes, hierarchy and weights.
+        out, top_k, version: see `export_tagger`.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        InputError: nothing trained there, a bad option, or the version
+            exists.
+        ExportError: the reloaded model gives other scores.
+    """
+    _check_options(Path(out), top_k, version)
+    tagger = load_exportable(Path(workdir))
+    return export_tagger(tagger, out, top_k=top_k, version=version)
+
+
+def load_exportable(workdir: Path) -> ExportableTagger:
+    """Loads a trained tagger with its classes and its preprocessing.
+
+    Raises:
+        InputError: nothing trained there.
+    """
+    tagger = load_tagger(workdir)
+    data = tagger.config.data
+    vocabulary = Vocabulary.load(workdir / layout.VOCABULARY)
+    return ExportableTagger(
+        logits=partial(tagger, training=False),
+        embed=partial(tagger.embed, training=False),
+        preprocess=partial(
+            decode_and_resize,
+            image_size=data.image_size,
+            crop_fraction=data.crop_fraction,
+        ),
+        image_size=data.image_size,
+        vocabulary=vocabulary,
+        hierarchy=Hierarchy.load(workdir / layout.HIERARCHY, vocabulary),
+    )
+
+
 def check_export(version_dir: Path, tagger: ExportableTagger) -> float:
     """Replays the warm-up and compares scores with the Keras model's.
 
@@ -96,7 +151,7 @@ def check_export(version_dir: Path, tagger: ExportableTagger) -> float:
 
 def _keras_scores(tagger: ExportableTagger, images: list[bytes]) -> np.ndarray:
     pixels = tf.stack([tagger.preprocess(tf.constant(i)) for i in images])
-    logits = tagger.logits(pixels, training=False)
+    logits = tagger.logits(pixels)
     return tf.math.sigmoid(tf.cast(logits, tf.float32)).numpy()
 
 
@@ -113,25 +168,13 @@ def _check_options(out: Path, top_k: int, version: int | None) -> None:
 
 def _target(out: Path, version: int | None) -> Path:
     if version is None:
-        version = max(versions_in(out), default=0) + 1
+        version = max(find_versions(out), default=0) + 1
     target = out / str(version)
     if target.exists():
         raise InputError(
             f"{target} exists; choose another version, or none for the next"
         )
     return target
-
-
-def versions_in(base: Path) -> list[int]:
-    """Returns the version numbers in a model's base folder, ascending."""
-    if not base.is_dir():
-        return []
-    return sorted(int(p.name) for p in base.iterdir() if _is_version(p))
-
-
-def _is_version(path: Path) -> bool:
-    name = path.name
-    return name.isascii() and name.isdigit() and path.is_dir()
 
 
 @contextmanager
@@ -150,8 +193,6 @@ def _write(
     tagger: ExportableTagger, signatures: TagSignatures, staging: Path
 ) -> None:
     archive = keras.export.ExportArchive()
-    archive.track(tagger.logits)
-    archive.track(tagger.embedding)
     for name, (function, spec) in signatures.endpoints().items():
         archive.add_endpoint(name, function, input_signature=spec)
     archive.write_out(str(staging), verbose=False)

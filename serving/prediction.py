@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Tag:
@@ -56,4 +58,9 @@ def to_prediction(
     if not valid:
         return INVALID
     rows = zip(names, wnids, scores, strict=True)
-    return Prediction(True, tuple(Tag(n, w, float(s)) for n, w, s in rows))
+    return Prediction(True, tuple(Tag(n, w, _short(s)) for n, w, s in rows))
+
+
+def _short(score: float) -> float:
+    # The shortest number for the float32: the same over both transports.
+    return float(str(np.float32(score)))

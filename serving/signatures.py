@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from beam_jobs import records
@@ -36,7 +35,7 @@ class ExportableTagger:
 
     Attributes:
         logits: float32 images [B, S, S, 3] -> logits [B, classes].
-        embedding: the same images -> [B, D]; shares the weights of `logits`.
+        embed: the same images -> [B, D].
         preprocess: image file bytes (scalar string) -> float32 [S, S, 3],
             the function that training uses. It may raise.
         image_size: S, in pixels.
@@ -44,8 +43,8 @@ class ExportableTagger:
         hierarchy: their is-a relation.
     """
 
-    logits: keras.Model
-    embedding: keras.Model
+    logits: Callable[[tf.Tensor], tf.Tensor]
+    embed: Callable[[tf.Tensor], tf.Tensor]
     preprocess: Callable[[tf.Tensor], tf.Tensor]
     image_size: int
     vocabulary: Vocabulary
@@ -120,7 +119,7 @@ class TagSignatures:
     def embedding(self, image_bytes: tf.Tensor) -> Outputs:
         """string [N] -> float32 [N, D] and valid [N]."""
         images, valid = self._decode_rows(image_bytes, self._decode)
-        vectors = self._tagger.embedding(images, training=False)
+        vectors = self._tagger.embed(images)
         return {
             contract.EMBEDDING_VALUES: _clear_invalid(vectors, valid),
             contract.VALID: valid,
@@ -128,7 +127,7 @@ class TagSignatures:
 
     def _score(self, encoded, decode) -> tuple[tf.Tensor, tf.Tensor]:
         images, valid = self._decode_rows(encoded, decode)
-        logits = self._tagger.logits(images, training=False)
+        logits = self._tagger.logits(images)
         scores = tf.math.sigmoid(tf.cast(logits, tf.float32))
         return _clear_invalid(scores, valid), valid
 
@@ -195,7 +194,7 @@ def _plain_options() -> tf.data.Options:
 
 
 def check_limits(encoded: tf.Tensor, limits: ImageLimits) -> tf.Operation:
-    """Raises unless it is a JPEG or PNG within the limits, by its header.
+    """Raises unless a JPEG, PNG or BMP within the limits, by its header.
 
     The other formats that TensorFlow reads stay out: its GIF reader unpacks
     all frames before it returns the first, whatever the header says.
@@ -220,9 +219,20 @@ def header_size(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         values = tf.io.decode_raw(raw, tf.int32, little_endian=False)
         return values[1], values[0]
 
-    def unknown():
-        return tf.constant(0), tf.constant(0)
+    def bmp():
+        # BITMAPINFOHEADER: width, height, little-endian; a negative height
+        # means rows from the top.
+        raw = tf.strings.substr(encoded, 18, 8)
+        values = tf.io.decode_raw(raw, tf.int32)
+        return tf.abs(values[1]), values[0]
 
-    is_jpeg = tf.strings.substr(encoded, 0, 3) == b"\xff\xd8\xff"
-    is_png = tf.strings.substr(encoded, 0, 8) == b"\x89PNG\r\n\x1a\n"
-    return tf.cond(is_jpeg, jpeg, lambda: tf.cond(is_png, png, unknown))
+    def starts_with(magic: bytes) -> tf.Tensor:
+        return tf.strings.substr(encoded, 0, len(magic)) == magic
+
+    cases = [
+        (starts_with(b"\xff\xd8\xff"), jpeg),
+        (starts_with(b"\x89PNG\r\n\x1a\n"), png),
+        (starts_with(b"BM"), bmp),
+    ]
+    zero = tf.constant(0)
+    return tf.case(cases, default=lambda: (zero, zero))

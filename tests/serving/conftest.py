@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,10 +23,10 @@ def _picture(seed: int, size=(48, 40), form: str = "JPEG") -> bytes:
 
 def _make_tagger(seed: int = 0):
     import keras
-    import tensorflow as tf
 
     from beam_jobs.hierarchy import Hierarchy
     from beam_jobs.vocabulary import TagClass, Vocabulary
+    from model.preprocessing import decode_and_resize
     from serving.signatures import ExportableTagger
 
     keras.utils.set_random_seed(seed)
@@ -34,16 +35,10 @@ def _make_tagger(seed: int = 0):
     pooled = keras.layers.GlobalAveragePooling2D()(x)
     logits = keras.layers.Dense(len(WNIDS), kernel_initializer="normal")(pooled)
 
-    def preprocess(encoded):
-        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-        image.set_shape([None, None, 3])
-        image = tf.image.resize(tf.cast(image, tf.float32), (32, 32))
-        return image / 127.5 - 1.0
-
     return ExportableTagger(
         logits=keras.Model(images, logits),
-        embedding=keras.Model(images, pooled),
-        preprocess=preprocess,
+        embed=keras.Model(images, pooled),
+        preprocess=partial(decode_and_resize, image_size=32),
         image_size=32,
         vocabulary=Vocabulary(
             TagClass(i, w, n)

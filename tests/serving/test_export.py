@@ -12,6 +12,7 @@ from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.vocabulary import Vocabulary
 from serving import contract, export
 from serving.servable import Servable
+from serving.versions import find_versions
 
 WNIDS = ("n00001740", "n02084071", "n02121620", "n04257986")
 NAMES = ("entity", "dog", "cat", "soap")
@@ -98,7 +99,7 @@ def test_embedding(servable, tagger, picture):
     pixels = tagger.preprocess(tf.constant(image))[None]
     found = run(servable, contract.EMBEDDING, [image, b"?"])
     np.testing.assert_allclose(
-        found["embedding"][0], tagger.embedding(pixels)[0], atol=1e-6
+        found["embedding"][0], tagger.embed(pixels)[0], atol=1e-6
     )
     assert found["valid"].tolist() == [True, False]
     assert not found["embedding"][1].any()
@@ -205,7 +206,7 @@ def test_versions_count_up_and_are_never_overwritten(
 ):
     (tmp_path / "7").mkdir()
     (tmp_path / "not_a_version").mkdir()
-    assert export.versions_in(tmp_path) == [7]
+    assert find_versions(tmp_path) == [7]
     with pytest.raises(InputError, match="7 exists"):
         export.export_tagger(tagger, tmp_path, version=7)
     path = export.export_tagger(make_tagger(1), tmp_path)

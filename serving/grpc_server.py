@@ -1,0 +1,223 @@
+"""PredictionService, ModelService and health over gRPC."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import numpy as np
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from beam_jobs.errors import InputError
+from serving import contract, protos
+from serving.errors import from_exception, invalid_argument
+from serving.predict import run_predict
+from serving.tensor_proto import TensorError, from_proto, to_proto
+from serving.versions import VersionManager
+
+_MAX_MESSAGE = 1024  # characters of an error, as TensorFlow Serving cuts it
+_THREADS = 64
+_HEALTH_NAMES = ("", "PredictionService", "ModelService")
+_SIGNATURE_DEF = "signature_def"
+
+
+def _answers(method: Callable) -> Callable:
+    """Turns an exception of a handler into its gRPC status."""
+
+    @functools.wraps(method)
+    def handler(self, request, context):
+        try:
+            return method(self, request, context)
+        except Exception as raised:
+            error = from_exception(raised)
+        message = error.message
+        if len(message) > _MAX_MESSAGE:
+            message = message[:_MAX_MESSAGE] + "...TRUNCATED"
+        context.abort(error.code, message)
+
+    return handler
+
+
+class PredictionService(
+    protos.prediction_service_pb2_grpc.PredictionServiceServicer
+):
+    """Predict and GetModelMetadata; the other calls are UNIMPLEMENTED."""
+
+    def __init__(self, versions: VersionManager):
+        self._versions = versions
+
+    @_answers
+    def Predict(self, request, context):
+        """Answers a PredictRequest."""
+        spec = request.model_spec
+        name, version = read_model_spec(request)
+        inputs = {k: _read_tensor(k, v) for k, v in request.inputs.items()}
+        with self._versions.acquire(name, version) as loaded:
+            outputs = run_predict(
+                loaded,
+                spec.signature_name,
+                inputs,
+                deadline=_deadline_of(context),
+                output_filter=list(request.output_filter),
+            )
+            reply = protos.predict_pb2.PredictResponse()
+            _fill_spec(reply.model_spec, name, loaded.version)
+        reply.model_spec.signature_name = spec.signature_name or contract.TAGS
+        for key, array in outputs.items():
+            reply.outputs[key].CopyFrom(to_proto(array))
+        return reply
+
+    @_answers
+    def GetModelMetadata(self, request, context):
+        """Answers with the signatures of a version."""
+        name, version = read_model_spec(request)
+        fields = list(request.metadata_field)
+        if fields != [_SIGNATURE_DEF]:
+            raise invalid_argument(
+                f"metadata_field must be {_SIGNATURE_DEF!r}; received: {fields}"
+            )
+        with self._versions.acquire(name, version) as loaded:
+            return metadata_of(name, loaded)
+
+
+class ModelService(protos.model_service_pb2_grpc.ModelServiceServicer):
+    """GetModelStatus."""
+
+    def __init__(self, versions: VersionManager):
+        self._versions = versions
+
+    @_answers
+    def GetModelStatus(self, request, context):
+        """Answers with the state of every version, or of one."""
+        name, version = read_model_spec(request)
+        return status_of(self._versions, name, version)
+
+
+def read_model_spec(request) -> tuple[str, int | None]:
+    """Returns name and pinned version of a request.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT, no name, or a version label.
+    """
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")
+    spec = request.model_spec
+    if not spec.name:
+        raise invalid_argument("ModelSpec has no name specified.")
+    if spec.WhichOneof("version_choice") == "version_label":
+        raise unknown_label(spec.version_label)
+    pinned = spec.HasField("version")
+    return spec.name, spec.version.value if pinned else None
+
+
+def unknown_label(label: str):
+    """Returns the error for a version label: this server has none."""
+    return invalid_argument(f"Unrecognized servable version label: {label}")
+
+
+def metadata_of(name: str, loaded):
+    """Returns the GetModelMetadataResponse of a version."""
+    table = protos.get_model_metadata_pb2.SignatureDefMap()
+    for key, signature in loaded.servable.signature_defs.items():
+        table.signature_def[key].CopyFrom(signature)
+    reply = protos.get_model_metadata_pb2.GetModelMetadataResponse()
+    _fill_spec(reply.model_spec, name, loaded.version)
+    reply.metadata[_SIGNATURE_DEF].Pack(table)
+    return reply
+
+
+def status_of(versions: VersionManager, name: str, version: int | None):
+    """Returns the GetModelStatusResponse of a model.
+
+    Raises:
+        RequestError: NOT_FOUND, unknown model or version.
+    """
+    states = versions.states_of(name, version)
+    reply = protos.get_model_status_pb2.GetModelStatusResponse()
+    for state in states:
+        entry = reply.model_version_status.add()
+        entry.version, entry.state = state.version, state.state
+        entry.status.error_message = state.error
+        if state.error:
+            entry.status.error_code = grpc.StatusCode.UNKNOWN.value[0]
+    return reply
+
+
+def _fill_spec(spec, name: str, version: int) -> None:
+    spec.name = name
+    spec.version.value = version
+
+
+def _read_tensor(name: str, proto) -> np.ndarray:
+    try:
+        return from_proto(proto)
+    except TensorError as error:
+        raise invalid_argument(
+            f"tensor parsing error: {name} ({error})"
+        ) from error
+
+
+def _deadline_of(context: grpc.ServicerContext) -> float:
+    left = context.time_remaining()
+    return float("inf") if left is None else time.monotonic() + left
+
+
+class GrpcServer:
+    """The gRPC side of the server, bound but not yet answering.
+
+    Args:
+        versions: what is served.
+        host, port: where; port 0 takes a free one.
+
+    Raises:
+        InputError: the port is in use.
+    """
+
+    def __init__(self, versions: VersionManager, host: str, port: int):
+        self._server = grpc.server(
+            ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc"),
+            # Requests that wait for a thread hold their bytes in memory.
+            maximum_concurrent_rpcs=2 * _THREADS,
+            options=[
+                ("grpc.max_receive_message_length", contract.MAX_REQUEST_BYTES),
+                ("grpc.max_send_message_length", -1),
+                # Else a second server could share the port unnoticed.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        protos.prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+            PredictionService(versions), self._server
+        )
+        protos.model_service_pb2_grpc.add_ModelServiceServicer_to_server(
+            ModelService(versions), self._server
+        )
+        self._health = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self.port = self._bind(host, port)
+
+    def _bind(self, host: str, port: int) -> int:
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            bound = self._server.add_insecure_port(address)
+        except RuntimeError:
+            bound = 0
+        if not bound:
+            raise InputError(f"cannot listen on {address} for gRPC")
+        return bound
+
+    def start(self) -> None:
+        """Answers from now on."""
+        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        self._server.start()
+
+    def stop(self, grace_s: float) -> None:
+        """Refuses new requests, lets running ones finish for a while."""
+        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._server.stop(grace_s).wait()
+
+    def _set_health(self, status: int) -> None:
+        for name in _HEALTH_NAMES:
+            self._health.set(name, status)

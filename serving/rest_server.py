@@ -1,0 +1,278 @@
+"""TensorFlow Serving's REST API: :predict, status and metadata.
+
+Routing and codes follow `model_servers/http_rest_api_handler.cc`: inside
+`/v1/` whatever matches no call is 400 `Malformed request`, never 404 or 405.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+import zlib
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import anyio
+import uvicorn
+from google.protobuf import json_format
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from beam_jobs.errors import InputError
+from serving import contract, json_tensors
+from serving.errors import RequestError, from_exception, invalid_argument
+from serving.grpc_server import metadata_of, status_of, unknown_label
+from serving.predict import run_predict
+from serving.sockets import bind
+from serving.versions import LoadedVersion, VersionManager
+
+_THREADS = 64
+_CONNECTIONS = 256
+_TIMEOUT_S = 30.0
+_VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+_CALL = re.compile(
+    rf"(?i)/v1/models/(?P<name>[^/:]+){_VERSION}"
+    r":(?P<method>classify|regress|predict)"
+)
+_LOOKUP = re.compile(
+    rf"(?i)/v1/models(?:/(?P<name>[^/:]+))?{_VERSION}(?P<metadata>/metadata)?"
+)
+
+
+class _TooLarge(RequestError):
+    http_status = 413
+
+    def __init__(self):
+        limit = contract.MAX_REQUEST_BYTES
+        error = invalid_argument(f"a request may have {limit} bytes at most")
+        super().__init__(error.code, error.message)
+
+
+class RestApp:
+    """The ASGI application.
+
+    Args:
+        versions: what is served.
+    """
+
+    def __init__(self, versions: VersionManager):
+        self._versions = versions
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        response = await self._respond(request)
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        path = _path_of(request)
+        if not re.match(r"(?i)/v1/", path):
+            return HTMLResponse("<h1>Not Found</h1>", status_code=404)
+        try:
+            body = await _read_body(request)
+            return await anyio.to_thread.run_sync(
+                self._answer, request.method, path, body, limiter=self._limit()
+            )
+        except Exception as raised:
+            error = from_exception(raised)
+            reply = json.dumps({"error": error.message}, indent=4)
+            return _json(reply, error.http_status)
+
+    def _limit(self) -> anyio.CapacityLimiter:
+        # Made inside the event loop, as anyio asks.
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(_THREADS)
+        return self._limiter
+
+    def _answer(self, method: str, path: str, body: bytes) -> Response:
+        call = _CALL.fullmatch(path)
+        if method == "POST" and call:
+            return self._call(call, body)
+        lookup = _LOOKUP.fullmatch(path)
+        if method == "GET" and lookup:
+            return self._lookup(lookup)
+        raise invalid_argument(f"Malformed request: {method} {path}")
+
+    def _call(self, match: re.Match, body: bytes) -> Response:
+        if match["method"].lower() != "predict":
+            raise invalid_argument(
+                "the model has no signature for classify or regress; "
+                "use :predict"
+            )
+        document = json_tensors.parse_document(body)
+        signature_name = json_tensors.signature_name_of(document)
+        version = _version_of(match)
+        name = unquote(match["name"])
+        with self._versions.acquire(name, version) as loaded:
+            reply = _predict(loaded, signature_name, document)
+        return _json(json.dumps(reply, ensure_ascii=False))
+
+    def _lookup(self, match: re.Match) -> Response:
+        if not match["name"]:
+            raise invalid_argument("Missing model name in request.")
+        name = unquote(match["name"])
+        if match["metadata"]:
+            with self._versions.acquire(name, _version_of(match)) as loaded:
+                return _json(json.dumps(_metadata(name, loaded), indent=4))
+        # TensorFlow Serving ignores a label here.
+        version = None if match["label"] else _version_of(match)
+        reply = status_of(self._versions, name, version)
+        return _json(json.dumps(_status(reply), indent=4))
+
+
+def _predict(
+    loaded: LoadedVersion, signature_name: str, document: Mapping[str, Any]
+) -> dict[str, Any]:
+    signature = loaded.servable.signatures.get(signature_name)
+    if signature is None:
+        raise invalid_argument(
+            f'Serving signature name: "{signature_name}" not found in '
+            "signature def"
+        )
+    inputs, form = json_tensors.read_inputs(document, signature)
+    outputs = run_predict(
+        loaded,
+        signature_name,
+        inputs,
+        deadline=time.monotonic() + _TIMEOUT_S,
+    )
+    return json_tensors.write_outputs(outputs, form)
+
+
+def _version_of(match: re.Match) -> int | None:
+    if match["label"]:
+        raise unknown_label(unquote(match["label"]))
+    if match["version"] is None:
+        return None
+    # Longer ones cannot be int64, and converting them takes time.
+    if len(match["version"]) > 20 or int(match["version"]) >= 2**63:
+        raise invalid_argument(
+            f"Failed to convert version: {match['version'][:64]} to numeric."
+        )
+    return int(match["version"])
+
+
+def _metadata(name: str, loaded: LoadedVersion) -> dict[str, Any]:
+    reply = metadata_of(name, loaded)
+    signatures = {
+        key: json_format.MessageToDict(value, preserving_proto_field_name=True)
+        for key, value in sorted(loaded.servable.signature_defs.items())
+    }
+    return {
+        "model_spec": {
+            "name": reply.model_spec.name,
+            "signature_name": "",
+            "version": str(reply.model_spec.version.value),
+        },
+        "metadata": {"signature_def": {"signature_def": signatures}},
+    }
+
+
+def _status(reply) -> dict[str, Any]:
+    states = type(reply.model_version_status.add()).State
+    del reply.model_version_status[-1]
+    return {
+        "model_version_status": [
+            {
+                "version": str(entry.version),
+                "state": states.Name(entry.state),
+                "status": {
+                    "error_code": "UNKNOWN"
+                    if entry.status.error_code
+                    else "OK",
+                    "error_message": entry.status.error_message,
+                },
+            }
+            for entry in reply.model_version_status
+        ]
+    }
+
+
+def _path_of(request: Request) -> str:
+    raw = request.scope.get("raw_path") or request.url.path.encode()
+    path = raw.decode("latin-1").split("?")[0]
+    query = request.scope.get("query_string", b"").decode("latin-1")
+    # A query is part of the path to TensorFlow Serving: nothing matches.
+    return f"{path}?{query}" if query else path
+
+
+async def _read_body(request: Request) -> bytes:
+    limit = contract.MAX_REQUEST_BYTES
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdigit() or int(declared) > limit:
+        raise _TooLarge()
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _TooLarge()
+        chunks.append(chunk)
+    body = b"".join(chunks)
+    if request.headers.get("content-encoding", "").lower() == "gzip":
+        return _inflate(body, limit)
+    return body
+
+
+def _inflate(body: bytes, limit: int) -> bytes:
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        data = inflater.decompress(body, limit)
+    except zlib.error as error:
+        raise invalid_argument(f"not gzip: {error}") from error
+    if inflater.unconsumed_tail:
+        raise _TooLarge()
+    return data
+
+
+def _json(text: str, status: int = 200) -> Response:
+    return Response(text, status, media_type="application/json")
+
+
+class RestServer:
+    """The REST side of the server, bound but not yet answering.
+
+    Args:
+        versions: what is served.
+        host, port: where; port 0 takes a free one.
+
+    Raises:
+        InputError: the port is in use.
+    """
+
+    def __init__(self, versions: VersionManager, host: str, port: int):
+        self._socket = bind(host, port, "REST")
+        self.port = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            RestApp(versions),
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            limit_concurrency=_CONNECTIONS,
+            timeout_keep_alive=60,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._socket])
+
+    def start(self) -> None:
+        """Answers from now on."""
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise InputError("the REST server did not start")
+            time.sleep(0.01)
+
+    def stop(self, grace_s: float) -> None:
+        """Refuses new connections, lets running requests finish."""
+        if self._thread.is_alive():
+            self._server.config.timeout_graceful_shutdown = max(1, int(grace_s))
+            self._server.should_exit = True
+            self._thread.join()
+        self._socket.close()

@@ -1,0 +1,153 @@
+"""A local server that speaks TensorFlow Serving's Predict API.
+
+For development, tests and small deployments; TensorFlow Serving serves the
+same SavedModel in production.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from serving import contract
+from serving.batching import BatchingOptions
+from serving.grpc_server import GrpcServer
+from serving.rest_server import RestServer
+from serving.sockets import bind
+from serving.versions import VersionManager
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """How a model is served.
+
+    Attributes:
+        name: of the model, in requests.
+        host: address to listen on.
+        grpc_port, rest_port: 0 takes a free one.
+        batching: how requests are put together.
+        poll_s: seconds between two looks for a new version.
+        grace_s: seconds that running requests get when the server stops.
+    """
+
+    name: str = contract.MODEL_NAME
+    host: str = "127.0.0.1"
+    grpc_port: int = contract.GRPC_PORT
+    rest_port: int = contract.REST_PORT
+    batching: BatchingOptions = field(default_factory=BatchingOptions)
+    poll_s: float = 1.0
+    grace_s: float = 10.0
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """Where a started server answers."""
+
+    name: str
+    host: str
+    grpc_port: int
+    rest_port: int
+    versions: VersionManager
+
+    @property
+    def grpc_address(self) -> str:
+        """`host:port` for gRPC."""
+        return f"{self.host}:{self.grpc_port}"
+
+    @property
+    def rest_address(self) -> str:
+        """`host:port` for REST."""
+        return f"{self.host}:{self.rest_port}"
+
+
+@contextmanager
+def running_server(
+    model_base: Path, options: ServerOptions | None = None
+) -> Iterator[RunningServer]:
+    """Serves the versions in a folder until the block ends.
+
+    It answers when the block starts. On leaving, requests that run finish.
+
+    Args:
+        model_base: `<model_base>/<version>/saved_model.pb`.
+        options: name, address and limits.
+
+    Raises:
+        InputError: a port in use (found before the model is loaded), or no
+            model to serve.
+    """
+    options = options or ServerOptions()
+    versions = VersionManager(
+        model_base, options.name, options.batching, options.poll_s
+    )
+    with ExitStack() as stack:
+        # gRPC listens as soon as it has its port, so it takes it last; until
+        # then a plain socket keeps others away.
+        held = bind(options.host, options.grpc_port, "gRPC")
+        stack.callback(held.close)
+        rest = RestServer(versions, options.host, options.rest_port)
+        stack.callback(rest.stop, options.grace_s)
+        versions.start()
+        stack.callback(versions.close)
+        held.close()
+        grpc_server = GrpcServer(versions, options.host, options.grpc_port)
+        stack.callback(grpc_server.stop, options.grace_s)
+        grpc_server.start()
+        rest.start()
+        yield RunningServer(
+            options.name, options.host, grpc_server.port, rest.port, versions
+        )
+        _stop_together(rest, grpc_server, options.grace_s)
+
+
+def _stop_together(
+    rest: RestServer, grpc_server: GrpcServer, grace_s: float
+) -> None:
+    stopping = threading.Thread(target=rest.stop, args=(grace_s,))
+    stopping.start()
+    grpc_server.stop(grace_s)
+    stopping.join()
+
+
+def serve(
+    model_base: Path,
+    options: ServerOptions | None = None,
+    *,
+    on_ready: Callable[[RunningServer], None] | None = None,
+) -> None:
+    """Serves until SIGTERM or SIGINT, then lets running requests finish.
+
+    Call it in the main thread.
+
+    Args:
+        model_base: `<model_base>/<version>/saved_model.pb`.
+        options: name, address and limits.
+        on_ready: called once when requests are answered.
+
+    Raises:
+        InputError: a port in use, or no model to serve.
+    """
+    stop = threading.Event()
+    with _signals_set(stop), running_server(model_base, options) as server:
+        _log.info("gRPC %s, REST %s", server.grpc_address, server.rest_address)
+        if on_ready:
+            on_ready(server)
+        stop.wait()
+
+
+@contextmanager
+def _signals_set(stop: threading.Event) -> Iterator[None]:
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {n: signal.signal(n, lambda *_: stop.set()) for n in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
