@@ -1,1 +1,1 @@
-"""Named experiments; each module offers `get_config()`."""
+"""Shipped training configs; each module offers get_config()."""

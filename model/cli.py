@@ -1,0 +1,55 @@
+"""`tagforest train`: a thin shell over `model.train.train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command `train` to the root app."""
+    app.command("train")(train)
+
+
+def train(
+    dataset: Annotated[
+        Path, typer.Argument(help="Data set folder, from `tagforest dataset`.")
+    ],
+    workdir: Annotated[
+        Path,
+        typer.Option(help="For checkpoints, logs and the final weights."),
+    ],
+    config: Annotated[
+        str,
+        typer.Option(help="Name of a shipped config, or a .py or .json file."),
+    ] = "tiny_imagenet",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Changes a field: schedule.epochs=3."),
+    ] = None,
+    local_workers: Annotated[
+        int, typer.Option(min=1, help="Processes on this machine.")
+    ] = 1,
+    restart: Annotated[
+        bool, typer.Option(help="Throws an earlier training there away.")
+    ] = False,
+) -> None:
+    """Trains a tagger, or goes on where an earlier run stopped."""
+    from model.config import load_config, override
+    from model.train import train as run
+
+    wanted = override(load_config(config), set_ or [])
+    result = run(
+        wanted,
+        dataset,
+        workdir,
+        local_workers=local_workers,
+        restart=restart,
+    )
+    typer.echo(
+        f"trained {result.epochs} epochs, loss {result.loss:.4f}, "
+        f"{result.images_per_second:.0f} images/s; weights in {workdir}\n"
+        f"next: tagforest evaluate {workdir} {dataset}"
+    )

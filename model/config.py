@@ -1,0 +1,197 @@
+"""What one training run is made of: frozen, validated, saved as JSON.
+
+A config module (`model/configs/*.py`, or any Python file) offers
+`get_config() -> Config`. Single fields are changed on the command line with
+`--set schedule.epochs=3`. This module imports no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import importlib.util
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from beam_jobs.errors import InputError
+from model.config_checks import check_types, need_range
+from model.config_sections import (
+    DataConfig,
+    LossConfig,
+    NetworkConfig,
+    ScheduleConfig,
+)
+
+__all__ = [
+    "Config",
+    "DataConfig",
+    "LossConfig",
+    "NetworkConfig",
+    "ScheduleConfig",
+    "config_names",
+    "load_config",
+    "override",
+]
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole training run.
+
+    Attributes:
+        name: shown in messages.
+        seed: of the weights, the order, the augmentation and the loss.
+    """
+
+    name: str = "paper_resnet101"
+    data: DataConfig = field(default_factory=DataConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    seed: int = 0
+
+    def __post_init__(self):
+        check_types(self)
+        need_range(self, "seed", 0, 2**31 - 1)
+
+    def to_json(self) -> str:
+        """Returns the config as indented JSON with sorted keys."""
+        values = dataclasses.asdict(self)
+        return json.dumps(values, indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Config:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            InputError: not JSON, an unknown field, or a wrong value.
+        """
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(f"the config is not JSON: {error}") from None
+        return _from_mapping(cls, values, "")
+
+
+_SECTIONS = {
+    "data": DataConfig,
+    "network": NetworkConfig,
+    "loss": LossConfig,
+    "schedule": ScheduleConfig,
+}
+_C = TypeVar("_C")
+
+
+def load_config(name_or_path: str | os.PathLike[str]) -> Config:
+    """Returns a shipped config by name, or one from a Python or JSON file.
+
+    Raises:
+        InputError: no such config or file, or it offers no get_config().
+    """
+    text = os.fspath(name_or_path)
+    if text.endswith(".json"):
+        return Config.from_json(_read(Path(text)))
+    if text.endswith(".py"):
+        module = _module_from_file(Path(text))
+    elif text in config_names():
+        module = importlib.import_module(f"model.configs.{text}")
+    else:
+        raise InputError(
+            f"no config is called {text!r}; there are: "
+            f"{', '.join(config_names())}; or name a .py or .json file"
+        )
+    config = module.get_config() if hasattr(module, "get_config") else None
+    if not isinstance(config, Config):
+        raise InputError(
+            f"{text} must offer get_config(), returning a model.config.Config"
+        )
+    return config
+
+
+def config_names() -> list[str]:
+    """Returns the names of the shipped configs, sorted."""
+    folder = Path(__file__).with_name("configs")
+    return sorted(p.stem for p in folder.glob("[!_]*.py"))
+
+
+def override(config: Config, changes: Iterable[str]) -> Config:
+    """Returns the config with changes such as `schedule.epochs=3` made.
+
+    Raises:
+        InputError: no such field, or a value that it does not take.
+    """
+    values = json.loads(config.to_json())
+    for change in changes:
+        path, equals, text = change.partition("=")
+        section, dot, name = path.strip().partition(".")
+        place = values.get(section) if dot else values
+        key = name if dot else section
+        known = isinstance(place, dict) and key in place
+        if not equals or not known or isinstance(place[key], dict):
+            raise InputError(
+                f"cannot set {change!r}: write FIELD=VALUE with one of the "
+                f"fields {', '.join(_field_paths(config))}"
+            )
+        place[key] = _parse_value(text.strip())
+    return _from_mapping(Config, values, "")
+
+
+def _field_paths(config: Config) -> list[str]:
+    paths = []
+    for f in dataclasses.fields(config):
+        inner = getattr(config, f.name)
+        if dataclasses.is_dataclass(inner):
+            names = [i.name for i in dataclasses.fields(inner)]
+            paths += [f"{f.name}.{name}" for name in names]
+        else:
+            paths.append(f.name)
+    return paths
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _from_mapping(cls: type[_C], values: Any, prefix: str) -> _C:
+    if not isinstance(values, Mapping):
+        raise InputError(
+            f"config {prefix.rstrip('.') or 'file'} must hold named fields; "
+            f"received: {values!r}"
+        )
+    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(names))
+    if unknown:
+        raise InputError(
+            f"unknown config field {prefix}{unknown[0]}; allowed: "
+            f"{', '.join(prefix + name for name in names)}"
+        )
+    arguments = {}
+    for name, value in values.items():
+        if not prefix and name in _SECTIONS:
+            value = _from_mapping(_SECTIONS[name], value, f"{name}.")
+        arguments[name] = tuple(value) if isinstance(value, list) else value
+    return cls(**arguments)
+
+
+def _read(path: Path) -> str:
+    if not path.is_file():
+        raise InputError(f"no such config file: {path}")
+    return path.read_text(encoding="utf-8")
+
+
+def _module_from_file(path: Path) -> Any:
+    _read(path)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,143 @@
+"""One device, several, or several processes: the one place that knows.
+
+Two defects of Keras 3 with MultiWorkerMirroredStrategy
+(https://github.com/keras-team/keras/issues/20585, open for Keras 3.12 to
+3.15) are worked around, and only here and in `Tagger._maybe_symbolic_build`:
+
+1. `Trainer._maybe_symbolic_build` reduces a distributed batch outside of a
+   replica context and fails ("convert a value (PerReplica) to a Tensor").
+   The tagger builds itself in its constructor and overrides the method.
+2. The trainer reduces the logs with `strategy.reduce("MEAN", v, axis=0)`,
+   which fails for scalars ("Invalid reduction dimension 0"). `as_log` gives
+   them the shape (1,).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from beam_jobs.errors import InputError
+
+
+@dataclass(frozen=True)
+class Workers:
+    """This process among the workers, as TF_CONFIG says.
+
+    Attributes:
+        count: number of workers.
+        index: this one; 0 is the chief, which writes the files.
+    """
+
+    count: int = 1
+    index: int = 0
+
+    @property
+    def is_chief(self) -> bool:
+        return self.index == 0
+
+
+def workers_from_environment() -> Workers:
+    """Reads TF_CONFIG; without it there is one worker.
+
+    Raises:
+        InputError: TF_CONFIG is not as TensorFlow wants it.
+    """
+    text = os.environ.get("TF_CONFIG", "").strip()
+    if not text:
+        return Workers()
+    try:
+        values = json.loads(text)
+        cluster, task = values["cluster"], values["task"]
+        chiefs = len(cluster.get("chief", ()))
+        index = int(task["index"])
+        if task["type"] == "worker":
+            index += chiefs
+        return Workers(chiefs + len(cluster.get("worker", ())), index)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            "TF_CONFIG must be JSON such as "
+            '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": '
+            f'"worker", "index": 0}}}}; received: {text!r}'
+        ) from error
+
+
+def make_strategy(workers: Workers) -> tf.distribute.Strategy:
+    """Returns the strategy for these workers and this machine's devices."""
+    gpus = tf.config.list_logical_devices("GPU")
+    if workers.count > 1:
+        kind = tf.distribute.experimental.CommunicationImplementation
+        options = tf.distribute.experimental.CommunicationOptions(
+            implementation=kind.NCCL if gpus else kind.RING
+        )
+        return tf.distribute.MultiWorkerMirroredStrategy(options)
+    if len(gpus) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy):
+    """Raises InputError unless the batch divides among the replicas."""
+    replicas = strategy.num_replicas_in_sync
+    if batch_size % replicas:
+        raise InputError(
+            f"schedule.batch_size must be a multiple of the {replicas} "
+            f"replicas; received: {batch_size}"
+        )
+
+
+def num_replicas() -> int:
+    """Returns the replicas over all workers."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def global_positives(targets: tf.Tensor) -> tuple[tf.Tensor, int | tf.Tensor]:
+    """Returns the positives of each class and the images, over all replicas.
+
+    Args:
+        targets: int8 [batch, classes], this replica's.
+    """
+    positives = tf.reduce_sum(tf.cast(targets > 0, tf.float32), axis=0)
+    images = targets.shape[0] or tf.shape(targets)[0]
+    context = tf.distribute.get_replica_context()
+    if context is None or num_replicas() == 1:
+        return positives, images
+    positives = context.all_reduce(tf.distribute.ReduceOp.SUM, positives)
+    return positives, images * num_replicas()
+
+
+def loss_draws(
+    seed: int, step: tf.Tensor, images: int | tf.Tensor, targets: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the random numbers of `AdaptiveLoss` for one step.
+
+    All replicas draw the same from (seed, step); each takes its own rows.
+
+    Args:
+        images: in the global batch.
+        targets: [batch, classes], this replica's.
+
+    Returns:
+        float32 [batch], [classes], [classes].
+    """
+    classes = targets.shape[1]
+    pair = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
+    total = images + 2 * classes
+    numbers = tf.random.stateless_uniform([total], pair)
+    rows, shifts, chosen = tf.split(numbers, [images, classes, classes])
+    places = tf.cast(tf.argsort(tf.argsort(rows)), tf.float32)
+    places /= tf.cast(images, tf.float32)
+    context = tf.distribute.get_replica_context()
+    if context is not None and num_replicas() > 1:
+        size = tf.shape(targets)[0]
+        first = context.replica_id_in_sync_group * size
+        places = places[first : first + size]
+    return places, shifts, chosen
+
+
+def as_log(value: tf.Tensor) -> tf.Tensor:
+    """Returns a metric as Keras' distributed trainer can reduce it: (1,)."""
+    return tf.reshape(value, [1])

@@ -1,0 +1,248 @@
+"""TFRecord shards to batches of images and dense targets.
+
+Records are shuffled before they are decoded (a shuffle buffer of decoded
+224-pixel images takes 30 times the memory) and labels become dense only once
+they are batched (paper.md of the released code: 183 MB of dense labels a
+batch otherwise). The order and the augmentation follow from (seed, epoch,
+position) alone, so a resumed run sees what an undisturbed one would.
+
+Targets are int8 [batch, classes]: 1 positive, 0 negative, -1 unknown (only
+with the policy `ignore`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from beam_jobs import layout, records
+from beam_jobs.errors import InputError
+from model import preprocessing
+from model.config import DataConfig
+
+UNKNOWN = -1
+_READ_BATCH = 1024
+
+
+def count_records(shards: Sequence[Path]) -> int:
+    """Returns the number of records in the shards."""
+    blocks = _read(shards).batch(_READ_BATCH).map(tf.size)
+    return int(blocks.reduce(0, lambda total, size: total + size).numpy())
+
+
+def label_counts(
+    shards: Sequence[Path], classes: int, min_confidence: float = 0.0
+) -> np.ndarray:
+    """Returns int64 [classes]: images with each class as a label.
+
+    Raises:
+        InputError: a record has a label that the vocabulary lacks.
+    """
+    spec = _subset(records.LABEL_ID, records.LABEL_CONFIDENCE)
+    counts = np.zeros(classes, np.int64)
+    for block in _read(shards).batch(_READ_BATCH):
+        row = tf.io.parse_example(block, spec)
+        sure = row[records.LABEL_CONFIDENCE].flat_values >= min_confidence
+        ids = row[records.LABEL_ID].flat_values.numpy()[sure.numpy()]
+        if ids.size and not 0 <= ids.min() <= ids.max() < classes:
+            raise InputError(
+                f"a record has label {ids.max()}, the vocabulary has "
+                f"{classes} classes: the data set's files do not belong "
+                "together; run `tagforest dataset` again"
+            )
+        counts += np.bincount(ids, minlength=classes)
+    return counts
+
+
+def make_train_dataset(
+    dataset: str | os.PathLike[str],
+    config: DataConfig,
+    *,
+    classes: int,
+    batch_size: int,
+    epochs: int,
+    first_epoch: int = 0,
+    seed: int = 0,
+    replicas: int = 1,
+    workers: int = 1,
+    worker: int = 0,
+    split: str = layout.TRAIN,
+) -> tf.data.Dataset:
+    """Returns batches for the epochs from `first_epoch` to `epochs`.
+
+    Worker w of n takes every n-th image of each batch, so that all workers
+    together see the very batches that a single one would see.
+
+    Args:
+        dataset: data set folder.
+        classes: width of the targets.
+        batch_size: images a step over all replicas.
+        epochs: each has the same number of batches: the global batches that
+            the split fills; the rest is left out, another one every epoch.
+        replicas: of the model, over all workers; each takes whole batches
+            of `batch_size / replicas` images.
+
+    Returns:
+        Elements (float32 [batch, size, size, 3], int8 [batch, classes]),
+        batch being one replica's.
+
+    Raises:
+        InputError: no such data set.
+    """
+    shards = layout.shard_paths(dataset, split)
+    steps = steps_per_epoch(count_records(shards), batch_size)
+
+    # Epochs of one seed meet no epoch of another.
+    key = tf.constant(seed * 1_000_003, tf.int64)
+
+    def one_epoch(epoch):
+        # Of this function's own graph: the caller's must not change the order.
+        tf.random.set_seed(1)
+        rows = _read(shards).shuffle(config.shuffle_buffer, seed=key + epoch)
+        rows = rows.take(steps * batch_size).enumerate().shard(workers, worker)
+        return rows.map(lambda place, row: (epoch, place, row))
+
+    def decode(epoch, place, row):
+        encoded = tf.io.parse_single_example(row, _subset(_ENCODED))[_ENCODED]
+        pair = tf.stack([key + epoch, place])
+        return preprocessing.decode_and_augment(encoded, pair, config), row
+
+    rows = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
+    batches = rows.map(decode, tf.data.AUTOTUNE).batch(
+        batch_size // replicas, drop_remainder=True
+    )
+    return _finish(batches, config, classes, with_features=False)
+
+
+def make_eval_dataset(
+    dataset: str | os.PathLike[str],
+    config: DataConfig,
+    *,
+    classes: int,
+    batch_size: int,
+    split: str = layout.VALIDATION,
+    with_features: bool = False,
+) -> tf.data.Dataset:
+    """Returns one pass over a split in the order of its shards.
+
+    Args:
+        with_features: adds a third part, the parsed records without the
+            image: `image/id` [batch] and the ragged [batch, labels]
+            `label/*` and `absent/id`.
+
+    Returns:
+        Elements (float32 [batch, size, size, 3], int8 [batch, classes]);
+        the last batch may be smaller.
+
+    Raises:
+        InputError: no such data set, or no such split.
+    """
+    shards = layout.shard_paths(dataset, split)
+
+    def decode(row):
+        encoded = tf.io.parse_single_example(row, _subset(_ENCODED))[_ENCODED]
+        image = preprocessing.decode_and_resize(
+            encoded, config.image_size, config.crop_fraction
+        )
+        return image, row
+
+    batches = _read(shards).map(decode, tf.data.AUTOTUNE).batch(batch_size)
+    return _finish(batches, config, classes, with_features)
+
+
+def steps_per_epoch(images: int, global_batch_size: int) -> int:
+    """Returns the full batches in one pass.
+
+    Raises:
+        InputError: not even one.
+    """
+    if images < global_batch_size:
+        raise InputError(
+            f"schedule.batch_size is {global_batch_size} but there are only "
+            f"{images} training images; take at most that many, with "
+            f"--set schedule.batch_size={max(images // 2, 1)} for example"
+        )
+    return images // global_batch_size
+
+
+def dense_targets(
+    features: dict[str, tf.RaggedTensor], classes: int, config: DataConfig
+) -> tf.Tensor:
+    """Returns int8 [batch, classes] targets of parsed records.
+
+    Args:
+        features: ragged [batch, labels] `label/id`, `label/confidence` and
+            `absent/id`.
+    """
+    ids = features[records.LABEL_ID]
+    sure = features[records.LABEL_CONFIDENCE].flat_values
+    sure = sure >= config.min_confidence
+    positive = tf.fill(tf.shape(ids.flat_values), tf.constant(1, tf.int8))
+    if config.unknown == "negative":
+        places = _places(ids)
+        values = tf.where(sure, positive, tf.zeros_like(positive))
+        return _scatter(places, values, ids.nrows(), classes)
+    absent = features[records.ABSENT_ID]
+    known = tf.where(sure, 1 - UNKNOWN * positive, tf.zeros_like(positive))
+    places = tf.concat([_places(ids), _places(absent)], axis=0)
+    none = tf.fill(tf.shape(absent.flat_values), tf.constant(-UNKNOWN, tf.int8))
+    values = tf.concat([known, none], axis=0)
+    return UNKNOWN + _scatter(places, values, ids.nrows(), classes)
+
+
+_ENCODED = records.IMAGE_ENCODED
+
+
+def _read(shards: Sequence[Path]) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset([os.fspath(s) for s in shards])
+
+
+def _subset(*names: str) -> dict:
+    spec = records.feature_spec()
+    return {name: spec[name] for name in names}
+
+
+def _finish(
+    batches: tf.data.Dataset,
+    config: DataConfig,
+    classes: int,
+    with_features: bool,
+) -> tf.data.Dataset:
+    """Parses the labels of whole batches; two batches wait ahead."""
+    wanted = [records.LABEL_ID, records.LABEL_CONFIDENCE, records.ABSENT_ID]
+    spec = _subset(*wanted)
+    if with_features:
+        spec = records.feature_spec()
+        del spec[_ENCODED]
+
+    def parse(images, rows):
+        features = tf.io.parse_example(rows, spec)
+        targets = dense_targets(features, classes, config)
+        if with_features:
+            return images, targets, features
+        return images, targets
+
+    options = tf.data.Options()
+    options.deterministic = True
+    # The worker's part is taken above, by example.
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.OFF
+    )
+    return batches.map(parse).prefetch(2).with_options(options)
+
+
+def _places(ids: tf.RaggedTensor) -> tf.Tensor:
+    """Returns int64 [labels, 2]: row and class of every label."""
+    rows = tf.cast(ids.value_rowids(), tf.int64)
+    return tf.stack([rows, ids.flat_values], axis=1)
+
+
+def _scatter(places, values, rows, classes):
+    shape = tf.stack([tf.cast(rows, tf.int64), tf.cast(classes, tf.int64)])
+    # Maximum, so that a label given twice counts once.
+    zeros = tf.zeros(shape, tf.int8)
+    return tf.tensor_scatter_nd_max(zeros, places, values)

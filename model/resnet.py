@@ -1,0 +1,125 @@
+"""Pre-activation ResNet (v2) as the released code of ML-Images builds it.
+
+He et al., "Identity Mappings in Deep Residual Networks", arXiv 1603.05027.
+It is not keras.applications' ResNet101V2: no max-pool after the stem, the
+stride in the first block of a stage, the projection shortcut with its own
+batch normalization, no bias in any convolution, variance-scaling weights.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+
+from model.config import NetworkConfig
+
+
+def build_backbone(config: NetworkConfig, image_size: int) -> keras.Model:
+    """Returns the network from images to embeddings.
+
+    Input float32 [batch, image_size, image_size, 3] in [-1, 1]; output
+    float32 [batch, filters of the last stage], the average-pooled features.
+
+    Example:
+        >>> config = NetworkConfig(block="basic", blocks=(1, 1),
+        ...     filters=(8, 16), strides=(1, 2), stem_filters=8)
+        >>> build_backbone(config, 32).output_shape
+        (None, 16)
+    """
+    policy = config.precision
+    images = keras.Input((image_size, image_size, 3), name="image")
+    x = _conv(
+        images,
+        config.stem_filters,
+        config.stem_kernel,
+        config.stem_stride,
+        "stem",
+        policy,
+    )
+    stages = zip(config.blocks, config.filters, config.strides, strict=True)
+    for stage, (blocks, filters, stride) in enumerate(stages, start=1):
+        for block in range(1, blocks + 1):
+            x = apply_block(
+                x,
+                filters,
+                stride if block == 1 else 1,
+                project=block == 1,
+                name=f"stage{stage}_block{block}",
+                config=config,
+            )
+    x = _norm_relu(x, "final", config)
+    x = layers.GlobalAveragePooling2D(name="pool", dtype="float32")(x)
+    return keras.Model(images, x, name="backbone")
+
+
+def apply_block(
+    x,
+    filters: int,
+    stride: int,
+    *,
+    project: bool,
+    name: str,
+    config: NetworkConfig,
+):
+    """Adds one residual block.
+
+    Args:
+        x: features [batch, height, width, channels].
+        filters: output channels.
+        stride: of the block's first 3x3 convolution.
+        project: the shortcut is a strided 1x1 convolution behind its own
+            normalization; else the input as it is.
+
+    Returns:
+        [batch, height / stride, width / stride, filters].
+    """
+    policy = config.precision
+    shortcut = x
+    if project:
+        shortcut = _norm_relu(x, f"{name}_shortcut", config)
+        shortcut = _conv(
+            shortcut, filters, 1, stride, f"{name}_shortcut", policy
+        )
+    inner = filters if config.block == "basic" else filters // 4
+    kernels = [(inner, 3, stride), (filters, 3, 1)]
+    if config.block == "bottleneck":
+        kernels = [(inner, 1, 1), (inner, 3, stride), (filters, 1, 1)]
+    for position, (width, kernel, step) in enumerate(kernels, start=1):
+        x = _norm_relu(x, f"{name}_{position}", config)
+        x = _conv(x, width, kernel, step, f"{name}_{position}", policy)
+    return layers.Add(name=f"{name}_add", dtype=policy)([shortcut, x])
+
+
+def _norm_relu(x, name: str, config: NetworkConfig):
+    x = layers.BatchNormalization(
+        momentum=config.batch_norm_momentum,
+        epsilon=config.batch_norm_epsilon,
+        name=f"{name}_bn",
+        dtype=config.precision,
+    )(x)
+    return layers.ReLU(name=f"{name}_relu", dtype=config.precision)(x)
+
+
+def _conv(x, filters: int, kernel: int, stride: int, name: str, policy: str):
+    """A convolution whose padding does not depend on the input size."""
+    padding = "same"
+    if stride > 1:
+        before = (kernel - 1) // 2
+        after = kernel - 1 - before
+        if after:
+            x = layers.ZeroPadding2D(
+                ((before, after), (before, after)),
+                name=f"{name}_pad",
+                dtype=policy,
+            )(x)
+        padding = "valid"
+    return layers.Conv2D(
+        filters,
+        kernel,
+        stride,
+        padding=padding,
+        use_bias=False,
+        kernel_initializer=keras.initializers.VarianceScaling(),
+        name=f"{name}_conv",
+        dtype=policy,
+    )(x)
