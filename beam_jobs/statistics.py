@@ -232,24 +232,19 @@ def plot_images_per_class(
             marker="o" if len(counts) == 1 else None,
             label=f"{split}: {len(counts):,} classes with images",
         )
-    axes.axhline(trainable_above, color="#999999", linewidth=1, linestyle=":")
-    axes.annotate(
-        f"trainable: more than {trainable_above} training images",
-        (1, trainable_above),
-        xycoords=("axes fraction", "data"),
-        xytext=(-4, 4),
-        textcoords="offset points",
-        ha="right",
-        color="#666666",
-        fontsize=9,
+    axes.axhline(
+        trainable_above,
+        color="#999999",
+        linewidth=1,
+        linestyle=":",
+        label=f"trainable: more than {trainable_above} training images",
     )
     axes.set_yscale("log")
     axes.set_ylim(bottom=0.8)
     axes.set_title("Images per class")
     axes.set_xlabel("classes, by number of images")
     axes.set_ylabel("images (log scale)")
-    if axes.lines[:-1]:
-        axes.legend(frameon=False)
+    axes.legend(frameon=False)
     _save(figure, path)
 
 

@@ -74,6 +74,7 @@ def evaluate(
             f"evaluate {split}",
             total,
             unit=" batches",
+            mininterval=0.5,
             disable=not progress,
         ),
         hierarchy,
