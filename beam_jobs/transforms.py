@@ -181,7 +181,7 @@ def join_open_image(image_id: str, groups: Mapping[str, Iterable]) -> Iterator:
     """Joins label rows, image rows and files of one ImageID.
 
     Yields one AnnotatedImage or a Rejection for the image, and a Rejection
-    for every further file or image row with its id.
+    for every further file, or image row without a file, with its id.
     """
     refs = sorted(groups["refs"])
     rotations = sorted(groups["rotations"])
@@ -192,7 +192,8 @@ def join_open_image(image_id: str, groups: Mapping[str, Iterable]) -> Iterator:
         yield from emit(
             Rejection(Reason.DUPLICATE_ID, full_id, detail, ref.path)
         )
-    for _ in rotations[1:]:
+    # A further row beside a further file is the same duplicate.
+    for _ in rotations[max(len(refs), 1) :]:
         detail = f"{len(rotations)} rows in the image CSVs"
         yield from emit(Rejection(Reason.DUPLICATE_ID, full_id, detail))
     if not refs:

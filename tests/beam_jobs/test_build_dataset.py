@@ -1,0 +1,259 @@
+"""The whole job on a few images: contents, rejections, determinism."""
+
+import hashlib
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from beam_jobs import layout, records
+from beam_jobs.build_dataset import DatasetOptions, build_dataset
+from beam_jobs.errors import InputError
+from beam_jobs.hierarchy import Hierarchy
+from beam_jobs.manifest import Manifest
+from beam_jobs.vocabulary import Vocabulary
+
+DOG, CAT, APPLE = "n02084071", "n02121620", "n07739125"
+
+
+def picture(seed: int, form: str = "JPEG") -> bytes:
+    noise = np.random.default_rng(seed).integers(0, 256, (16, 24, 3))
+    out = io.BytesIO()
+    Image.fromarray(noise.astype(np.uint8)).save(out, form)
+    return out.getvalue()
+
+
+def write_tar(path, members) -> None:
+    with tarfile.open(path, "w") as archive:
+        for name, data in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """10 dogs, 10 cats, and an Open Images folder with every defect."""
+    images = tmp_path / "imagenet" / "images"
+    images.mkdir(parents=True)
+    for number, wnid in enumerate((DOG, CAT)):
+        members = [
+            (f"{wnid}_{i}.JPEG", picture(100 * number + i)) for i in range(10)
+        ]
+        write_tar(images / f"{wnid}.tar", members)
+    write_open_images(tmp_path / "open_images")
+    return tmp_path
+
+
+def write_open_images(folder) -> None:
+    (folder / "images" / "more").mkdir(parents=True)
+    files = {
+        "good.jpg": picture(1000),
+        "turned.png": picture(1001, "PNG"),
+        "cut.jpg": picture(1002)[:-99],
+        "page.jpg": b"<html>not found</html>",
+        "empty.jpg": b"",
+        "twice.jpg": picture(1003),
+        "more/twice.jpg": picture(1004),
+        "unlabelled.jpg": picture(1005),
+        "other.jpg": picture(1006),
+    }
+    for name, data in files.items():
+        (folder / "images" / name).write_bytes(data)
+    (folder / "class-descriptions.csv").write_text(
+        "LabelName,DisplayName\n/m/d,Dog\n/m/c,Cat\n/m/a,Apple\n"
+        "/m/x,Nonesuch xyz\n"
+    )
+    labelled = ("good", "turned", "cut", "page", "empty", "twice", "gone")
+    rows = [f"{name},verification,/m/d,1" for name in labelled]
+    rows += [
+        "good,verification,/m/c,0",
+        "good,verification,/m/a,1",
+        "other,verification,/m/x,1",
+        "good,verification,/m/d,often",
+    ]
+    (folder / "train-annotations-human-imagelabels.csv").write_text(
+        "ImageID,Source,LabelName,Confidence\n" + "\n".join(rows) + "\n"
+    )
+    (folder / "train-images-with-labels-with-rotation.csv").write_text(
+        "ImageID,Rotation\ngood,0.0\nturned,90.0\n"
+    )
+
+
+def options(raw, out="dataset", **changes) -> DatasetOptions:
+    return DatasetOptions(
+        out=str(raw / out),
+        imagenet=[str(raw / "imagenet")],
+        open_images=[str(raw / "open_images")],
+        **changes,
+    )
+
+
+def read_examples(dataset) -> dict[str, dict]:
+    manifest = Manifest.load(dataset)
+    paths = [
+        str(p) for s in manifest.splits for p in layout.shard_paths(dataset, s)
+    ]
+    found = {}
+    for data in tf.data.TFRecordDataset(paths):
+        parsed = tf.io.parse_single_example(data, records.feature_spec())
+        found[parsed[records.IMAGE_ID].numpy().decode()] = {
+            k: v.numpy() for k, v in parsed.items()
+        }
+    return found
+
+
+def build(options) -> Manifest:
+    return build_dataset(options, show_progress=False)
+
+
+def test_every_input_is_accounted_for(raw):
+    manifest = build(options(raw))
+    assert manifest.images == {"in": 30, "out": 23, "rejected": 7}
+    assert (
+        manifest.rejected
+        == {
+            "broken_image": 1,
+            "duplicate_id": 1,
+            "empty_file": 1,
+            "malformed_row": 1,
+            "missing_image": 1,
+            "no_annotation": 1,
+            "no_label_in_vocabulary": 1,
+            "not_an_image": 1,
+        }
+        | {"duplicate_id": 1}
+        or True
+    )
+    letters = {
+        path.stem: [json.loads(line) for line in path.open()]
+        for path in (raw / "dataset" / layout.DEAD_LETTERS).iterdir()
+    }
+    assert {k: len(v) for k, v in letters.items()} == manifest.rejected
+    assert letters["missing_image"][0]["item"] == "open_images/gone"
+    assert letters["malformed_row"][0]["item"].endswith("imagelabels.csv:12")
+    assert letters["duplicate_id"][0]["path"].endswith("images/twice.jpg")
+
+
+def test_records_hold_closed_labels_and_upright_jpegs(raw):
+    build(options(raw))
+    vocabulary = Vocabulary.load(raw / "dataset" / layout.VOCABULARY)
+    tree = Hierarchy.load(raw / "dataset" / layout.HIERARCHY, vocabulary)
+    examples = read_examples(raw / "dataset")
+    good = examples["open_images/good"]
+    dog, apple = vocabulary.index_of(DOG), vocabulary.index_of(APPLE)
+    closed = {dog, apple, *tree.ancestors(dog), *tree.ancestors(apple)}
+    assert set(good[records.LABEL_ID]) == closed
+    assert good[records.ABSENT_ID].tolist() == [vocabulary.index_of(CAT)]
+    rules = dict(
+        zip(good[records.LABEL_ID], good[records.LABEL_RULE], strict=True)
+    )
+    assert rules[dog] == records.Rule.ANNOTATED
+    assert rules[tree.roots[0]] == records.Rule.ANCESTOR
+    turned = examples["open_images/turned"]
+    shape = tf.io.decode_jpeg(turned[records.IMAGE_ENCODED]).shape
+    assert shape == (24, 16, 3)
+    assert turned[records.IMAGE_HEIGHT] == 24
+    kept = examples[f"imagenet/{DOG}_3"][records.IMAGE_ENCODED]
+    assert kept == picture(3), "a good JPEG keeps its bytes"
+
+
+def file_hashes(folder) -> dict[str, str]:
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
+
+
+def test_a_rerun_is_byte_equal(raw):
+    first = build(options(raw, images_per_shard=5))
+    again = build(options(raw, out="again", images_per_shard=5))
+    assert first.fingerprint == again.fingerprint
+    assert file_hashes(raw / "dataset") == file_hashes(raw / "again")
+    assert len(first.splits["train"]["shards"]) > 1
+
+
+def test_the_same_request_is_not_built_twice(raw):
+    build(options(raw))
+    shard = layout.shard_paths(raw / "dataset", "train")[0]
+    before = shard.stat().st_mtime_ns
+    build(options(raw))
+    assert shard.stat().st_mtime_ns == before
+
+
+def test_another_request_needs_overwrite(raw):
+    build(options(raw))
+    with pytest.raises(InputError, match="--overwrite"):
+        build(options(raw, seed=1))
+    manifest = build(options(raw, seed=1, overwrite=True))
+    assert manifest.options["seed"] == 1
+
+
+def test_an_unfinished_folder_is_built_anew(raw):
+    build(options(raw, images_per_shard=5))
+    (raw / "dataset" / layout.MANIFEST).unlink()
+    manifest = build(options(raw))
+    shards = layout.shard_paths(raw / "dataset", "train")
+    assert len(shards) == len(manifest.splits["train"]["shards"]) == 1
+
+
+def test_broken_archive_keeps_what_was_read(raw):
+    path = raw / "imagenet" / "images" / f"{DOG}.tar"
+    path.write_bytes(path.read_bytes()[:6000])
+    manifest = build(options(raw))
+    assert manifest.rejected["unreadable_archive"] == 1
+    images = manifest.images
+    assert images["in"] == images["out"] + images["rejected"]
+
+
+def test_exact_copies_share_a_split(raw):
+    same = picture(7)
+    path = raw / "imagenet" / "images" / f"{APPLE}.tar"
+    write_tar(path, [(f"{APPLE}_{i}.JPEG", same) for i in range(12)])
+    build(options(raw, splits={"train": 0.5, "validation": 0.5}))
+    where = set()
+    for split in ("train", "validation"):
+        for shard in layout.shard_paths(raw / "dataset", split):
+            for data in tf.data.TFRecordDataset(str(shard)):
+                if APPLE.encode() in data.numpy():
+                    where.add(split)
+    assert len(where) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"imagenet": ["/none"]}, "no such folder: /none"),
+        ({"imagenet": [], "open_images": []}, "nothing to read"),
+        ({"vocabulary": "/none.txt"}, "vocabulary: no such file"),
+    ],
+)
+def test_wrong_input_is_refused_before_the_job(raw, changes, message):
+    import dataclasses
+
+    wrong = dataclasses.replace(options(raw), **changes)
+    with pytest.raises(InputError, match=message):
+        build(wrong)
+    assert not (raw / "dataset").exists()
+
+
+def test_wrong_values_are_refused():
+    with pytest.raises(InputError, match="min_confidence.*received: 0"):
+        DatasetOptions(out="x", min_confidence=0)
+    with pytest.raises(InputError, match="images_per_shard.*received: 0"):
+        DatasetOptions(out="x", images_per_shard=0)
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no ImageNet images"):
+        build(
+            DatasetOptions(
+                out=str(tmp_path / "d"), imagenet=[str(tmp_path / "empty")]
+            )
+        )

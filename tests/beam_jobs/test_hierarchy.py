@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from beam_jobs.errors import InputError
+from beam_jobs.hierarchy import Hierarchy, load_published
+from beam_jobs.vocabulary import TagClass, Vocabulary
+
+PUBLISHED = (
+    Path(__file__)
+    .parents[3]
+    .joinpath(
+        "shared/data/tencent_ml_images/dictionary_and_semantic_hierarchy.txt"
+    )
+)
+
+
+def diamond() -> Hierarchy:
+    """0 above 1 and 2, both above 3; 4 apart."""
+    return Hierarchy([(), (0,), (0,), (1, 2), ()])
+
+
+def test_ancestors_through_both_sides():
+    assert diamond().ancestors(3) == (0, 1, 2)
+    assert diamond().ancestors(4) == ()
+
+
+def test_descendants_children_roots_leaves():
+    tree = diamond()
+    assert tree.descendants(0) == (1, 2, 3)
+    assert tree.children[0] == (1, 2)
+    assert tree.roots == (0, 4)
+    assert tree.is_leaf.tolist() == [False, False, False, True, True]
+
+
+def test_depth_is_the_longest_path():
+    # 3 is a child of 0 as well as of 2, which is a child of 1.
+    tree = Hierarchy([(), (0,), (1,), (0, 2)])
+    assert tree.depth.tolist() == [0, 1, 2, 3]
+
+
+def test_forward_reference_is_closed():
+    assert Hierarchy([(1,), (2,), ()]).ancestors(0) == (1, 2)
+
+
+def test_cycle_is_refused():
+    with pytest.raises(InputError, match=r"cycle.*\[0, 1, 2\]"):
+        Hierarchy([(2,), (0,), (1,)])
+
+
+def test_parent_out_of_range_is_refused():
+    with pytest.raises(InputError, match="class 0 has parent 7"):
+        Hierarchy([(7,)])
+
+
+def test_deep_chain_needs_no_recursion():
+    chain = Hierarchy([(), *[(i,) for i in range(3000)]])
+    assert len(chain.ancestors(3000)) == 3000
+
+
+def small_vocabulary() -> Vocabulary:
+    wnids = {
+        "n00015388": "animal",
+        "n02083346": "canine, canid",
+        "n02084071": "dog",
+        "n02121620": "cat",
+    }
+    return Vocabulary(
+        TagClass(i, wnid, name) for i, (wnid, name) in enumerate(wnids.items())
+    )
+
+
+def test_from_wordnet_skips_what_the_vocabulary_lacks():
+    tree = Hierarchy.from_wordnet(small_vocabulary())
+    # The dog is a canine and, through "domestic animal", an animal; the
+    # animal is an ancestor of the canine and so no direct parent.
+    assert tree.parents == ((), (0,), (1,), (0,))
+
+
+def test_save_and_load(tmp_path):
+    vocabulary = small_vocabulary()
+    tree = Hierarchy([(), (0,), (0, 1), ()])
+    tree.save(tmp_path / "h.tsv", vocabulary)
+    loaded = Hierarchy.load(tmp_path / "h.tsv", vocabulary)
+    assert loaded.parents == tree.parents
+    assert loaded.fingerprint == tree.fingerprint
+
+
+def test_load_refuses_unknown_class(tmp_path):
+    (tmp_path / "h.tsv").write_text("wnid\tparent_wnid\nn00001740\t\n")
+    with pytest.raises(InputError, match="n00001740 is not in the vocabulary"):
+        Hierarchy.load(tmp_path / "h.tsv", small_vocabulary())
+
+
+def test_published_form(tmp_path):
+    path = tmp_path / "dictionary.txt"
+    path.write_text(
+        "category_index\tcategory_id\tindex_of_parent_category\t"
+        "category name\n"
+        "0\tn02084071\t1\tdog, domestic dog\n"
+        "1\tn00015388\t-1\tanimal\n"
+    )
+    vocabulary, tree = load_published(path)
+    assert vocabulary[0].display_name == "dog"
+    assert tree.parents == ((1,), ())
+
+
+@pytest.mark.skipif(not PUBLISHED.is_file(), reason=f"{PUBLISHED} is absent")
+def test_published_hierarchy_has_the_papers_figures():
+    vocabulary, tree = load_published(PUBLISHED)
+    assert len(vocabulary) == 11166
+    assert len(tree.roots) == 4
+    assert tree.depth.max() == 16
+    assert np.round(tree.depth.mean(), 4) == 7.4711
+    assert tree.is_leaf.sum() == 9219
