@@ -1,0 +1,119 @@
+"""The command `tagforest pipeline`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tfx_pipeline import configs
+
+if TYPE_CHECKING:
+    from tfx_pipeline.local_runner import RunOptions
+    from tfx_pipeline.report import Result
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to an app."""
+    app.command("pipeline")(pipeline)
+
+
+def pipeline(
+    imagenet: Annotated[
+        list[str] | None,
+        typer.Option(help="Folder with <wnid>.tar files or <wnid>/ folders."),
+    ] = None,
+    open_images: Annotated[
+        list[str] | None,
+        typer.Option(help="Folder with Open Images CSVs and images/."),
+    ] = None,
+    root: Annotated[
+        Path, typer.Option(help="Folder of artifacts and metadata.")
+    ] = Path("pipeline_output"),
+    vocabulary: Annotated[
+        str | None,
+        typer.Option(help="Published dictionary or vocabulary.tsv."),
+    ] = None,
+    splits: Annotated[
+        str, typer.Option(help="Fractions of train and validation.")
+    ] = "train=0.9,validation=0.1",
+    config: Annotated[
+        str, typer.Option(help="Training config: a name or a file.")
+    ] = "demo",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="FIELD=VALUE, on top of the config."),
+    ] = None,
+    min_f1: Annotated[
+        float, typer.Option(help="F1@5 that a model must exceed.")
+    ] = configs.MIN_F1,
+    tolerance: Annotated[
+        float,
+        typer.Option(help="How far below the last blessed model it may be."),
+    ] = configs.F1_TOLERANCE,
+    serving_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where models are pushed. Default: ROOT/serving."),
+    ] = None,
+    cache: Annotated[
+        bool, typer.Option(help="Reuse steps whose inputs are unchanged.")
+    ] = True,
+) -> None:
+    """Run the TFX pipeline: data, checks, training, blessing, push.
+
+    A second run reuses every step whose inputs have not changed, and
+    measures a new model against the last blessed one.
+    """
+    from beam_jobs.splits import parse_fractions
+
+    fractions = parse_fractions(splits)
+    typer.echo("Loading TFX ...")
+    from tfx_pipeline.local_runner import RunOptions, run
+
+    options = RunOptions(
+        root=str(root),
+        dataset={
+            "imagenet": imagenet or [],
+            "open_images": open_images or [],
+            "vocabulary": vocabulary,
+            "splits": fractions,
+        },
+        config=config,
+        overrides=changes or [],
+        min_f1=min_f1,
+        tolerance=tolerance,
+        serving_dir=str(serving_dir) if serving_dir else None,
+        enable_cache=cache,
+    )
+    typer.echo(describe(run(options, typer.echo), options))
+
+
+def describe(result: Result, options: RunOptions) -> str:
+    """Returns what came out and what to do next, for the terminal."""
+    served = os.path.relpath(options.model_dir)
+    lines = []
+    if result.anomalies:
+        lines.append(f"Anomalies in the data: {', '.join(result.anomalies)}")
+    if result.blessed:
+        lines += [
+            f"Blessed and pushed to {os.path.relpath(result.pushed_to or '')}",
+            f"next: tagforest serve {served}",
+        ]
+    else:
+        lines += [
+            f"Not blessed, so not pushed: {_shortfall(result, options)}",
+            "next: train longer, for example with --set schedule.epochs=20",
+        ]
+    return "\n".join(lines)
+
+
+def _shortfall(result: Result, options: RunOptions) -> str:
+    score = f"F1@{configs.F1_K} {result.f1:.3f}"
+    if result.f1 <= options.min_f1:
+        return f"{score} is not above --min-f1 {options.min_f1}"
+    return (
+        f"{score} is more than --tolerance {options.tolerance} below the "
+        f"last blessed model's {result.baseline_f1:.3f}"
+    )
