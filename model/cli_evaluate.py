@@ -29,6 +29,16 @@ def evaluate(
     Precision, recall and F1 at 5 and 10, F1 and best class among the leaves,
     and macro average precision, all by the labels that the images have.
     """
+    from beam_jobs import layout
+    from beam_jobs.errors import InputError
+
+    # Before TensorFlow is imported, which takes seconds.
+    if not workdir.is_dir():
+        raise InputError(
+            f"no such folder: {workdir}; `tagforest train {dataset} "
+            f"--workdir {workdir}` makes one"
+        )
+    layout.shard_paths(dataset, split)
     from rich.console import Console
 
     from model import report

@@ -58,8 +58,6 @@ def evaluate(
     shards = layout.shard_paths(dataset, split)
     tagger = load_tagger(workdir)
     vocabulary = _common_vocabulary(workdir, dataset)
-    hierarchy = Hierarchy.load(workdir / layout.HIERARCHY, vocabulary)
-    train_counts = _train_counts(tagger, dataset, vocabulary)
     images = input_pipeline.make_eval_dataset(
         dataset,
         tagger.config.data,
@@ -67,18 +65,18 @@ def evaluate(
         batch_size=batch_size,
         split=split,
     )
-    total = -(-input_pipeline.count_records(shards) // batch_size)
+    bar = tqdm(
+        score_batches(tagger, images),
+        f"evaluate {split}",
+        -(-input_pipeline.count_records(shards) // batch_size),
+        unit=" batches",
+        mininterval=0.5,
+        disable=not progress,
+    )
     evaluation = evaluate_scores(
-        tqdm(
-            score_batches(tagger, images),
-            f"evaluate {split}",
-            total,
-            unit=" batches",
-            mininterval=0.5,
-            disable=not progress,
-        ),
-        hierarchy,
-        train_counts,
+        bar,
+        Hierarchy.load(workdir / layout.HIERARCHY, vocabulary),
+        _train_counts(tagger, dataset, vocabulary),
         split,
     )
     report.write(evaluation, workdir / report.FOLDER, vocabulary)

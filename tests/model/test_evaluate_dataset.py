@@ -158,13 +158,23 @@ def test_a_least_confidence_counts_in_the_baseline_too(
     assert found["best_leaf_right"].baseline == pytest.approx(1 / 3)
 
 
-def test_command(workdir, dataset):
+def run(*arguments):
     app = typer.Typer()
     app.callback()(lambda: None)
     cli_evaluate.register(app)
-    result = CliRunner().invoke(
-        app, ["evaluate", str(workdir), str(dataset), "--no-progress"]
-    )
+    return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+
+
+def test_command_refuses(tmp_path, workdir, dataset):
+    result = run(tmp_path / "none", dataset)
+    assert isinstance(result.exception, InputError)
+    assert "no such folder" in str(result.exception)
+    result = run(workdir, dataset, "--split", "test")
+    assert "no records in split 'test'" in str(result.exception)
+
+
+def test_command(workdir, dataset):
+    result = run(workdir, dataset, "--no-progress")
     assert result.exit_code == 0, result.output
     assert "3 validation images, 2.00 labels each" in result.output
     assert "best leaf right" in result.output
