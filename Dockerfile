@@ -1,0 +1,41 @@
+# One image for Beam workers, the trainer and TFX components, so that their
+# code cannot differ; and a second one that serves an export.
+#
+#   docker build -t tagforest .
+#   docker build -t tagforest-serving --target serving \
+#     --build-arg MODEL=demo/models/tagforest .
+
+# The current stack needs glibc 2.39 or newer: Debian 13.
+FROM python:3.13-slim-trixie AS runtime
+
+# pyfarmhash, a dependency of TFX, is compiled from source.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends g++ libgomp1 \
+    && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /opt/tagforest
+COPY requirements.txt ./
+RUN pip install --no-cache-dir uv \
+    && uv pip install --system --no-cache -r requirements.txt
+
+COPY pyproject.toml README.md ./
+COPY beam_jobs beam_jobs
+COPY model model
+COPY serving serving
+COPY tfx_pipeline tfx_pipeline
+RUN uv pip install --system --no-cache --no-deps .
+
+# Dataflow starts a worker through Beam's own launcher.
+COPY --from=apache/beam_python3.13_sdk:2.77.0 /opt/apache/beam /opt/apache/beam
+ENV TF_CPP_MIN_LOG_LEVEL=2
+
+# A worker overrides this with /opt/apache/beam/boot.
+ENTRYPOINT ["tagforest"]
+CMD ["--help"]
+
+# TensorFlow Serving with one model, gRPC on 8500 and REST on 8501.
+FROM tensorflow/serving:2.19.1 AS serving
+ARG MODEL=demo/models/tagforest
+COPY ${MODEL} /models/tagforest
+ENV MODEL_NAME=tagforest
+EXPOSE 8500 8501

@@ -1,0 +1,66 @@
+# Every target makes and refreshes .venv itself; nothing else is needed.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+TAGFOREST := $(VENV)/bin/tagforest
+
+DEMO := demo
+PIPELINE := pipeline_output
+
+# TensorFlow's start-up lines help nobody; warnings and errors still show.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help
+help: ## Show the targets.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
+	  | expand -t 14
+
+$(VENV)/.ready: requirements.txt pyproject.toml .ci/make-venv
+	@.ci/make-venv $(VENV)
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/.ready ## Make or refresh .venv.
+
+.PHONY: demo
+demo: $(VENV)/.ready ## Draw scenes, train, evaluate, serve and tag (6 min).
+	@$(TAGFOREST) demo $(DEMO)
+
+.PHONY: pipeline
+pipeline: $(VENV)/.ready ## Run the TFX pipeline on drawn scenes (4 min).
+	@test -d $(PIPELINE)/raw/open_images || $(TAGFOREST) scenes \
+	  $(PIPELINE)/raw --images-per-class 4 --scenes 1200
+	@$(TAGFOREST) pipeline --imagenet $(PIPELINE)/raw/imagenet \
+	  --open-images $(PIPELINE)/raw/open_images --root $(PIPELINE) \
+	  --config demo --set schedule.epochs=3
+
+.PHONY: test
+test: $(VENV)/.ready ## Run the default tests (under 10 min).
+	@$(PYTHON) -m pytest
+
+.PHONY: test-large
+test-large: $(VENV)/.ready ## Run the long tests too.
+	@$(PYTHON) -m pytest -m ""
+
+.PHONY: lint
+lint: $(VENV)/.ready ## Check style, names and types.
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+.PHONY: bench
+bench: $(VENV)/.ready ## Measure, as ratios taken side by side.
+	@$(PYTHON) -m tests.bench
+
+.PHONY: requirements
+requirements: $(VENV)/.ready ## Compile the pins of both stacks anew.
+	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.10 \
+	  --extra demo --extra dev --no-header --no-annotate --upgrade \
+	  --no-emit-index-url --no-emit-find-links pyproject.toml \
+	  -o requirements.txt
+
+.PHONY: clean
+clean: ## Remove what the targets made, .venv excepted.
+	rm -rf $(DEMO) $(PIPELINE) build dist *.egg-info

@@ -1,0 +1,58 @@
+"""The command `tagforest`: every package adds its own commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+import typer
+
+from beam_jobs import cli as beam_commands
+from beam_jobs.errors import InputError
+from model import cli as model_commands
+from model import cli_evaluate as evaluate_commands
+from serving import cli as serving_commands
+from serving import cli_demo as demo_commands
+from tfx_pipeline import cli_pipeline as pipeline_commands
+
+app = typer.Typer(
+    name="tagforest",
+    help="From raw image annotations to a trained, served image tagger.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for commands in (
+    beam_commands,
+    model_commands,
+    evaluate_commands,
+    serving_commands,
+    pipeline_commands,
+    demo_commands,
+):
+    commands.register(app)
+
+
+def main() -> None:
+    """Runs the command line; a wrong input is one line and status 2."""
+    _quieten()
+    try:
+        app()
+    except InputError as error:
+        print(f"tagforest: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _quieten() -> None:
+    """Keeps what users cannot act on out of their terminal."""
+    # TensorFlow's start-up lines; errors still show.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Google's clients and Beam warn about Python 3.10 and each other.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    warnings.simplefilter("ignore", FutureWarning)
+    warnings.simplefilter("ignore", DeprecationWarning)
+
+
+if __name__ == "__main__":
+    main()
