@@ -96,6 +96,9 @@ class NetworkConfig:
         strides: stride of the first block of each stage.
         stem_filters, stem_kernel, stem_stride: the first convolution.
         batch_norm_momentum, batch_norm_epsilon: the paper's 0.9 and 1e-3.
+        batch_norm_sync: statistics over all replicas, so that several equal
+            one; else each replica has its own and only the moving averages
+            are shared, as usual.
         dropout: rate before the head.
         precision: Keras dtype policy; logits and loss stay float32.
     """
@@ -109,6 +112,7 @@ class NetworkConfig:
     stem_stride: int = 2
     batch_norm_momentum: float = 0.9
     batch_norm_epsilon: float = 1e-3
+    batch_norm_sync: bool = False
     dropout: float = 0.0
     precision: str = "float32"
 

@@ -15,6 +15,7 @@ Two defects of Keras 3 with MultiWorkerMirroredStrategy
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass
 
@@ -67,13 +68,16 @@ def workers_from_environment() -> Workers:
 
 def make_strategy(workers: Workers) -> tf.distribute.Strategy:
     """Returns the strategy for these workers and this machine's devices."""
-    gpus = tf.config.list_logical_devices("GPU")
+    # Logical devices would initialize TensorFlow, too early for the workers.
+    gpus = tf.config.list_physical_devices("GPU")
     if workers.count > 1:
         kind = tf.distribute.experimental.CommunicationImplementation
         options = tf.distribute.experimental.CommunicationOptions(
             implementation=kind.NCCL if gpus else kind.RING
         )
-        return tf.distribute.MultiWorkerMirroredStrategy(options)
+        return tf.distribute.MultiWorkerMirroredStrategy(
+            communication_options=options
+        )
     if len(gpus) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
@@ -136,6 +140,22 @@ def loss_draws(
         first = context.replica_id_in_sync_group * size
         places = places[first : first + size]
     return places, shifts, chosen
+
+
+def average_over_replicas(variables: list) -> None:
+    """Gives non-trainable Keras variables their mean over all replicas.
+
+    Keras leaves the moving averages of batch normalization to each replica,
+    so that workers would end with different weights. One reduction for all.
+    """
+    if num_replicas() == 1 or not variables:
+        return
+    flat = tf.concat([tf.reshape(v.value, [-1]) for v in variables], axis=0)
+    context = tf.distribute.get_replica_context()
+    mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, flat)
+    parts = tf.split(mean, [math.prod(v.shape) for v in variables])
+    for variable, part in zip(variables, parts, strict=True):
+        variable.assign(tf.reshape(part, variable.shape))
 
 
 def as_log(value: tf.Tensor) -> tf.Tensor:

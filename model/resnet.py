@@ -94,6 +94,7 @@ def _norm_relu(x, name: str, config: NetworkConfig):
     x = layers.BatchNormalization(
         momentum=config.batch_norm_momentum,
         epsilon=config.batch_norm_epsilon,
+        synchronized=config.batch_norm_sync,
         name=f"{name}_bn",
         dtype=config.precision,
     )(x)

@@ -51,8 +51,6 @@ class Tagger(keras.Model):
             shape=(2, classes),
             initializer="zeros",
             trainable=False,
-            # Every replica computes the same value from the global batch.
-            aggregation="only_first_replica",
             dtype="float32",
         )
         self.loss_mean = keras.metrics.Mean(name="loss")
@@ -103,7 +101,11 @@ class Tagger(keras.Model):
         self.optimizer.apply_gradients(
             zip(self._decayed(gradients, weights), weights, strict=True)
         )
+        # Equal on all replicas: it comes from the global batch.
         self.runs.assign(runs)
+        distribution.average_over_replicas(
+            self.backbone.non_trainable_variables
+        )
         self.loss_mean.update_state(loss, sample_weight=tf.shape(images)[0])
         return self._logs()
 

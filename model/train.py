@@ -165,9 +165,10 @@ def _train_worker(config: Config, dataset: Path, workdir: Path) -> TrainResult:
     from model import distribution, input_pipeline
 
     _limit_threads(tf)
-    keras.utils.set_random_seed(config.seed)
     workers = distribution.workers_from_environment()
+    # The strategy of several workers must be the first to use TensorFlow.
     strategy = distribution.make_strategy(workers)
+    keras.utils.set_random_seed(config.seed)
     distribution.check_batch_size(config.schedule.batch_size, strategy)
     shards = layout.shard_paths(dataset, layout.TRAIN)
     images = input_pipeline.count_records(shards)
