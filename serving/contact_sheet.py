@@ -85,9 +85,7 @@ def _draw_tags(axes, entry: SheetEntry) -> None:
     axes.barh(places, scores, color=colours, height=0.36, align="edge")
     for place, tag in zip(places, entry.tags, strict=True):
         axes.text(0, place - 0.08, tag.name, fontsize=8.5, va="bottom")
-        axes.text(
-            1.0, place - 0.08, f"{tag.score:.2f}", fontsize=8, ha="right"
-        )
+        axes.text(1.0, place - 0.08, f"{tag.score:.2f}", fontsize=8, ha="right")
     axes.set_xlim(0, 1)
     axes.set_ylim(max(len(scores), 3) - 0.4, -0.75)
     axes.set_axis_off()

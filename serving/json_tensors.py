@@ -190,19 +190,24 @@ def _flatten(
 
 def _leaf(value: Any, info: TensorInfo) -> Any:
     kind = info.dtype.kind
-    if kind == "O":
-        if _is_b64(value):
-            return _decode_base64(value["b64"])
-        if isinstance(value, str):
-            return _encode_text(value)
-    elif kind == "b":
-        if isinstance(value, bool):
-            return value
-    elif not isinstance(value, bool):
-        allowed = (int, float) if kind == "f" else (int,)
-        if isinstance(value, allowed):
-            return value
+    if kind == "O" and _is_b64(value):
+        return _decode_base64(value["b64"])
+    if kind == "O" and isinstance(value, str):
+        return _encode_text(value)
+    if kind == "b" and isinstance(value, bool):
+        return value
+    if kind in "iuf" and _is_number(value, info.dtype):
+        return value
     raise _wrong_type(value, info)
+
+
+def _is_number(value: Any, dtype: np.dtype) -> bool:
+    if isinstance(value, bool):
+        return False
+    if dtype.kind == "f":
+        return isinstance(value, (int, float))
+    limits = np.iinfo(dtype)
+    return isinstance(value, int) and limits.min <= value <= limits.max
 
 
 def _wrong_type(value: Any, info: TensorInfo) -> RequestError:

@@ -72,3 +72,12 @@ def model_base(tagger, tmp_path_factory):
     base = tmp_path_factory.mktemp("models") / "tagforest"
     export_tagger(tagger, base, top_k=3)
     return base
+
+
+@pytest.fixture(scope="session")
+def server(model_base):
+    from serving.server import ServerOptions, running_server
+
+    options = ServerOptions(grpc_port=0, rest_port=0, poll_s=0.1)
+    with running_server(model_base, options) as running:
+        yield running

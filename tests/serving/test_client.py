@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from beam_jobs.errors import InputError
+from serving import client as client_module
+from serving.client import ServerError, TagClient
+from serving.prediction import INVALID, Prediction, Tag, to_prediction
+
+
+@pytest.fixture(params=["grpc", "rest"])
+def client(request, server):
+    addresses = {"grpc": server.grpc_address, "rest": server.rest_address}
+    address = addresses[request.param]
+    with TagClient(address, request.param) as client:
+        yield client
+
+
+def test_both_transports_give_the_same(server, picture):
+    images = [picture(1), b"broken", picture(2)]
+    with TagClient(server.grpc_address) as grpc_client:
+        over_grpc = grpc_client.tag(images)
+    with TagClient(server.rest_address, "rest") as rest_client:
+        over_rest = rest_client.tag(images)
+    assert over_grpc == over_rest
+    assert [p.valid for p in over_grpc] == [True, False, True]
+    assert [len(p.tags) for p in over_grpc] == [3, 0, 3]
+
+
+def test_batches_are_cut_and_keep_their_order(client, picture, monkeypatch):
+    monkeypatch.setattr(client_module, "_CHUNK_BYTES", 5000)
+    monkeypatch.setattr(client_module, "_CHUNK_IMAGES", 3)
+    images = [picture(n) for n in range(8)]
+    together = client.tag(images)
+    monkeypatch.undo()
+    assert together == client.tag(images)
+    assert client.tag([]) == []
+
+
+def test_chunks():
+    images = [b"a" * 6, b"b" * 6, b"c" * 30, b"d"]
+    cut = client_module._chunks
+    assert [len(c) for c in cut([b""] * 130)] == [64, 64, 2]
+    assert list(cut(images)) == [images]
+    huge = b"x" * (client_module.contract.MAX_IMAGE_BYTES + 1)
+    assert list(cut([huge, b"a"])) == [[b"", b"a"]]
+    half = b"x" * (9 * 1024**2)
+    assert [len(c) for c in cut([half, half, b"a"])] == [1, 2]
+
+
+def test_concurrent_requests_get_their_own_answers(client, picture):
+    images = [picture(n) for n in range(24)]
+    alone = [client.tag([image])[0] for image in images]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda image: client.tag([image])[0], images))
+    for got, expected in zip(found, alone, strict=True):
+        assert [t.wnid for t in got.tags] == [t.wnid for t in expected.tags]
+        assert [t.score for t in got.tags] == pytest.approx(
+            [t.score for t in expected.tags], abs=1e-6
+        )
+
+
+@pytest.mark.parametrize("transport", ["grpc", "rest"])
+def test_unknown_model(server, transport):
+    addresses = {"grpc": server.grpc_address, "rest": server.rest_address}
+    with TagClient(addresses[transport], transport, model="x") as client:
+        with pytest.raises(ServerError, match="Servable not found") as caught:
+            client.tag([b"a"])
+    assert caught.value.code in ("NOT_FOUND", "404")
+
+
+@pytest.mark.parametrize("transport", ["grpc", "rest"])
+def test_nobody_there(transport, monkeypatch):
+    monkeypatch.setattr(client_module, "_BACKOFF_S", (0.001, 0.01))
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+        with TagClient(address, transport) as client:
+            with pytest.raises(ServerError) as caught:
+                client.tag([b"a"])
+    assert caught.value.code == "UNAVAILABLE"
+
+
+class Busy(BaseHTTPRequestHandler):
+    """Answers 503 twice, then one row that is not valid."""
+
+    protocol_version = "HTTP/1.1"
+    seen = 0
+
+    def do_POST(self):
+        Busy.seen += 1
+        self.rfile.read(int(self.headers["content-length"]))
+        row = {"valid": False, "names": [], "wnids": [], "scores": []}
+        body = json.dumps({"predictions": [row]}).encode()
+        self.send_response(200 if Busy.seen > 2 else 503)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Prints nothing."""
+
+
+def test_a_busy_server_is_asked_again():
+    with HTTPServer(("127.0.0.1", 0), Busy) as busy:
+        threading.Thread(target=busy.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{busy.server_port}"
+        with TagClient(address, "rest") as client:
+            assert client.tag([b"a"]) == [INVALID]
+        busy.shutdown()
+    assert Busy.seen == 3
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("localhost",), (":8500",), ("host:port",), ("a:1", "http")],
+)
+def test_bad_arguments(arguments):
+    with pytest.raises(InputError, match="received"):
+        TagClient(*arguments)
+
+
+def test_prediction():
+    found = to_prediction(True, ["dog"], ["n02084071"], [0.1])
+    assert found == Prediction(True, (Tag("dog", "n02084071", 0.1),))
+    assert found.top(0).tags == ()
+    assert found.to_json() == {
+        "valid": True,
+        "tags": ({"name": "dog", "wnid": "n02084071", "score": 0.1},),
+    }
+    assert to_prediction(False, [""], [""], [0.0]) == INVALID

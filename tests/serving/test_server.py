@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+
+import httpx
+import pytest
+
+from beam_jobs.errors import InputError
+from serving import server as server_module
+from serving.client import TagClient
+from serving.server import ServerOptions, running_server, serve
+
+
+@pytest.fixture
+def taken():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.mark.parametrize("which", ["grpc_port", "rest_port"])
+def test_a_port_in_use_is_told_before_the_model_is_loaded(
+    tmp_path, taken, which
+):
+    options = ServerOptions(**{"grpc_port": 0, "rest_port": 0, which: taken})
+    flag = "--" + which.replace("_", "-")
+    with pytest.raises(InputError, match=f"port {taken} .*{flag}"):
+        # The folder is empty: loading would fail with another message.
+        with running_server(tmp_path, options):
+            pass
+
+
+def test_a_running_server_holds_its_ports(server):
+    options = ServerOptions(grpc_port=server.grpc_port, rest_port=0)
+    with pytest.raises(InputError, match=f"port {server.grpc_port}"):
+        with running_server(server.versions.base, options):
+            pass
+
+
+def test_nothing_to_serve(tmp_path):
+    options = ServerOptions(grpc_port=0, rest_port=0)
+    with pytest.raises(InputError, match="tagforest export"):
+        with running_server(tmp_path, options):
+            pass
+
+
+def test_ports_are_free_after_the_block(model_base):
+    options = ServerOptions(name="other", grpc_port=0, rest_port=0)
+    with running_server(model_base, options) as running:
+        url = f"http://{running.rest_address}/v1/models/other"
+        assert httpx.get(url, trust_env=False).status_code == 200
+    again = ServerOptions(
+        grpc_port=running.grpc_port, rest_port=running.rest_port
+    )
+    with running_server(model_base, again):
+        pass
+
+
+def test_sigterm_lets_a_running_request_finish(
+    model_base, picture, monkeypatch
+):
+    """The request is held inside the model while the signal arrives."""
+    from serving.servable import Servable
+
+    entered, released = threading.Event(), threading.Event()
+    run = Servable.run
+    answers = []
+
+    def held(self, *arguments):
+        entered.set()
+        released.wait(30)
+        return run(self, *arguments)
+
+    def ask(address):
+        with TagClient(address) as client:
+            answers.extend(client.tag([picture(1)]))
+
+    def stop_while_busy(running):
+        monkeypatch.setattr(Servable, "run", held)
+        asker = threading.Thread(target=ask, args=(running.grpc_address,))
+        asker.start()
+        entered.wait(30)
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Timer(0.3, released.set).start()
+        stop_while_busy.asker = asker
+
+    before = signal.getsignal(signal.SIGTERM)
+    options = ServerOptions(grpc_port=0, rest_port=0)
+    serve(model_base, options, on_ready=stop_while_busy)
+    stop_while_busy.asker.join(30)
+    assert [p.valid for p in answers] == [True]
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert server_module.ServerOptions().host == "127.0.0.1"

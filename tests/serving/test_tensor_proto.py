@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from serving.protos import tensor_pb2, types_pb2
+from serving.tensor_proto import TensorError, from_proto, to_proto
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([[1.5, 2.0]], np.float32),
+        np.array([1, -2], np.int64),
+        np.array([True, False]),
+        np.array([b"a", b"\xff"], object),
+        np.zeros((0, 3), np.float32),
+        np.array(3, np.int32),
+    ],
+)
+def test_round_trip_agrees_with_tensorflow(array):
+    proto = to_proto(array)
+    for found in (from_proto(proto), tf.make_ndarray(proto)):
+        assert found.shape == array.shape
+        assert found.tolist() == array.tolist()
+
+
+def test_tensor_content_is_read():
+    proto = tf.make_tensor_proto(np.array([[1.0, 2.0]], np.float32))
+    assert proto.tensor_content
+    assert from_proto(proto).tolist() == [[1.0, 2.0]]
+
+
+def test_the_last_value_repeats():
+    proto = _floats([1.0, 2.0], [4])
+    assert from_proto(proto).tolist() == [1.0, 2.0, 2.0, 2.0]
+
+
+def _floats(values, shape):
+    proto = tensor_pb2.TensorProto(dtype=types_pb2.DT_FLOAT)
+    proto.float_val.extend(values)
+    for size in shape:
+        proto.tensor_shape.dim.add(size=size)
+    return proto
+
+
+@pytest.mark.parametrize(
+    "proto",
+    [
+        _floats([1.0, 2.0], [1]),
+        _floats([], [1]),
+        _floats([1.0], [-1]),
+        _floats([1.0], [2**40]),
+        _floats([1.0], [1] * 9),
+        tensor_pb2.TensorProto(dtype=types_pb2.DT_RESOURCE),
+        tensor_pb2.TensorProto(dtype=types_pb2.DT_FLOAT, tensor_content=b"abc"),
+        tensor_pb2.TensorProto(
+            dtype=types_pb2.DT_STRING, tensor_content=b"abc"
+        ),
+    ],
+)
+def test_bad_messages(proto):
+    with pytest.raises(TensorError):
+        from_proto(proto)
+
+
+def test_a_dtype_without_a_place():
+    with pytest.raises(TensorError, match="complex64"):
+        to_proto(np.zeros(1, np.complex64))
