@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -106,7 +107,7 @@ def load_exportable(workdir: Path) -> ExportableTagger:
     Raises:
         InputError: nothing trained there.
     """
-    tagger = load_tagger(workdir)
+    tagger: Any = load_tagger(workdir)
     data = tagger.config.data
     vocabulary = Vocabulary.load(workdir / layout.VOCABULARY)
     return ExportableTagger(

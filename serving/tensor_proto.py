@@ -22,7 +22,9 @@ _FIELDS: dict[int, tuple[type, str]] = {
     types_pb2.DT_BOOL: (np.bool_, "bool_val"),
     types_pb2.DT_STRING: (np.object_, "string_val"),
 }
-_ENUM_OF = {np.dtype(kind): enum for enum, (kind, _) in _FIELDS.items()}
+_ENUM_OF: dict[np.dtype, int] = {
+    np.dtype(kind): enum for enum, (kind, _) in _FIELDS.items()
+}
 _MAX_ELEMENTS = 2**26
 
 
@@ -65,7 +67,7 @@ def from_proto(proto: tensor_pb2.TensorProto) -> np.ndarray:
     if len(values) > count or (count and not values):
         raise TensorError(f"{len(values)} values for shape {shape}")
     try:
-        array = np.array(list(values), dtype=kind)
+        array: np.ndarray = np.array(list(values), dtype=kind)
     except (OverflowError, ValueError) as error:
         raise TensorError(str(error)) from error
     if len(values) < count:
@@ -95,5 +97,5 @@ def _from_content(
             f"{len(proto.tensor_content)} bytes for shape {shape}; "
             f"{size} are needed"
         )
-    array = np.frombuffer(proto.tensor_content, dtype=kind)
+    array: np.ndarray = np.frombuffer(proto.tensor_content, dtype=kind)
     return array.reshape(shape).copy()

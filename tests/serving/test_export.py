@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from beam_jobs import records
+from beam_jobs import layout, records
 from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.vocabulary import Vocabulary
+from beam_jobs.vocabulary import TagClass, Vocabulary
+from model.preprocessing import decode_and_resize
 from serving import contract, export
 from serving.servable import Servable
 from serving.versions import find_versions
@@ -217,3 +218,43 @@ def test_versions_count_up_and_are_never_overwritten(
 def test_bad_options(tagger, tmp_path, options):
     with pytest.raises(InputError, match="received: 0"):
         export.export_tagger(tagger, tmp_path, **options)
+
+
+def test_export_of_a_working_directory(tmp_path, picture):
+    """What `train` leaves is served with evaluation's own preprocessing."""
+    from model.config import Config, DataConfig, NetworkConfig
+    from model.tagger import Tagger
+    from model.workdir import CONFIG, WEIGHTS
+
+    network = NetworkConfig(
+        block="basic", blocks=(1,), filters=(8,), strides=(2,), stem_filters=8
+    )
+    config = Config(data=DataConfig(image_size=32), network=network)
+    vocabulary = Vocabulary(
+        TagClass(i, wnid, name)
+        for i, (wnid, name) in enumerate(zip(WNIDS, NAMES, strict=True))
+    )
+    (tmp_path / CONFIG).write_text(config.to_json())
+    vocabulary.save(tmp_path / layout.VOCABULARY)
+    tree = Hierarchy([(), (0,), (0,), (0,)])
+    tree.save(tmp_path / layout.HIERARCHY, vocabulary)
+    trained = Tagger(config, len(vocabulary))
+    trained.save_weights(tmp_path / WEIGHTS)
+
+    path = export.export(tmp_path, tmp_path / "models", top_k=50)
+    images = [picture(1), picture(2, (20, 90), "PNG")]
+    served = Servable(path)
+    pixels = tf.stack([decode_and_resize(i, 32, 0.875) for i in images])
+    np.testing.assert_allclose(
+        run(served, contract.SCORES, images)["scores"],
+        tf.math.sigmoid(trained(pixels, training=False)),
+        atol=1e-6,
+    )
+    assert run(served, contract.TAGS, images)["names"].shape == (2, 4)
+    found = run(served, contract.EMBEDDING, images)["embedding"]
+    assert found.shape == (2, 8)
+
+
+def test_nothing_trained(tmp_path):
+    with pytest.raises(InputError, match="tagforest train"):
+        export.export(tmp_path, tmp_path / "models")
