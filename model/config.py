@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import difflib
 import importlib
 import importlib.util
 import json
@@ -133,12 +134,19 @@ def override(config: Config, changes: Iterable[str]) -> Config:
         key = name if dot else section
         known = isinstance(place, dict) and key in place
         if not equals or not known or isinstance(place[key], dict):
-            raise InputError(
-                f"cannot set {change!r}: write FIELD=VALUE with one of the "
-                f"fields {', '.join(_field_paths(config))}"
-            )
+            raise InputError(_cannot_set(change, _field_paths(config)))
         place[key] = _parse_value(text.strip())
     return _from_mapping(Config, values, "")
+
+
+def _cannot_set(change: str, paths: list[str]) -> str:
+    near = difflib.get_close_matches(change.partition("=")[0], paths, n=1)
+    if near:
+        return f"cannot set {change!r}: did you mean {near[0]}=VALUE?"
+    return (
+        f"cannot set {change!r}: write FIELD=VALUE with one of the fields "
+        f"{', '.join(paths)}"
+    )
 
 
 def _field_paths(config: Config) -> list[str]:
