@@ -11,8 +11,8 @@ import typer
 from tfx_pipeline import configs
 
 if TYPE_CHECKING:
-    from tfx_pipeline.local_runner import RunOptions
     from tfx_pipeline.report import Result
+    from tfx_pipeline.run_options import RunOptions
 
 
 def register(app: typer.Typer) -> None:
@@ -67,10 +67,7 @@ def pipeline(
     measures a new model against the last blessed one.
     """
     from beam_jobs.splits import parse_fractions
-
-    fractions = parse_fractions(splits)
-    typer.echo("Loading TFX ...")
-    from tfx_pipeline.local_runner import RunOptions, run
+    from tfx_pipeline.run_options import RunOptions, find_inputs
 
     options = RunOptions(
         root=str(root),
@@ -78,7 +75,7 @@ def pipeline(
             "imagenet": imagenet or [],
             "open_images": open_images or [],
             "vocabulary": vocabulary,
-            "splits": fractions,
+            "splits": parse_fractions(splits),
         },
         config=config,
         overrides=changes or [],
@@ -87,19 +84,22 @@ def pipeline(
         serving_dir=str(serving_dir) if serving_dir else None,
         enable_cache=cache,
     )
+    find_inputs(options)
+    typer.echo("Loading TFX ...")
+    from tfx_pipeline.local_runner import run
+
     typer.echo(describe(run(options, typer.echo), options))
 
 
 def describe(result: Result, options: RunOptions) -> str:
     """Returns what came out and what to do next, for the terminal."""
-    served = os.path.relpath(options.model_dir)
     lines = []
     if result.anomalies:
         lines.append(f"Anomalies in the data: {', '.join(result.anomalies)}")
     if result.blessed:
         lines += [
-            f"Blessed and pushed to {os.path.relpath(result.pushed_to or '')}",
-            f"next: tagforest serve {served}",
+            f"Blessed and pushed to {_shown(result.pushed_to or '')}",
+            f"next: tagforest serve {_shown(options.model_dir)}",
         ]
     else:
         lines += [
@@ -107,6 +107,12 @@ def describe(result: Result, options: RunOptions) -> str:
             "next: train longer, for example with --set schedule.epochs=20",
         ]
     return "\n".join(lines)
+
+
+def _shown(path: str | os.PathLike[str]) -> str:
+    """Returns the path, shorter if it lies below the working folder."""
+    shown = os.path.relpath(path)
+    return os.fspath(path) if shown.startswith(os.pardir) else shown
 
 
 def _shortfall(result: Result, options: RunOptions) -> str:

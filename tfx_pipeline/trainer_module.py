@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from model.config import Config
-from model.train import load_tagger, train
-from serving.export import export_tagger
+from model.train import train
+from serving.export import export
 from tfx_pipeline import configs
 from tfx_pipeline.dataset_gen import dataset_folder
 
@@ -28,5 +28,5 @@ def run_fn(fn_args: Any) -> None:
     train(config, dataset, workdir)
     target = Path(fn_args.serving_model_dir)
     staging = target.with_name("export")
-    export_tagger(load_tagger(workdir), staging).rename(target)
+    export(workdir, staging).rename(target)
     shutil.rmtree(staging)

@@ -1,0 +1,70 @@
+import importlib
+import json
+
+import pytest
+from tfx.dsl.compiler.compiler import Compiler
+
+from model.config import load_config
+from tfx_pipeline import configs
+from tfx_pipeline.evaluator_config import eval_config
+from tfx_pipeline.pipeline import create_pipeline
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    root = tmp_path_factory.mktemp("pipeline")
+    pipeline = create_pipeline(
+        root=root,
+        serving_dir=root / "serving" / "tagforest",
+        dataset={"imagenet": ["images"], "seed": 3},
+        sources="digest",
+        config=load_config("demo"),
+        min_f1=0.25,
+    )
+    return Compiler().compile(pipeline)
+
+
+def test_components_run_in_the_order_of_the_work(compiled):
+    assert [n.pipeline_node.node_info.id for n in compiled.nodes] == [
+        configs.DATASET_GEN,
+        configs.STATISTICS_GEN,
+        configs.SCHEMA_GEN,
+        configs.EXAMPLE_VALIDATOR,
+        configs.TRAINER,
+        configs.RESOLVER,
+        configs.EVALUATOR,
+        configs.PUSHER,
+    ]
+
+
+def parameter(compiled, component, name):
+    (node,) = [
+        n.pipeline_node
+        for n in compiled.nodes
+        if n.pipeline_node.node_info.id == component
+    ]
+    return node.parameters.parameters[name].field_value.string_value
+
+
+def test_dataset_options_decide_whether_the_cache_is_used(compiled):
+    options = parameter(compiled, configs.DATASET_GEN, "options")
+    assert json.loads(options) == {"imagenet": ["images"], "seed": 3}
+    assert parameter(compiled, configs.DATASET_GEN, "sources") == "digest"
+
+
+def test_trainer_gets_the_whole_config(compiled):
+    given = json.loads(parameter(compiled, configs.TRAINER, "custom_config"))
+    assert json.loads(given["config"])["name"] == "demo"
+    assert parameter(compiled, configs.TRAINER, "run_fn") == configs.RUN_FN
+
+
+def test_blessing_needs_the_threshold_and_the_last_blessed_model():
+    (spec,) = eval_config(min_f1=0.25, tolerance=0.01).metrics_specs
+    threshold = spec.metrics[1].threshold
+    assert threshold.value_threshold.lower_bound.value == 0.25
+    assert threshold.change_threshold.absolute.value == -0.01
+
+
+def test_run_fn_is_found():
+    module, _, name = configs.RUN_FN.rpartition(".")
+    assert callable(getattr(importlib.import_module(module), name))
