@@ -98,7 +98,11 @@ def test_later_models_are_measured_against_the_blessed_one(first, options):
     pushed = find_versions(options.model_dir)
     worse = dataclasses.replace(
         options,
-        overrides=[*options.overrides, "schedule.learning_rate=0.5"],
+        overrides=[
+            *options.overrides,
+            "schedule.learning_rate=1.0",
+            "schedule.warmup_epochs=0.0",
+        ],
     )
     result = run(worse)
     assert result.baseline_f1 == first[0].f1
