@@ -34,8 +34,7 @@ MIN_F1 = 0.3
 # How far below the last blessed model a new one may score.
 F1_TOLERANCE = 0.0
 
-# In this process: the local runner needs no workers, and a pickled `__main__`
-# would only slow it down.
+# Beam's work stays in this process, for TFX's own components too.
 BEAM_ARGS = [
     "--runner=DirectRunner",
     "--direct_running_mode=in_memory",

@@ -1,5 +1,8 @@
 """The component that runs the Beam job and yields its data set as Examples."""
 
+# TFX's annotations and protos are no types that mypy can follow:
+# mypy: disable-error-code="arg-type, attr-defined, call-overload, type-arg"
+
 # No `from __future__ import annotations`: TFX reads the annotations below as
 # types, not as text.
 import json

@@ -1,5 +1,8 @@
 """The pipeline: a flat list of components, in the order of the work."""
 
+# mypy sees no messages in TFX's protos:
+# mypy: disable-error-code="attr-defined"
+
 from __future__ import annotations
 
 import json
@@ -75,7 +78,7 @@ def create_pipeline(
         metadata_connection_config=sqlite_metadata_connection_config(metadata),
         components=[*data, *model],
         enable_cache=enable_cache,
-        beam_pipeline_args=configs.BEAM_ARGS,
+        beam_pipeline_args=list(configs.BEAM_ARGS),
     )
 
 
