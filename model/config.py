@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from beam_jobs.errors import InputError
 from model.config_checks import check_types, need_range
 from model.config_sections import (
+    RESNET_BLOCKS,
     DataConfig,
     LossConfig,
     NetworkConfig,
@@ -29,6 +30,7 @@ from model.config_sections import (
 )
 
 __all__ = [
+    "RESNET_BLOCKS",
     "Config",
     "DataConfig",
     "LossConfig",

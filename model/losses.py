@@ -97,6 +97,7 @@ def kept_fraction(positives, images: int, ratio: float):
         images: in the global batch.
         ratio: negatives a positive; classes without a positive keep all.
     """
+    images = ops.cast(images, positives.dtype)
     negatives = ops.maximum(images - positives, 1.0)
     fraction = ops.minimum(ratio * positives / negatives, 1.0)
     return ops.where(positives > 0, fraction, ops.ones_like(fraction))

@@ -1,0 +1,85 @@
+"""Tests of model.resnet: the released graph, layer by layer."""
+
+import keras
+import numpy as np
+import pytest
+
+from model.config import RESNET_BLOCKS, NetworkConfig
+from model.resnet import build_backbone
+
+SMALL = NetworkConfig(
+    block="basic",
+    blocks=(1, 2),
+    filters=(8, 16),
+    strides=(1, 2),
+    stem_filters=8,
+    stem_kernel=3,
+)
+
+
+def layers_of(model, kind):
+    return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
+def test_resnet50_has_the_textbooks_size():
+    config = NetworkConfig(blocks=RESNET_BLOCKS[50])
+    model = build_backbone(config, 64)
+    # Stem, 16 blocks of three, 4 projections: 53 convolutions.
+    assert len(layers_of(model, keras.layers.Conv2D)) == 53
+    kernels = 23_454_912
+    weights = [w for w in model.trainable_weights if w.name == "kernel"]
+    assert sum(int(np.prod(w.shape)) for w in weights) == kernels
+    assert model.output_shape == (None, 2048)
+
+
+def test_depth_table():
+    depths = {d: 2 + 3 * sum(blocks) for d, blocks in RESNET_BLOCKS.items()}
+    assert depths == {50: 50, 101: 101, 152: 152}
+
+
+def test_stride_is_in_the_first_block_and_there_is_no_max_pool():
+    model = build_backbone(NetworkConfig(blocks=(2, 2, 2, 2)), 64)
+    assert not layers_of(model, keras.layers.MaxPooling2D)
+    strided = [
+        layer.name
+        for layer in layers_of(model, keras.layers.Conv2D)
+        if layer.strides == (2, 2)
+    ]
+    assert strided[0] == "stem_conv"
+    first = {"stage1_block1_shortcut_conv", "stage1_block1_2_conv"}
+    assert set(strided[1:3]) == first
+    assert all("block1" in name for name in strided[1:])
+    assert model.get_layer("stage4_block2_add").output.shape[1:3] == (2, 2)
+
+
+def test_projection_shortcut_has_its_own_normalization():
+    model = build_backbone(SMALL, 16)
+    norms = [v.name for v in layers_of(model, keras.layers.BatchNormalization)]
+    assert "stage1_block1_shortcut_bn" in norms
+    assert "stage1_block1_1_bn" in norms
+    assert "stage2_block2_shortcut_bn" not in norms
+
+
+def test_no_convolution_has_a_bias():
+    convolutions = layers_of(build_backbone(SMALL, 16), keras.layers.Conv2D)
+    assert not any(layer.use_bias for layer in convolutions)
+
+
+def test_papers_batch_normalization():
+    norms = layers_of(
+        build_backbone(SMALL, 16), keras.layers.BatchNormalization
+    )
+    assert {(n.momentum, n.epsilon) for n in norms} == {(0.9, 1e-3)}
+
+
+@pytest.mark.parametrize("size", [15, 16, 40])
+def test_any_input_size(size):
+    model = build_backbone(SMALL, size)
+    images = np.zeros((2, size, size, 3), np.float32)
+    assert model(images).shape == (2, 16)
+
+
+def test_mixed_precision_keeps_float32_features():
+    config = NetworkConfig(**{**SMALL.__dict__, "precision": "mixed_bfloat16"})
+    features = build_backbone(config, 16)(np.zeros((1, 16, 16, 3), np.float32))
+    assert str(features.dtype.name) == "float32"

@@ -1,0 +1,62 @@
+"""Tests of model.schedules against the paper's numbers."""
+
+import keras
+import numpy as np
+import pytest
+
+from model.config import ScheduleConfig
+from model.schedules import WarmupThenDecay, make_optimizer
+
+
+def rate_at_epoch(schedule, epoch):
+    return float(schedule(int(epoch * schedule.steps_per_epoch)))
+
+
+def test_papers_schedule():
+    schedule = WarmupThenDecay(ScheduleConfig(), steps_per_epoch=300)
+    expected = {0: 0.01, 1: 0.01297, 2: 0.01682, 7: 0.06169, 8: 0.08}
+    expected |= {24: 0.08, 25: 0.008, 49: 0.008, 50: 0.0008}
+    for epoch, rate in expected.items():
+        assert rate_at_epoch(schedule, epoch) == pytest.approx(rate, rel=1e-3)
+
+
+def test_warm_up_of_step_decay_is_in_stairs():
+    schedule = WarmupThenDecay(ScheduleConfig(), steps_per_epoch=7)
+    rates = [float(schedule(step)) for step in range(21)]
+    assert len(set(np.round(rates, 6))) == 3
+    assert rates[6] == pytest.approx(0.01)
+    assert rates[7] == pytest.approx(0.01297, rel=1e-3)
+
+
+def test_cosine():
+    config = ScheduleConfig(
+        decay="cosine", epochs=5, warmup_epochs=1.0, learning_rate=1.0
+    )
+    schedule = WarmupThenDecay(config, steps_per_epoch=10)
+    assert rate_at_epoch(schedule, 0) == pytest.approx(0.01)
+    assert rate_at_epoch(schedule, 0.5) == pytest.approx(0.1)
+    assert rate_at_epoch(schedule, 1) == pytest.approx(1.0)
+    assert rate_at_epoch(schedule, 3) == pytest.approx(0.5)
+    assert rate_at_epoch(schedule, 5) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_constant_without_warm_up():
+    config = ScheduleConfig(decay="constant", warmup_epochs=0.0)
+    schedule = WarmupThenDecay(config, steps_per_epoch=10)
+    assert float(schedule(0)) == float(schedule(1000)) == pytest.approx(0.08)
+
+
+def test_serialization():
+    schedule = WarmupThenDecay(ScheduleConfig(epochs=9), steps_per_epoch=4)
+    again = WarmupThenDecay.from_config(schedule.get_config())
+    assert again.config == schedule.config
+    assert float(again(5)) == float(schedule(5))
+
+
+def test_optimizers():
+    sgd = make_optimizer(ScheduleConfig(), 10)
+    assert isinstance(sgd, keras.optimizers.SGD)
+    assert sgd.momentum == 0.9
+    adamw = make_optimizer(ScheduleConfig(optimizer="adamw"), 10)
+    assert isinstance(adamw, keras.optimizers.AdamW)
+    assert adamw.weight_decay == 1e-4

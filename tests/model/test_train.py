@@ -1,0 +1,178 @@
+"""Tests of model.train: files, resume, refusals, workers."""
+
+import dataclasses
+import json
+
+import pytest
+import tensorflow as tf
+import typer
+from typer.testing import CliRunner
+
+from beam_jobs.errors import InputError
+from model import callbacks, cli, local_workers
+from model import workdir as files
+from model.config import Config
+from model.tagger import load_tagger
+from model.train import train, weights_sha256
+
+
+class InterruptedError_(Exception):
+    """Stands for a power cut."""
+
+
+@pytest.fixture(name="finished", scope="module")
+def fixture_finished(tmp_path_factory, tiny_dataset, tiny_config):
+    """Returns the workdir and result of an undisturbed training."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    return folder, train(tiny_config(), tiny_dataset, folder)
+
+
+def test_files_and_result(finished):
+    folder, result = finished
+    assert (result.epochs, result.steps) == (2, 6)
+    names = {p.name for p in folder.iterdir()}
+    assert names == {
+        "config.json",
+        "vocabulary.tsv",
+        "hierarchy.tsv",
+        "checkpoints",
+        "logs",
+        "history.json",
+        "result.json",
+        "model.weights.h5",
+    }
+    rows = json.loads((folder / "history.json").read_text())
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert rows[-1]["loss"] == result.loss
+    assert rows[0]["images_per_second"] > 0
+
+
+def test_loaded_tagger_has_the_trained_weights(finished):
+    folder, result = finished
+    tagger = load_tagger(folder)
+    assert weights_sha256(tagger.weights) == result.weights_sha256
+    assert tagger.runs.numpy()[0, 0] == 6
+
+
+def test_tensorboard_has_loss_rate_and_speed(finished):
+    folder, _ = finished
+    tags = set()
+    for path in (folder / "logs").iterdir():
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            tags |= {v.tag for v in event.summary.value}
+    assert {"epoch_loss", "loss", "learning_rate"} <= tags
+    assert "images_per_second" in tags
+
+
+def test_second_run_says_so_and_returns(finished, tiny_dataset, capsys):
+    folder, result = finished
+    config = Config.from_json((folder / "config.json").read_text())
+    again = train(config, tiny_dataset, folder)
+    assert again == result
+    assert "trained already" in capsys.readouterr().out
+
+
+def test_resumed_equals_uninterrupted(
+    finished, tiny_config, tiny_dataset, tmp_path, monkeypatch
+):
+    save = callbacks.EpochCheckpoint.on_epoch_end
+
+    def save_and_stop(self, epoch, logs=None):
+        save(self, epoch, logs)
+        raise InterruptedError_
+
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.EpochCheckpoint, "on_epoch_end", save_and_stop)
+        with pytest.raises(InterruptedError_):
+            train(tiny_config(), tiny_dataset, folder)
+    assert load_tagger(folder).runs.numpy()[0, 0] == 3
+    result = train(tiny_config(), tiny_dataset, folder)
+    assert result.weights_sha256 == finished[1].weights_sha256
+    assert result.loss == finished[1].loss
+    assert len(json.loads((folder / "history.json").read_text())) == 2
+
+
+def test_another_config_in_the_workdir_is_refused(
+    finished, tiny_config, tiny_dataset
+):
+    folder, _ = finished
+    with pytest.raises(InputError, match="schedule.epochs is 2 there, 3"):
+        train(tiny_config(epochs=3), tiny_dataset, folder)
+
+
+def test_restart_throws_away_only_what_training_wrote(
+    tiny_config, tiny_dataset, tmp_path
+):
+    (tmp_path / "notes.txt").write_text("mine")
+    files.prepare(tmp_path, tiny_dataset, tiny_config())
+    files.write_json(tmp_path / files.HISTORY, [])
+    other = tiny_config(epochs=3)
+    files.prepare(tmp_path, tiny_dataset, other, restart=True)
+    assert not (tmp_path / files.HISTORY).exists()
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / files.CONFIG).read_text() == other.to_json()
+
+
+def test_refusals_before_any_work(tiny_config, tiny_dataset, tmp_path):
+    with pytest.raises(InputError, match="is no data set"):
+        train(tiny_config(), tmp_path / "absent", tmp_path / "run")
+    with pytest.raises(InputError, match="only 24 training images"):
+        train(tiny_config(batch_size=32), tiny_dataset, tmp_path / "run")
+    with pytest.raises(InputError, match="1 or more"):
+        train(tiny_config(), tiny_dataset, tmp_path / "run", local_workers=0)
+    with pytest.raises(InputError, match="MB free"):
+        files.check_disk(tmp_path / "run", 10**18)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is a file"):
+        train(tiny_config(), tiny_dataset, tmp_path / "file")
+
+
+def test_nan_stops_with_the_likely_cause(tiny_config, tiny_dataset, tmp_path):
+    config = tiny_config(learning_rate=1e30, decay="constant")
+    loss = dataclasses.replace(config.loss, positive_weight=1e30)
+    config = dataclasses.replace(config, loss=loss)
+    with pytest.raises(InputError, match="learning_rate"):
+        train(config, tiny_dataset, tmp_path)
+
+
+def test_command_line(tiny_config, tiny_dataset, tmp_path):
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    cli.register(app)
+    (tmp_path / "tiny.json").write_text(tiny_config().to_json())
+    arguments = ["train", str(tiny_dataset), "--workdir"]
+    arguments += [str(tmp_path / "run"), "--config"]
+    arguments += [str(tmp_path / "tiny.json"), "--set", "schedule.epochs=1"]
+    outcome = CliRunner().invoke(app, arguments)
+    assert outcome.exit_code == 0, outcome.output
+    assert "trained 1 epochs" in outcome.output
+    assert (tmp_path / "run" / files.WEIGHTS).is_file()
+
+
+def test_two_local_workers_end_with_equal_weights(
+    tiny_config, tiny_dataset, tmp_path
+):
+    result = train(
+        tiny_config(epochs=1), tiny_dataset, tmp_path, local_workers=2
+    )
+    reports = sorted((tmp_path / files.WORKERS).glob("worker-*.json"))
+    digests = {json.loads(r.read_text())["weights_sha256"] for r in reports}
+    assert len(reports) == 2
+    assert digests == {result.weights_sha256}
+    assert weights_sha256(load_tagger(tmp_path).weights) in digests
+
+
+def test_failing_worker_ends_all_and_shows_its_log(tmp_path, tiny_dataset):
+    # No config lies in the workdir, so both workers fail at once.
+    with pytest.raises(InputError, match="ended with status"):
+        local_workers.launch(tiny_dataset, tmp_path, 2)
+
+
+def test_different_weights_are_reported(tmp_path):
+    for index, digest in enumerate(["aa", "bb"]):
+        path = tmp_path / f"worker-{index}.json"
+        files.write_json(path, {"weights_sha256": digest})
+    with pytest.raises(InputError, match="different weights"):
+        local_workers.check_equal_weights(tmp_path, 2)
+    assert local_workers.check_equal_weights(tmp_path, 1) == "aa"
