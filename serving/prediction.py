@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+
+from serving import contract
+
+
+class ServerError(RuntimeError):
+    """The server did not answer, or refused.
+
+    Attributes:
+        code: gRPC's name of it, as `NOT_FOUND`; over REST, where it has no
+            other, the HTTP status.
+    """
+
+    def __init__(self, code: str, message: str):
+        super().__init__(f"{code}: {message}")
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -48,16 +63,16 @@ class Prediction:
 INVALID = Prediction(valid=False, tags=())
 
 
-def to_prediction(
-    valid: bool,
-    names: Sequence[str],
-    wnids: Sequence[str],
-    scores: Sequence[float],
-) -> Prediction:
-    """Builds the prediction of one row of the server's answer."""
-    if not valid:
+def to_prediction(row: Mapping[str, Any]) -> Prediction:
+    """Builds a prediction from one row of the signature `serving_default`.
+
+    Args:
+        row: output name -> the row's value; strings as str.
+    """
+    if not row[contract.VALID]:
         return INVALID
-    rows = zip(names, wnids, scores, strict=True)
+    columns = (contract.NAMES, contract.WNIDS, contract.SCORE_VALUES)
+    rows = zip(*(row[name] for name in columns), strict=True)
     return Prediction(True, tuple(Tag(n, w, _short(s)) for n, w, s in rows))
 
 

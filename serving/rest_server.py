@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from beam_jobs.errors import InputError
-from serving import contract, json_tensors
+from serving import contract, json_tensors, protos
 from serving.errors import RequestError, from_exception, invalid_argument
 from serving.grpc_server import metadata_of, status_of, unknown_label
 from serving.predict import run_predict
@@ -174,8 +174,7 @@ def _metadata(name: str, loaded: LoadedVersion) -> dict[str, Any]:
 
 
 def _status(reply) -> dict[str, Any]:
-    states = type(reply.model_version_status.add()).State
-    del reply.model_version_status[-1]
+    states = protos.get_model_status_pb2.ModelVersionStatus.State
     return {
         "model_version_status": [
             {

@@ -41,6 +41,8 @@ class ExportableTagger:
         image_size: S, in pixels.
         vocabulary: the classes, in the order of the logits.
         hierarchy: their is-a relation.
+        tolerance: how much a score may change by the export. More than
+            rounding errors of float32 only for networks of less precision.
     """
 
     logits: Callable[[tf.Tensor], tf.Tensor]
@@ -49,6 +51,7 @@ class ExportableTagger:
     image_size: int
     vocabulary: Vocabulary
     hierarchy: Hierarchy
+    tolerance: float = 1e-5
 
 
 @dataclass(frozen=True)

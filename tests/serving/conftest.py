@@ -21,7 +21,7 @@ def _picture(seed: int, size=(48, 40), form: str = "JPEG") -> bytes:
     return buffer.getvalue()
 
 
-def _make_tagger(seed: int = 0):
+def _make_tagger():
     import keras
 
     from beam_jobs.hierarchy import Hierarchy
@@ -29,7 +29,7 @@ def _make_tagger(seed: int = 0):
     from model.preprocessing import decode_and_resize
     from serving.signatures import ExportableTagger
 
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(0)
     images = keras.Input((32, 32, 3))
     x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(images)
     pooled = keras.layers.GlobalAveragePooling2D()(x)
@@ -52,12 +52,6 @@ def _make_tagger(seed: int = 0):
 def picture():
     """picture(seed, size, form): an image file with random pixels."""
     return _picture
-
-
-@pytest.fixture(scope="session")
-def make_tagger():
-    """make_tagger(seed): four classes, a tiny convolutional net."""
-    return _make_tagger
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import pytest
 
 from beam_jobs.errors import InputError
 from serving import client as client_module
+from serving import rest_client
 from serving.client import ServerError, TagClient
 from serving.prediction import INVALID, Prediction, Tag, to_prediction
 
@@ -77,7 +78,7 @@ def test_unknown_model(server, transport):
 
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
 def test_nobody_there(transport, monkeypatch):
-    monkeypatch.setattr(client_module, "_BACKOFF_S", (0.001, 0.01))
+    monkeypatch.setattr(rest_client, "_BACKOFF_S", (0.001, 0.01))
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{bound.getsockname()[1]}"
@@ -127,11 +128,12 @@ def test_bad_arguments(arguments):
 
 
 def test_prediction():
-    found = to_prediction(True, ["dog"], ["n02084071"], [0.1])
+    row = {"valid": True, "names": ["dog"], "wnids": ["n02084071"]}
+    found = to_prediction(row | {"scores": [0.1]})
     assert found == Prediction(True, (Tag("dog", "n02084071", 0.1),))
     assert found.top(0).tags == ()
     assert found.to_json() == {
         "valid": True,
         "tags": ({"name": "dog", "wnid": "n02084071", "score": 0.1},),
     }
-    assert to_prediction(False, [""], [""], [0.0]) == INVALID
+    assert to_prediction(row | {"valid": False, "scores": [0.0]}) == INVALID

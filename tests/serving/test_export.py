@@ -13,7 +13,6 @@ from beam_jobs.vocabulary import TagClass, Vocabulary
 from model.preprocessing import decode_and_resize
 from serving import contract, export
 from serving.servable import Servable
-from serving.versions import find_versions
 
 WNIDS = ("n00001740", "n02084071", "n02121620", "n04257986")
 NAMES = ("entity", "dog", "cat", "soap")
@@ -181,7 +180,9 @@ def test_assets_and_warm_up_travel_with_the_model(model_base, servable):
     assert servable.warm_up() == 2
 
 
-def test_only_complete_versions_ever_appear(tagger, tmp_path, monkeypatch):
+def test_versions_count_up_and_appear_complete(tagger, tmp_path, monkeypatch):
+    (tmp_path / "7").mkdir()
+    (tmp_path / "not_a_version").mkdir()
     seen = []
     check = export.check_export
 
@@ -190,9 +191,20 @@ def test_only_complete_versions_ever_appear(tagger, tmp_path, monkeypatch):
         return check(staging, tagger)
 
     monkeypatch.setattr(export, "check_export", spy)
-    export.export_tagger(tagger, tmp_path)
-    assert [name[:9] for name in seen] == [".staging-"]
-    assert os.listdir(tmp_path) == ["1"]
+    path = export.export_tagger(tagger, tmp_path)
+    assert path == tmp_path / "8"
+    assert sorted(n.split("-")[0] for n in seen) == [
+        ".staging",
+        "7",
+        "not_a_version",
+    ]
+    assert sorted(os.listdir(tmp_path)) == ["7", "8", "not_a_version"]
+
+
+def test_a_version_is_never_overwritten(tagger, tmp_path):
+    (tmp_path / "7").mkdir()
+    with pytest.raises(InputError, match="7 exists"):
+        export.export_tagger(tagger, tmp_path, version=7)
 
 
 def test_a_model_that_differs_is_not_published(tagger, tmp_path, monkeypatch):
@@ -200,18 +212,6 @@ def test_a_model_that_differs_is_not_published(tagger, tmp_path, monkeypatch):
     with pytest.raises(export.ExportError, match="scores differ"):
         export.export_tagger(tagger, tmp_path)
     assert os.listdir(tmp_path) == []
-
-
-def test_versions_count_up_and_are_never_overwritten(
-    tagger, tmp_path, make_tagger
-):
-    (tmp_path / "7").mkdir()
-    (tmp_path / "not_a_version").mkdir()
-    assert find_versions(tmp_path) == [7]
-    with pytest.raises(InputError, match="7 exists"):
-        export.export_tagger(tagger, tmp_path, version=7)
-    path = export.export_tagger(make_tagger(1), tmp_path)
-    assert path == tmp_path / "8"
 
 
 @pytest.mark.parametrize("options", [{"top_k": 0}, {"version": 0}])

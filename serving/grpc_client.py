@@ -1,0 +1,79 @@
+"""Predict over gRPC, for `serving.client`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import grpc
+import numpy as np
+
+from serving import contract, protos
+from serving.prediction import Prediction, ServerError, to_prediction
+from serving.tensor_proto import from_proto, to_proto
+
+# gRPC's own retries: five attempts at most, also by its specification.
+_RETRIES = json.dumps(
+    {
+        "methodConfig": [
+            {
+                "name": [{"service": "tensorflow.serving.PredictionService"}],
+                "retryPolicy": {
+                    "maxAttempts": 5,
+                    "initialBackoff": "0.1s",
+                    "maxBackoff": "2s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ]
+    }
+)
+
+
+class GrpcTransport:
+    """One channel to a server."""
+
+    def __init__(self, address: str, model: str, timeout_s: float):
+        self._model, self._timeout_s = model, timeout_s
+        self._channel = grpc.insecure_channel(
+            address,
+            options=[
+                ("grpc.max_send_message_length", -1),
+                ("grpc.max_receive_message_length", -1),
+                ("grpc.service_config", _RETRIES),
+                ("grpc.enable_http_proxy", 0),
+            ],
+        )
+        self._stub = protos.prediction_service_pb2_grpc.PredictionServiceStub(
+            self._channel
+        )
+
+    def predict(self, images: Sequence[bytes]) -> list[Prediction]:
+        """Sends one request."""
+        request = protos.predict_pb2.PredictRequest()
+        request.model_spec.name = self._model
+        request.model_spec.signature_name = contract.TAGS
+        tensor = to_proto(np.array(images, dtype=object))
+        request.inputs[contract.IMAGE_BYTES].CopyFrom(tensor)
+        try:
+            reply = self._stub.Predict(request, timeout=self._timeout_s)
+        except grpc.RpcError as error:
+            raise ServerError(error.code().name, error.details()) from error
+        columns = {k: from_proto(v) for k, v in reply.outputs.items()}
+        return [to_prediction(row) for row in _rows(columns)]
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._channel.close()
+
+
+def _rows(columns: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    for number in range(len(columns[contract.VALID])):
+        yield {
+            name: [v.decode() for v in column[number]]
+            if column.dtype.kind == "O"
+            else column[number].tolist()
+            for name, column in columns.items()
+        }
