@@ -1,0 +1,25 @@
+"""The classes of the drawn scenes, as all benchmarks use them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from beam_jobs import layout
+from beam_jobs.build_vocabulary import build_classes
+from beam_jobs.hierarchy import Hierarchy
+from beam_jobs.scenes.catalogue import load_catalogue
+from beam_jobs.vocabulary import Vocabulary
+
+
+def scene_classes() -> tuple[Vocabulary, Hierarchy]:
+    """Returns the catalogue's classes with their WordNet ancestors."""
+    return build_classes({c.wnid: 1 for c in load_catalogue()})
+
+
+def save_classes(folder: Path) -> Path:
+    """Writes vocabulary and hierarchy; returns the vocabulary's path."""
+    vocabulary, hierarchy = scene_classes()
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary.save(folder / layout.VOCABULARY)
+    hierarchy.save(folder / layout.HIERARCHY, vocabulary)
+    return folder / layout.VOCABULARY
