@@ -120,6 +120,10 @@ def tag(
         Format, typer.Option(help="json: one object a line.")
     ] = Format.table,
     top: Annotated[int, typer.Option(min=1, help="Tags an image.")] = 5,
+    leaves: Annotated[
+        bool,
+        typer.Option("--leaves", help="Only classes without subclasses."),
+    ] = False,
 ) -> None:
     """Tag image files with a running server."""
     data = [_read(path) for path in images]
@@ -128,12 +132,14 @@ def tag(
     address = server or f"127.0.0.1:{_default_port(transport)}"
     try:
         with TagClient(address, transport.value, model=name) as client:
-            predictions = [p.top(top) for p in client.tag(data)]
+            found = client.tag(data)
     except ServerError as error:
         raise InputError(
             f"the server at {address} gave no tags ({error}); is "
             "`tagforest serve` running there?"
         ) from error
+    wanted = (p.leaves() for p in found) if leaves else found
+    predictions = [p.top(top) for p in wanted]
     show = _print_json if format is Format.json else _print_table
     show(images, predictions)
 

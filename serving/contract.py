@@ -18,6 +18,7 @@ EXAMPLES = "examples"
 NAMES = "names"  # string [N, K]
 WNIDS = "wnids"  # string [N, K]
 SCORE_VALUES = "scores"  # float32 [N, K], or [N, classes]
+LEAF = "leaf"  # bool [N, K]: the class has no subclasses
 EMBEDDING_VALUES = "embedding"  # float32 [N, D]
 VALID = "valid"  # bool [N]
 

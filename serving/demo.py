@@ -17,7 +17,6 @@ from typing import Any
 
 from beam_jobs import layout
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.vocabulary import Vocabulary
 from serving.prediction import Prediction, Tag
 
@@ -202,8 +201,7 @@ def _serve_and_tag(
             over_rest = client.tag(images)
     _check_same(over_grpc, over_rest)
     say(f"{len(images)} scenes tagged over gRPC, and alike over REST:")
-    leaves = _leaf_wnids(paths)
-    tags = [_most_specific(p, leaves) for p in over_grpc]
+    tags = [p.leaves().top(_TAGS_SHOWN).tags for p in over_grpc]
     for scene, found in zip(unseen, tags, strict=True):
         shown = ", ".join(f"{tag.name} {tag.score:.2f}" for tag in found)
         say(f"  {scene['path']}  {shown}   (shows {', '.join(scene['names'])})")
@@ -216,17 +214,6 @@ def _check_same(
     for one, other in zip(over_grpc, over_rest, strict=True):
         if [t.wnid for t in one.tags[:5]] != [t.wnid for t in other.tags[:5]]:
             raise RuntimeError("gRPC and REST gave different tags")
-
-
-def _leaf_wnids(paths: DemoPaths) -> set[str]:
-    vocabulary = Vocabulary.load(paths.dataset / layout.VOCABULARY)
-    tree = Hierarchy.load(paths.dataset / layout.HIERARCHY, vocabulary)
-    return {c.wnid for c in vocabulary if tree.is_leaf[c.index]}
-
-
-def _most_specific(prediction: Prediction, leaves: set[str]) -> list[Tag]:
-    found = [tag for tag in prediction.tags if tag.wnid in leaves]
-    return found[:_TAGS_SHOWN]
 
 
 def _write_sheet(
@@ -262,7 +249,7 @@ Done in {seconds / 60:.1f} minutes. Everything lies in {paths.root}/:
   models/tagforest/   the SavedModel, by version
 Try next:
   tagforest serve {paths.models}
-  tagforest tag {paths.unseen}/scene-0000.jpg    (in another terminal)
+  tagforest tag {paths.unseen}/*.jpg --leaves    (in another terminal)
   tensorboard --logdir {paths.training}/logs
   tagforest dataset --imagenet YOUR_FOLDER --out YOUR_DATASET"""
     )

@@ -32,11 +32,13 @@ class Tag:
         name: the first of the class's names.
         wnid: WordNet 3.0 id.
         score: 0 to 1.
+        leaf: the vocabulary has no class below it.
     """
 
     name: str
     wnid: str
     score: float
+    leaf: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,10 @@ class Prediction:
         """Returns the same with at most `count` tags."""
         return Prediction(self.valid, self.tags[:count])
 
+    def leaves(self) -> Prediction:
+        """Returns the same without classes that others lie below."""
+        return Prediction(self.valid, tuple(t for t in self.tags if t.leaf))
+
     def to_json(self) -> dict[str, Any]:
         """Returns a dictionary for `json.dumps`."""
         return asdict(self)
@@ -71,9 +77,15 @@ def to_prediction(row: Mapping[str, Any]) -> Prediction:
     """
     if not row[contract.VALID]:
         return INVALID
-    columns = (contract.NAMES, contract.WNIDS, contract.SCORE_VALUES)
+    columns = (
+        contract.NAMES,
+        contract.WNIDS,
+        contract.SCORE_VALUES,
+        contract.LEAF,
+    )
     rows = zip(*(row[name] for name in columns), strict=True)
-    return Prediction(True, tuple(Tag(n, w, _short(s)) for n, w, s in rows))
+    tags = (Tag(n, w, _short(s), leaf) for n, w, s, leaf in rows)
+    return Prediction(True, tuple(tags))
 
 
 def _short(score: float) -> float:

@@ -83,6 +83,7 @@ class TagSignatures:
         classes = tagger.vocabulary
         self._names = [c.display_name.encode() for c in classes]
         self._wnids = [c.wnid.encode() for c in classes]
+        self._leaf = tagger.hierarchy.is_leaf
 
     def endpoints(self) -> dict[str, tuple[Callable[..., Outputs], Any]]:
         """Returns signature name -> (function, input signature)."""
@@ -102,10 +103,12 @@ class TagSignatures:
         shown = valid[:, tf.newaxis]
         names = tf.gather(tf.constant(self._names), indices)
         wnids = tf.gather(tf.constant(self._wnids), indices)
+        leaf = tf.gather(tf.constant(self._leaf), indices)
         return {
             contract.NAMES: tf.where(shown, names, ""),
             contract.WNIDS: tf.where(shown, wnids, ""),
             contract.SCORE_VALUES: values,
+            contract.LEAF: tf.logical_and(leaf, shown),
             contract.VALID: valid,
         }
 

@@ -128,12 +128,27 @@ def test_bad_arguments(arguments):
 
 
 def test_prediction():
-    row = {"valid": True, "names": ["dog"], "wnids": ["n02084071"]}
-    found = to_prediction(row | {"scores": [0.1]})
-    assert found == Prediction(True, (Tag("dog", "n02084071", 0.1),))
-    assert found.top(0).tags == ()
-    assert found.to_json() == {
+    row = {
         "valid": True,
-        "tags": ({"name": "dog", "wnid": "n02084071", "score": 0.1},),
+        "names": ["animal", "dog"],
+        "wnids": ["n00015388", "n02084071"],
+        "leaf": [False, True],
+    }
+    found = to_prediction(row | {"scores": [0.2, 0.1]})
+    animal = Tag("animal", "n00015388", 0.2, leaf=False)
+    dog = Tag("dog", "n02084071", 0.1)
+    assert found == Prediction(True, (animal, dog))
+    assert found.top(1).tags == (animal,)
+    assert found.leaves().tags == (dog,)
+    assert found.leaves().to_json() == {
+        "valid": True,
+        "tags": (
+            {
+                "name": "dog",
+                "wnid": "n02084071",
+                "score": 0.1,
+                "leaf": True,
+            },
+        ),
     }
     assert to_prediction(row | {"valid": False, "scores": [0.0]}) == INVALID

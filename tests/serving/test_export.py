@@ -40,7 +40,7 @@ def test_signatures_have_the_names_of_the_contract(servable):
     } == {
         "serving_default": (
             ["image_bytes"],
-            ["names", "scores", "valid", "wnids"],
+            ["leaf", "names", "scores", "valid", "wnids"],
         ),
         "scores": (["image_bytes"], ["scores", "valid"]),
         "tf_example": (["examples"], ["scores"]),

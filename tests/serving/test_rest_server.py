@@ -37,6 +37,7 @@ def test_rows(http, picture):
         "names": ["", "", ""],
         "wnids": ["", "", ""],
         "scores": [0.0, 0.0, 0.0],
+        "leaf": [False, False, False],
     }
 
 
