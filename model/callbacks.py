@@ -162,6 +162,8 @@ class TensorBoardScalars(keras.callbacks.Callback):
             self._write(_scalars(logs))
 
     def on_epoch_end(self, epoch, logs=None):
+        if _step(self.model) > self._last[0]:
+            self._write(_scalars(logs))
         values = {f"epoch_{k}": v for k, v in _scalars(logs).items()}
         with self._writer.as_default(step=epoch + 1):
             for name, value in values.items():

@@ -294,6 +294,8 @@ def _finish(tagger, workdir, workers, *, steps, rate, start) -> TrainResult:
         weights_sha256=weights_sha256(tagger.weights),
     )
     if workers.is_chief:
+        # Keras would save its state too, twice the size of the weights.
+        tagger.optimizer = None
         partial = workdir / f"partial-{files.WEIGHTS}"
         tagger.save_weights(partial, overwrite=True)
         partial.replace(workdir / files.WEIGHTS)

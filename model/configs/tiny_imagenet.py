@@ -1,6 +1,14 @@
-"""Tiny ImageNet at 64 pixels, trained on two CPU cores in minutes.
+"""Photographs of 64 pixels (Tiny ImageNet) on two CPU cores.
 
-tagforest train DATASET --workdir WORKDIR --config tiny_imagenet
+    tagforest train DATASET --workdir WORKDIR --config tiny_imagenet
+
+The network does about 0.5 GFLOP an image and step, sized for about 12 passes
+over 21,600 images in half an hour on two cores. The loss is the paper's with
+three changes for batches of 64: r has a floor, since the classes above all
+others are in every batch and would stop learning (0.9^100 is 3e-5); no
+negatives are left out, neither 5:1 nor with probability 0.1, since in small
+batches both teach the network that rare classes are frequent; and the sum
+over the classes, since the mean over 11,166 leaves hardly a gradient.
 """
 
 from model.config import (
@@ -13,26 +21,30 @@ from model.config import (
 
 
 def get_config() -> Config:
-    """Returns the tiny_imagenet's settings."""
+    """Returns the settings for small photographs."""
     return Config(
         name="tiny_imagenet",
         data=DataConfig(
             image_size=64,
             crop_fraction=1.0,
-            crop_area=(0.7, 1.0),
             rotation_probability=0.0,
             colour_probability=0.0,
         ),
         network=NetworkConfig(
             block="basic",
-            blocks=(1, 1, 1, 1),
-            filters=(32, 64, 128, 256),
-            strides=(1, 2, 2, 2),
+            blocks=(2, 2, 1),
+            filters=(64, 128, 256),
+            strides=(2, 2, 2),
             stem_filters=32,
-            stem_kernel=5,
-            stem_stride=4,
+            stem_kernel=3,
+            stem_stride=2,
         ),
-        loss=LossConfig.released(absent_probability=1.0, negative_floor=0.05),
+        loss=LossConfig(
+            floor=0.3,
+            absent_probability=1.0,
+            negative_ratio=0.0,
+            reduction="sum",
+        ),
         schedule=ScheduleConfig(
             batch_size=64,
             epochs=12,
@@ -41,6 +53,6 @@ def get_config() -> Config:
             warmup_learning_rate=2e-4,
             warmup_epochs=1.0,
             decay="cosine",
-            weight_decay=0.01,
+            weight_decay=0.05,
         ),
     )
