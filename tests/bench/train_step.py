@@ -73,13 +73,12 @@ def steps_per_second(model: keras.Model, data: tf.data.Dataset) -> float:
 
 def _batches(config: Config, classes: int) -> tf.data.Dataset:
     rng = np.random.default_rng(0)
-    count = _BATCHES * config.schedule.batch_size
+    shape = (_BATCHES, config.schedule.batch_size)
     side = config.data.image_size
-    images = rng.uniform(-1, 1, (count, side, side, 3)).astype(np.float32)
-    targets = rng.random((count, classes)) < _LABELS_AN_IMAGE / classes
-    rows = tf.data.Dataset.from_tensor_slices((images, targets.astype(np.int8)))
-    batches = rows.batch(config.schedule.batch_size, drop_remainder=True)
-    return batches.cache().repeat().prefetch(2)
+    images = rng.uniform(-1, 1, (*shape, side, side, 3)).astype(np.float32)
+    targets = rng.random((*shape, classes)) < _LABELS_AN_IMAGE / classes
+    batches = (images, targets.astype(np.int8))
+    return tf.data.Dataset.from_tensor_slices(batches).repeat().prefetch(2)
 
 
 def _plain(config: Config, classes: int) -> keras.Model:
