@@ -1,6 +1,14 @@
 """A small tagger for drawn scenes, trained on two CPU cores in minutes.
 
-tagforest train DATASET --workdir WORKDIR --config demo
+    tagforest train DATASET --workdir WORKDIR --config demo
+
+The loss is the released code's. Two of its numbers differ, since a batch
+holds 64 images and not 4,096: every class without a positive is updated
+(0.1), and its least weight is 0.05 (0.001), or the many batches without a
+class would hardly teach that it can be absent.
+
+Measured on 4,063 scenes of 258 classes, 457 held out: F1@5 0.461 (most
+frequent tags 0.369, ceiling 0.576), best-scored leaf right for 67 %.
 """
 
 from model.config import (
