@@ -45,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found += benchmark.run(Path(folder))
         print(f"{time.monotonic() - start:.0f} s", file=sys.stderr)
     Console().print(table(found))
+    for row in found:
+        details = ", ".join(f"{k} {v:,.4g}" for k, v in row.details.items())
+        print(f"{row.name}: {details}")
     if options.out is not None:
         print(f"written: {write(found, options.out)}")
     return 0
@@ -65,7 +68,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def table(found: Sequence[Comparison]) -> Table:
     """Returns the comparisons for the terminal."""
     columns = ("benchmark", "unit", "bare", "ours", "result", "range")
-    shown = Table(*columns, caption_justify="left")
+    shown = Table(*columns)
     for row in found:
         what, value = row.result
         shown.add_row(
@@ -75,10 +78,6 @@ def table(found: Sequence[Comparison]) -> Table:
             f"{row.ours:,.1f}",
             f"{what} {value:.2f}",
             f"{row.lowest:.2f} to {row.highest:.2f}",
-        )
-        details = (f"{k}: {v:,.4g}" for k, v in row.details.items())
-        shown.caption = "\n".join(
-            filter(None, [shown.caption, f"{row.name}: {', '.join(details)}"])
         )
     return shown
 

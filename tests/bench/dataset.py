@@ -27,7 +27,7 @@ from .classes import save_classes
 
 # Images of a class and scenes: about 1,500 images in all.
 _SIZES = {"small": (1, 150), "large": (8, 750)}
-_ROUNDS = 3
+_ROUNDS = 5
 
 
 def run(folder: Path) -> list[timing.Comparison]:
