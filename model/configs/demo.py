@@ -40,10 +40,12 @@ def get_config() -> Config:
             stem_kernel=5,
             stem_stride=4,
         ),
-        loss=LossConfig.released(absent_probability=1.0, negative_floor=0.05),
+        loss=LossConfig.released(
+            absent_probability=1.0, positive_floor=0.2, negative_floor=0.2
+        ),
         schedule=ScheduleConfig(
             batch_size=64,
-            epochs=12,
+            epochs=16,
             optimizer="adamw",
             learning_rate=2e-3,
             warmup_learning_rate=2e-4,
