@@ -9,9 +9,6 @@ TAGFOREST := $(VENV)/bin/tagforest
 DEMO := demo
 PIPELINE := pipeline_output
 
-# TensorFlow's start-up lines help nobody; warnings and errors still show.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
-
 .PHONY: help
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from beam_jobs.annotations import Annotation
 from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.records import Label, Rule
+from beam_jobs.records import Label, Rule, Source
 from beam_jobs.vocabulary import Vocabulary
 
 
@@ -35,17 +35,19 @@ def augment(
         absent classes, ascending: an absent class rules out its descendants.
         Where both are claimed, presence wins.
     """
-    positives: dict[int, Label] = {}
+    positives: list[_Claim] = []
     absent: set[int] = set()
-    for annotation in sorted(annotations):
+    for annotation in annotations:
         if annotation.wnid not in vocabulary:
             continue
         index = vocabulary.index_of(annotation.wnid)
-        if annotation.confidence == 0:
+        confidence, source = annotation.confidence, annotation.source
+        if confidence == 0:
             absent.add(index)
-        elif annotation.confidence >= min_confidence:
-            _keep_stronger(positives, _annotated(index, annotation))
-    labels = close(positives.values(), hierarchy)
+        elif confidence >= min_confidence:
+            claim = (confidence, -int(Rule.ANNOTATED), -index, -int(source))
+            positives.append((index, claim))
+    labels = _close(positives, hierarchy)
     present = {label.index for label in labels}
     ruled_out = absent.union(*(hierarchy.descendants(i) for i in absent))
     return labels, tuple(sorted(ruled_out - present))
@@ -53,19 +55,19 @@ def augment(
 
 def close(labels: Iterable[Label], hierarchy: Hierarchy) -> tuple[Label, ...]:
     """Adds all missing ancestors; returns the labels sorted by class."""
-    closed: dict[int, Label] = {}
-    for label in labels:
-        _keep_stronger(closed, label)
-        for ancestor in hierarchy.ancestors(label.index):
-            derived = Label(
-                ancestor,
+    claims = [
+        (
+            label.index,
+            (
                 label.confidence,
-                Rule.ANCESTOR,
-                label.derived_from,
-                label.source,
-            )
-            _keep_stronger(closed, derived)
-    return tuple(closed[i] for i in sorted(closed))
+                -int(label.rule),
+                -label.derived_from,
+                -int(label.source),
+            ),
+        )
+        for label in labels
+    ]
+    return _close(claims, hierarchy)
 
 
 def find_unclosed(
@@ -84,22 +86,21 @@ def find_unclosed(
     ]
 
 
-def _annotated(index: int, annotation: Annotation) -> Label:
-    return Label(
-        index,
-        annotation.confidence,
-        Rule.ANNOTATED,
-        index,
-        annotation.source,
+# Class index, and what speaks for it: confidence, then what is annotated, then
+# the lower class behind it, then the lower source, all so that more is better.
+_Claim = tuple[int, tuple[float, int, int, int]]
+
+
+def _close(claims: Iterable[_Claim], hierarchy: Hierarchy) -> tuple[Label, ...]:
+    nothing = (0.0, 0, 0, 0)
+    best: dict[int, tuple[float, int, int, int]] = {}
+    for index, claim in claims:
+        best[index] = max(claim, best.get(index, nothing))
+        derived = (claim[0], -int(Rule.ANCESTOR), claim[2], claim[3])
+        for ancestor in hierarchy.ancestors(index):
+            if derived > best.get(ancestor, nothing):
+                best[ancestor] = derived
+    return tuple(
+        Label(index, confidence, Rule(-rule), -origin, Source(-source))
+        for index, (confidence, rule, origin, source) in sorted(best.items())
     )
-
-
-def _keep_stronger(labels: dict[int, Label], new: Label) -> None:
-    old = labels.get(new.index)
-    if old is None or _strength(new) > _strength(old):
-        labels[new.index] = new
-
-
-def _strength(label: Label) -> tuple[float, int, int]:
-    """Confidence first; then what is annotated, then the lower class."""
-    return (label.confidence, -int(label.rule), -label.derived_from)

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from beam_jobs import layout, progress
+from beam_jobs.beam_args import check_beam_args
 from beam_jobs.build_vocabulary import build_classes, load_classes
+from beam_jobs.checks import check_output_folder
 from beam_jobs.class_mapping import ClassChoice, save_choices
 from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
@@ -31,6 +33,7 @@ from beam_jobs.sources import (
 )
 from beam_jobs.splits import DEFAULT_FRACTIONS
 from beam_jobs.vocabulary import Vocabulary
+from beam_jobs.wordnet import load_wordnet, synset_of
 
 CLASS_REVIEW = "open_images_classes.tsv"
 
@@ -108,9 +111,11 @@ def build_dataset(
         InputError: wrong options or sources, a full disk, or another data
             set in the way; always before the job starts.
     """
+    check_output_folder(options.out)
+    check_beam_args(beam_args)
     sources = find_sources(options.imagenet, options.open_images)
     pictures = sources.pictures()
-    listing = sources.listing() + pictures
+    listing = sources.listing() + pictures + _vocabulary_file(options)
     request = request_digest(listing, options.described())
     present = _present(options, request)
     if present is not None:
@@ -144,6 +149,9 @@ def _classes(
     if options.vocabulary is not None:
         vocabulary, hierarchy = load_classes(options.vocabulary)
         return vocabulary, hierarchy, choose_classes(sources, vocabulary)
+    wordnet = load_wordnet()
+    for wnid in sources.synsets:
+        synset_of(wnid, wordnet)
     choices = choose_classes(sources, None)
     from beam_jobs import dataset_pipeline
 
@@ -158,8 +166,19 @@ def _classes(
             counts_path=os.path.join(folder, "counts.json"),
             beam_args=beam_args,
         )
+    if not counts:
+        path, _ = sources.listing()[0]
+        raise InputError(
+            "no image left: not one annotated image in the sources can be "
+            f"read; look at {path}"
+        )
     vocabulary, hierarchy = build_classes(counts, options.min_images)
     return vocabulary, hierarchy, choices
+
+
+def _vocabulary_file(options: DatasetOptions) -> list[tuple[str, int]]:
+    path = Path(options.vocabulary or "")
+    return [(str(path), path.stat().st_size)] if path.is_file() else []
 
 
 def _chosen(choices: Sequence[ClassChoice]) -> dict[str, str]:

@@ -115,7 +115,7 @@ def read_overrides(path: str | None) -> dict[str, str]:
     """
     if path is None:
         return {}
-    rows = list(files.read_csv(path))
+    rows = files.read_sound_csv(path)
     if not rows or rows[0][1] != _OVERRIDE_HEADER:
         raise InputError(
             f"{path}:1: the header must be {','.join(_OVERRIDE_HEADER)}"

@@ -56,13 +56,20 @@ def dataset(
     Options not listed here go to Beam: --runner DataflowRunner and its own,
     --direct_num_workers, and so on.
     """
+    from beam_jobs.checks import check_output_folder, check_sources
+
+    imagenet_folders = tuple(str(folder) for folder in imagenet or ())
+    open_images_folders = tuple(str(folder) for folder in open_images or ())
+    # Beam takes seconds to import; say at once if nothing can be read.
+    check_sources(imagenet_folders, open_images_folders)
+    check_output_folder(out)
     from beam_jobs.build_dataset import DatasetOptions, build_dataset
     from beam_jobs.splits import parse_fractions
 
     options = DatasetOptions(
         out=str(out),
-        imagenet=tuple(str(folder) for folder in imagenet or ()),
-        open_images=tuple(str(folder) for folder in open_images or ()),
+        imagenet=imagenet_folders,
+        open_images=open_images_folders,
         vocabulary=str(vocabulary) if vocabulary else None,
         min_images=min_images,
         min_confidence=min_confidence,
@@ -106,8 +113,10 @@ def scenes(
     seed: Annotated[int, typer.Option(help="Seed of all drawing.")] = 0,
 ) -> None:
     """Draw a demonstration data set of picture scenes (OpenMoji)."""
+    from beam_jobs.checks import check_output_folder
     from beam_jobs.scenes.write_scenes import write_scenes
 
+    check_output_folder(out)
     counts = write_scenes(
         out,
         imagenet_images_per_class=images_per_class,
@@ -115,7 +124,10 @@ def scenes(
         image_size=image_size,
         seed=seed,
     )
-    typer.echo(f"{counts}")
+    typer.echo(
+        f"{counts.imagenet_images} images of one of {counts.classes} classes "
+        f"and {counts.open_images} scenes in {out}"
+    )
     typer.echo(
         f"next: tagforest dataset --imagenet {out}/imagenet "
         f"--open-images {out}/open_images --out DATASET"

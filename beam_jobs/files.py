@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
@@ -34,28 +34,53 @@ def list_files(*patterns: str) -> list[tuple[str, int]]:
     return sorted(found)
 
 
-def check_folder(folder: str, what: str) -> None:
-    """Checks that a local folder exists; remote ones show when listed.
+@dataclass(frozen=True)
+class BadRow:
+    """A row that is no CSV."""
 
-    Raises:
-        InputError: it does not, or is a file.
-    """
-    if "://" not in folder and not os.path.isdir(folder):
-        raise InputError(f"{what}: no such folder: {folder}")
+    detail: str
 
 
-def read_csv(path: str) -> Iterator[tuple[int, list[str]]]:
+def read_csv(path: str) -> Iterator[tuple[int, list[str] | BadRow]]:
     """Yields (line number, fields) of a CSV file, the header included.
 
-    A field is never longer than a few words here; one that is longer than
-    64 KiB (an unclosed quote) raises csv.Error.
+    A row that cannot be parsed becomes a BadRow and reading goes on. A field
+    is never longer than a few words here; one of more than 64 KiB is an
+    unclosed quote.
     """
     csv.field_size_limit(65536)
     with open_binary(path) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        text = io.TextIOWrapper(
+            file, encoding="utf-8-sig", errors="replace", newline=""
+        )
         reader = csv.reader(text, strict=True)
-        for row in reader:
-            yield reader.line_num, row
+        while True:
+            line = reader.line_num + 1
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield line, BadRow(str(error))
+                continue
+            if any("\N{REPLACEMENT CHARACTER}" in value for value in row):
+                yield line, BadRow("not UTF-8 text")
+            else:
+                yield line, row
+
+
+def read_sound_csv(path: str) -> list[tuple[int, list[str]]]:
+    """Returns all rows of a small CSV that must be right as a whole.
+
+    Raises:
+        InputError: a row that is no CSV (file:line).
+    """
+    rows: list[tuple[int, list[str]]] = []
+    for line, row in read_csv(path):
+        if isinstance(row, BadRow):
+            raise InputError(f"{path}:{line}: not a CSV file: {row.detail}")
+        rows.append((line, row))
+    return rows
 
 
 class ImageReader:

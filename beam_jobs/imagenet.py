@@ -16,6 +16,7 @@ from beam_jobs.annotations import (
     Reason,
     Rejection,
 )
+from beam_jobs.checks import check_folder
 from beam_jobs.errors import InputError
 from beam_jobs.records import Source
 
@@ -34,7 +35,7 @@ def find_synsets(folder: str) -> dict[str, list[tuple[str, int]]]:
     Raises:
         InputError: no such folder, or nothing of the kind in it.
     """
-    files.check_folder(folder, "ImageNet source")
+    check_folder(folder, "ImageNet source")
     synsets: dict[str, list[tuple[str, int]]] = {}
     patterns = [os.path.join(folder, nesting) for nesting in _NESTINGS]
     for path, size in files.list_files(*patterns):

@@ -65,7 +65,13 @@ class Manifest:
                 f"{dataset} is no data set (it holds no {layout.MANIFEST}); "
                 "`tagforest dataset` makes one"
             )
-        content = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(
+                f"{path} is damaged ({error}); make the data set anew with "
+                "`tagforest dataset --overwrite`"
+            ) from error
         version = content.get("format_version")
         if version != FORMAT_VERSION:
             raise InputError(

@@ -5,7 +5,6 @@ File formats: https://storage.googleapis.com/openimages/web/download_v7.html
 
 from __future__ import annotations
 
-import csv
 import fnmatch
 import itertools
 import os
@@ -15,6 +14,7 @@ from pathlib import PurePosixPath
 
 from beam_jobs import files
 from beam_jobs.annotations import Reason, Rejection
+from beam_jobs.checks import check_folder
 from beam_jobs.errors import InputError
 from beam_jobs.records import Source
 
@@ -61,7 +61,7 @@ def find_files(folder: str) -> OpenImagesFiles:
         InputError: no such folder, no label CSV, no class descriptions, or a
             CSV that is empty or malformed near its start (file:line).
     """
-    files.check_folder(folder, "Open Images source")
+    check_folder(folder, "Open Images source")
     paths = [p for p, _ in files.list_files(os.path.join(folder, "*.csv"))]
 
     def named(pattern: str) -> tuple[str, ...]:
@@ -107,11 +107,8 @@ def check_csv(path: str, columns: tuple[str, ...]) -> None:
         InputError: unreadable, empty, a column missing, or the first row
             that has another number of fields than the header (file:line).
     """
-    try:
-        rows = list(itertools.islice(files.read_csv(path), _ROWS_CHECKED))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a CSV file: {error}") from error
-    header = rows[0][1] if rows else []
+    rows = list(itertools.islice(files.read_csv(path), _ROWS_CHECKED))
+    header = _sound(path, *rows[0]) if rows else []
     missing = [c for c in columns if c not in header]
     if missing:
         raise InputError(
@@ -120,12 +117,22 @@ def check_csv(path: str, columns: tuple[str, ...]) -> None:
         )
     if len(rows) == 1:
         raise InputError(f"{path}: a header and no rows")
-    if all(len(row) != len(header) for _, row in rows[1:]):
+    if not any(_has_fields(row, len(header)) for _, row in rows[1:]):
         line, row = rows[1]
         raise InputError(
             f"{path}:{line}: {len(header)} fields are needed, as in the "
-            f"header; received: {len(row)}"
+            f"header; received: {len(_sound(path, line, row))}"
         )
+
+
+def _sound(path: str, line: int, row: list[str] | files.BadRow) -> list[str]:
+    if isinstance(row, files.BadRow):
+        raise InputError(f"{path}:{line}: not a CSV file: {row.detail}")
+    return row
+
+
+def _has_fields(row: list[str] | files.BadRow, count: int) -> bool:
+    return not isinstance(row, files.BadRow) and len(row) == count
 
 
 def read_labels(path: str, source: Source) -> Iterator[LabelRow | Rejection]:
@@ -173,7 +180,7 @@ def read_display_names(paths: tuple[str, ...]) -> dict[str, str]:
     """
     names: dict[str, str] = {}
     for path in paths:
-        for line, row in files.read_csv(path):
+        for line, row in files.read_sound_csv(path):
             if row[:1] == ["LabelName"]:
                 continue
             if len(row) < 2 or not row[0].startswith("/"):
@@ -197,17 +204,11 @@ def _read_rows(
     path: str,
 ) -> Iterator[tuple[int, dict[str, str] | Rejection]]:
     rows = files.read_csv(path)
-    _, header = next(rows)
-    line = 1
-    while True:
-        try:
-            line, row = next(rows)
-        except StopIteration:
-            return
-        except (csv.Error, UnicodeDecodeError) as error:
-            yield line + 1, _malformed(path, line + 1, str(error))
-            continue
-        if len(row) != len(header):
+    header = _sound(path, *next(rows))
+    for line, row in rows:
+        if isinstance(row, files.BadRow):
+            yield line, _malformed(path, line, row.detail)
+        elif len(row) != len(header):
             detail = f"{len(row)} fields, not {len(header)}"
             yield line, _malformed(path, line, detail)
         else:

@@ -21,7 +21,11 @@ def bar(description: str, unit: str, enabled: bool = True) -> Iterator[None]:
     """Shows a bar that `advance` moves, until the block ends."""
     global _bar
     with tqdm(
-        desc=description, unit=f" {unit}", disable=not enabled, mininterval=0.5
+        desc=description,
+        unit=f" {unit}",
+        mininterval=0.5,
+        # None: only on a terminal, so that logs stay readable.
+        disable=None if enabled else True,
     ) as shown:
         _bar = shown
         try:

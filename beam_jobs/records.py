@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 IMAGE_ENCODED = "image/encoded"
 IMAGE_ID = "image/id"
@@ -39,8 +39,7 @@ class Source(enum.IntEnum):
     OPEN_IMAGES_MACHINE = 2
 
 
-@dataclass(frozen=True)
-class Label:
+class Label(NamedTuple):
     """One positive label of an image.
 
     Attributes:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from beam_jobs import class_mapping, files, imagenet, open_images
+from beam_jobs.checks import check_sources
 from beam_jobs.class_mapping import ClassChoice
 from beam_jobs.errors import InputError
 from beam_jobs.open_images import OpenImagesFiles
@@ -43,23 +44,19 @@ class Sources:
 
 
 def find_sources(
-    imagenet_folders: Iterable[str], open_images_folders: Iterable[str]
+    imagenet_folders: Sequence[str], open_images_folders: Sequence[str]
 ) -> Sources:
     """Finds and checks all sources.
 
     Raises:
         InputError: none given, or one that is missing, empty or malformed.
     """
+    check_sources(imagenet_folders, open_images_folders)
     synsets: dict[str, list[tuple[str, int]]] = {}
     for folder in imagenet_folders:
         for wnid, found in imagenet.find_synsets(folder).items():
             synsets.setdefault(wnid, []).extend(found)
     found_open = tuple(open_images.find_files(f) for f in open_images_folders)
-    if not synsets and not found_open:
-        raise InputError(
-            "nothing to read: name a source with --imagenet FOLDER or "
-            "--open-images FOLDER"
-        )
     sources = Sources(synsets, found_open)
     if not synsets and not sources.pictures():
         wanted = " or ".join(

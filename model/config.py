@@ -203,5 +203,13 @@ def _module_from_file(path: Path) -> Any:
     if spec is None or spec.loader is None:
         raise InputError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except InputError:
+        raise
+    except Exception as error:  # the file is the user's: anything may happen
+        raise InputError(
+            f"{path} cannot be read as a config: "
+            f"{type(error).__name__}: {error}"
+        ) from error
     return module

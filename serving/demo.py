@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from beam_jobs import layout
+from beam_jobs.checks import check_output_folder
 from beam_jobs.errors import InputError
 from beam_jobs.vocabulary import Vocabulary
 from serving.prediction import Prediction, Tag
@@ -79,6 +80,7 @@ def run_demo(root: Path, *, seed: int = 0, say: Callable = print) -> None:
     Raises:
         InputError: OpenMoji is missing, or too little disk.
     """
+    check_output_folder(root)
     paths = DemoPaths(Path(root))
     paths.root.mkdir(parents=True, exist_ok=True)
     _check_disk(paths.root)

@@ -131,17 +131,14 @@ CASES = {
     "dataset open quote": Case(
         "dataset --open-images {root}/open_quote --out {root}/d",
         "{root}/open_quote/" + LABELS + ":2: ",
-        defect="names the file and not the line",
     ),
     "dataset names are not text": Case(
         "dataset --open-images {root}/binary_names --out {root}/d",
         "{root}/binary_names/class-descriptions.csv",
-        defect="a traceback: UnicodeDecodeError",
     ),
     "dataset unknown wnid": Case(
         "dataset --imagenet {root}/unknown_wnid --out {root}/d",
         "unknown WordNet id n99999999",
-        defect="counts the images first, and its bar is in the error output",
     ),
     "dataset unknown split": Case(
         "dataset --imagenet {root}/unknown_wnid --splits test=1 --out {root}/d",
@@ -160,6 +157,32 @@ CASES = {
         "dataset --open-images {root}/sound --out {root}/d",
         "no WordNet 3.0 database in {root}/empty",
         wordnet="{root}/empty",
+    ),
+    "dataset output is a file": Case(
+        "dataset --open-images {root}/sound --out {root}/sound/images/a.jpg",
+        "{root}/sound/images/a.jpg is a file",
+    ),
+    "dataset unknown runner": Case(
+        "dataset --open-images {root}/sound --out {root}/d --runner Nonesuch",
+        "--runner Nonesuch",
+    ),
+    "dataset mistyped option": Case(
+        "dataset --open-images {root}/sound --out {root}/d --min-image 5",
+        "did you mean --min-images?",
+    ),
+    "dataset damaged manifest": Case(
+        "dataset --open-images {root}/sound --out {root}/damaged",
+        "{root}/damaged/manifest.json is damaged",
+    ),
+    "scenes output is a file": Case(
+        "scenes {root}/sound/images/a.jpg", "a.jpg is a file"
+    ),
+    "demo output is a file": Case(
+        "demo {root}/sound/images/a.jpg", "a.jpg is a file"
+    ),
+    "train broken config": Case(
+        "train {root}/empty --workdir {root}/w --config {root}/broken.py",
+        "{root}/broken.py cannot be read as a config: ZeroDivisionError",
     ),
     "pipeline no source": Case("pipeline --root {root}/p", "--imagenet FOLDER"),
     "pipeline no imagenet folder": Case(
@@ -228,6 +251,9 @@ def picture() -> bytes:
 def folders(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("cli")
     (root / "empty").mkdir()
+    (root / "damaged").mkdir()
+    (root / "damaged" / "manifest.json").write_text("{")
+    (root / "broken.py").write_text("1 / 0\n")
     good = HEADER + "a,verification,/m/d,1\n"
     open_images(root / "sound", good)
     open_images(root / "empty_csv", "")
