@@ -39,7 +39,7 @@ def check_beam_args(args: Sequence[str]) -> None:
         add_help=False, allow_abbrev=False, conflict_handler="resolve"
     )
     for group in _groups(PipelineOptions):
-        group._add_argparse_args(parser)
+        group._add_argparse_args(parser)  # type: ignore[arg-type]
     known, unknown = parser.parse_known_args(list(args))
     if unknown:
         raise InputError(_describe(unknown[0], parser))

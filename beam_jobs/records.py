@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 IMAGE_ENCODED = "image/encoded"
 IMAGE_ID = "image/id"
@@ -39,7 +39,8 @@ class Source(enum.IntEnum):
     OPEN_IMAGES_MACHINE = 2
 
 
-class Label(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Label:
     """One positive label of an image.
 
     Attributes:
