@@ -22,7 +22,7 @@ $(VENV)/.ready: requirements.txt pyproject.toml .ci/make-venv
 setup: $(VENV)/.ready ## Make or refresh .venv.
 
 .PHONY: demo
-demo: $(VENV)/.ready ## Draw scenes, train, evaluate, serve and tag (6 min).
+demo: $(VENV)/.ready ## Draw scenes, train, evaluate, serve and tag (5 min).
 	@$(TAGFOREST) demo $(DEMO)
 
 .PHONY: pipeline

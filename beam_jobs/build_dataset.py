@@ -2,8 +2,7 @@
 
     tagforest dataset --imagenet FOLDER --open-images FOLDER --out DATASET
 
-Options that this job does not know go to Beam, so the same command runs on
-Dataflow with `--runner DataflowRunner --project P --region R ...`.
+Options that this job does not know go to Beam.
 """
 
 from __future__ import annotations

@@ -38,11 +38,16 @@ def check_sources(imagenet: Iterable[str], open_images: Iterable[str]) -> None:
 
 
 def check_output_folder(folder: str | os.PathLike[str]) -> None:
-    """Checks that a folder can be made: no part of its path is a file.
+    """Checks that a folder can be made here.
 
     Raises:
-        InputError: one is.
+        InputError: a part of its path is a file, or it is a remote address.
     """
+    if "://" in os.fspath(folder):
+        raise InputError(
+            "the output must be a folder of this machine's file systems "
+            f"(local or mounted); received: {folder}"
+        )
     path = Path(folder).absolute()
     for part in (path, *path.parents):
         if part.exists() and not part.is_dir():

@@ -53,8 +53,7 @@ def dataset(
 ) -> None:
     """Build TFRecords with augmented labels from raw annotations.
 
-    Options not listed here go to Beam: --runner DataflowRunner and its own,
-    --direct_num_workers, and so on.
+    Options not listed here go to Beam: --direct_num_workers 2 and so on.
     """
     from beam_jobs.checks import check_output_folder, check_sources
 

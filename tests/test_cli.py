@@ -320,6 +320,12 @@ def test_no_command_is_forgotten_here():
     assert sorted(get_command(app).commands) == sorted(COMMANDS)
 
 
+def test_tensorboard_starts():
+    # Its start needs more of setuptools than newer ones have.
+    done = python("-m", "tensorboard.main", "--version")
+    assert done.returncode == 0, done.stderr
+
+
 def _environment(wordnet: str) -> dict[str, str]:
     return {"TAGFOREST_WORDNET": wordnet} if wordnet else {}
 
