@@ -10,6 +10,27 @@ import typer
 _PASS_TO_BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
+ImageNetFolders = Annotated[
+    list[Path] | None,
+    typer.Option(help="Folder with <wnid>.tar files or <wnid>/ folders."),
+]
+OpenImagesFolders = Annotated[
+    list[Path] | None,
+    typer.Option(help="Folder with Open Images CSVs and images/."),
+]
+VocabularyFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Published dictionary or vocabulary.tsv. Default: built from "
+        "the annotated classes and their WordNet ancestors."
+    ),
+]
+Splits = Annotated[
+    str, typer.Option(help="Fractions of train, validation, calibration.")
+]
+DEFAULT_SPLITS = "train=0.9,validation=0.1"
+
+
 def register(app: typer.Typer) -> None:
     """Adds the commands to an app."""
     app.command("dataset", context_settings=_PASS_TO_BEAM)(dataset)
@@ -19,30 +40,16 @@ def register(app: typer.Typer) -> None:
 def dataset(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder of the data set.")],
-    imagenet: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder with <wnid>.tar files or <wnid>/ folders."),
-    ] = None,
-    open_images: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder with Open Images CSVs and images/."),
-    ] = None,
-    vocabulary: Annotated[
-        Path | None,
-        typer.Option(
-            help="Published dictionary or vocabulary.tsv. Default: built "
-            "from the annotated classes and their WordNet ancestors."
-        ),
-    ] = None,
+    imagenet: ImageNetFolders = None,
+    open_images: OpenImagesFolders = None,
+    vocabulary: VocabularyFile = None,
     min_images: Annotated[
         int, typer.Option(help="Least images of a class, when built.")
     ] = 1,
     min_confidence: Annotated[
         float, typer.Option(help="Least confidence of a positive label.")
     ] = 0.7,
-    splits: Annotated[
-        str, typer.Option(help="Fractions of train, validation, calibration.")
-    ] = "train=0.9,validation=0.1",
+    splits: Splits = DEFAULT_SPLITS,
     seed: Annotated[int, typer.Option(help="Seed of the splits.")] = 0,
     images_per_shard: Annotated[
         int, typer.Option(help="Images in a shard, about.")

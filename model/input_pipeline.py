@@ -74,21 +74,17 @@ def make_train_dataset(
 ) -> tf.data.Dataset:
     """Returns batches for the epochs from `first_epoch` to `epochs`.
 
-    Worker w of n takes every n-th image of each batch, so that all workers
-    together see the very batches that a single one would see.
+    Worker w of n takes every n-th image of each batch: all workers together
+    see the very batches that a single one would see.
 
     Args:
-        dataset: data set folder.
         classes: width of the targets.
         batch_size: images a step over all replicas.
-        epochs: each has the same number of batches: the global batches that
-            the split fills; the rest is left out, another one every epoch.
-        replicas: of the model, over all workers; each takes whole batches
-            of `batch_size / replicas` images.
+        epochs: each leaves out the rest below a batch, another one each.
+        replicas: over all workers; each takes `batch_size / replicas` images.
 
     Returns:
-        Elements (float32 [batch, size, size, 3], int8 [batch, classes]),
-        batch being one replica's.
+        A replica's float32 [batch, size, size, 3], int8 [batch, classes].
 
     Raises:
         InputError: no such data set.
@@ -100,22 +96,34 @@ def make_train_dataset(
     key = tf.constant(seed * 1_000_003, tf.int64)
 
     def one_epoch(epoch):
-        # Of this function's own graph: the caller's must not change the order.
-        tf.random.set_seed(1)
-        rows = _read(shards).shuffle(config.shuffle_buffer, seed=key + epoch)
-        rows = rows.take(steps * batch_size).enumerate().shard(workers, worker)
+        rows = _shuffled(shards, config.shuffle_buffer, key + epoch)
+        rows = rows.take(steps * batch_size).enumerate()
+        rows = rows.shard(workers, worker)
         return rows.map(lambda place, row: (epoch, place, row))
 
     def decode(epoch, place, row):
-        encoded = tf.io.parse_single_example(row, _subset(_ENCODED))[_ENCODED]
         pair = tf.stack([key + epoch, place])
-        return preprocessing.decode_and_augment(encoded, pair, config), row
+        return preprocessing.decode_and_augment(
+            _encoded(row), pair, config
+        ), row
 
     rows = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
     batches = rows.map(decode, tf.data.AUTOTUNE).batch(
         batch_size // replicas, drop_remainder=True
     )
     return _finish(batches, config, classes, with_features=False)
+
+
+def _encoded(row: tf.Tensor) -> tf.Tensor:
+    return tf.io.parse_single_example(row, _subset(_ENCODED))[_ENCODED]
+
+
+def _shuffled(
+    shards: Sequence[Path], buffer: int, seed: tf.Tensor
+) -> tf.data.Dataset:
+    # Of this function's own graph: the caller's must not change the order.
+    tf.random.set_seed(1)
+    return _read(shards).shuffle(buffer, seed=seed)
 
 
 def make_eval_dataset(
@@ -144,7 +152,7 @@ def make_eval_dataset(
     shards = layout.shard_paths(dataset, split)
 
     def decode(row):
-        encoded = tf.io.parse_single_example(row, _subset(_ENCODED))[_ENCODED]
+        encoded = _encoded(row)
         image = preprocessing.decode_and_resize(
             encoded, config.image_size, config.crop_fraction
         )

