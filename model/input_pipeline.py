@@ -101,17 +101,21 @@ def make_train_dataset(
         rows = rows.shard(workers, worker)
         return rows.map(lambda place, row: (epoch, place, row))
 
+    rows = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
+    rows = _decoded(rows, key, config)
+    batches = rows.batch(batch_size // replicas, drop_remainder=True)
+    return _finish(batches, config, classes, with_features=False)
+
+
+def _decoded(
+    rows: tf.data.Dataset, key: tf.Tensor, config: DataConfig
+) -> tf.data.Dataset:
     def decode(epoch, place, row):
         pair = tf.stack([key + epoch, place])
-        return preprocessing.decode_and_augment(
-            _encoded(row), pair, config
-        ), row
+        image = preprocessing.decode_and_augment(_encoded(row), pair, config)
+        return image, row
 
-    rows = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
-    batches = rows.map(decode, tf.data.AUTOTUNE).batch(
-        batch_size // replicas, drop_remainder=True
-    )
-    return _finish(batches, config, classes, with_features=False)
+    return rows.map(decode, tf.data.AUTOTUNE)
 
 
 def _encoded(row: tf.Tensor) -> tf.Tensor:
