@@ -71,7 +71,7 @@ def evaluate(
         -(-input_pipeline.count_records(shards) // batch_size),
         unit=" batches",
         mininterval=0.5,
-        disable=not progress,
+        disable=None if progress else True,
     )
     evaluation = evaluate_scores(
         bar,

@@ -231,7 +231,10 @@ def _ordered_map(
     with (
         ProcessPoolExecutor(processes, mp_context=context) as pool,
         tqdm(
-            total=total, desc="Drawing", unit="scene", disable=not progress
+            total=total,
+            desc="Drawing",
+            unit="scene",
+            disable=None if progress else True,
         ) as bar,
     ):
 
