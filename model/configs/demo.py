@@ -2,13 +2,15 @@
 
     tagforest train DATASET --workdir WORKDIR --config demo
 
-The loss is the released code's. Two of its numbers differ, since a batch
-holds 64 images and not 4,096: every class without a positive is updated
-(0.1), and its least weight is 0.05 (0.001), or the many batches without a
-class would hardly teach that it can be absent.
+The loss is the released code's, since it keeps a part of the weight of
+classes that every batch contains, where the paper's r_t goes to 0. Three of its
+numbers differ, since a batch holds 64 images and not 4,096: the least weights
+are 0.2 (0.01 and 0.001), or the classes above all others hardly learn, and
+every class without a positive is updated (0.1).
 
-Measured on 4,063 scenes of 258 classes, 457 held out: F1@5 0.461 (most
-frequent tags 0.369, ceiling 0.576), best-scored leaf right for 67 %.
+Measured on 4,196 scenes of 258 classes, 460 held out, in 3 minutes on two
+cores: F1@5 0.521 (most frequent tags 0.365, ceiling 0.562), best-scored leaf
+right for 78 %. With least weights of 0.01 and 0.05, and 12 epochs: F1@5 0.461.
 """
 
 from model.config import (

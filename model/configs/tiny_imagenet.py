@@ -2,8 +2,11 @@
 
     tagforest train DATASET --workdir WORKDIR --config tiny_imagenet
 
-The network does about 0.5 GFLOP an image and step, sized for about 12 passes
-over 21,600 images in half an hour on two cores. The loss is the paper's with
+On two cores without a GPU: about 140 images a second, 16 passes over 21,686
+images in 49 minutes, with 11,166 classes. F1@5 0.524 on the 2,440 held out
+(most frequent tags 0.439, ceiling 0.731).
+
+The loss is the paper's with
 three changes for batches of 64: r has a floor, since the classes above all
 others are in every batch and would stop learning (0.9^100 is 3e-5); no
 negatives are left out, neither 5:1 nor with probability 0.1, since in small
@@ -47,7 +50,7 @@ def get_config() -> Config:
         ),
         schedule=ScheduleConfig(
             batch_size=64,
-            epochs=12,
+            epochs=16,
             optimizer="adamw",
             learning_rate=2e-3,
             warmup_learning_rate=2e-4,
