@@ -10,7 +10,8 @@ every class without a positive is updated (0.1).
 
 Measured on 4,196 scenes of 258 classes, 460 held out, in 3 minutes on two
 cores: F1@5 0.521 (most frequent tags 0.365, ceiling 0.562), best-scored leaf
-right for 78 %. With least weights of 0.01 and 0.05, and 12 epochs: F1@5 0.461.
+right for 78 %. At 12 epochs, least weights of 0.01 and 0.05 close 44 % of the
+gap between the two (4,063 scenes), and of 0.2 close 63 % (4,196 scenes).
 """
 
 from model.config import (
