@@ -168,9 +168,11 @@ def _print_table(
     images: Sequence[Path], predictions: Sequence[Prediction]
 ) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("image", "tag", "WordNet id", "score")
+    # A path that was cut short could not be told from its neighbours.
+    image = Column("image", overflow="fold")
+    table = Table(image, "tag", "WordNet id", "score")
     for path, prediction in zip(images, predictions, strict=True):
         if not prediction.valid:
             table.add_row(str(path), "no image that can be tagged", "", "")
