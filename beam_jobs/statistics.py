@@ -1,7 +1,7 @@
 """What a data set holds: images per class, labels per image, their origin.
 
-The figures are the two of Tencent ML-Images (arXiv 1901.01703, section 2):
-images of every class, sorted, and the histogram of labels per image.
+Counts are kept by split and merged; they become `statistics.json`, the two
+figures of Tencent ML-Images (arXiv 1901.01703, section 2) and one HTML page.
 """
 
 from __future__ import annotations
@@ -10,26 +10,33 @@ import enum
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from beam_jobs import layout
+from beam_jobs import columns, layout
+from beam_jobs.annotations import NOT_IMAGES
 from beam_jobs.errors import InputError
+from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.records import Rule, Source
 from beam_jobs.vocabulary import Vocabulary
 
 STATISTICS_FILE = "statistics.json"
 IMAGES_PER_CLASS_PLOT = "images_per_class.png"
 LABELS_PER_IMAGE_PLOT = "labels_per_image.png"
+PAGE = "index.html"
 
 # "10,505 trainable classes": those with more than 100 training images
 # (Tencent ML-Images, README).
 TRAINABLE_ABOVE = 100
+# The co-occurrence pairs that are listed, those that added most labels.
+TOP_PAIRS = 20
 
-_COLOURS = ("#1b6ca8", "#e07a1f", "#3a8f5c")
+# Confidences are summed as whole millionths: sums of floats would depend on
+# the order in which the splits' parts are merged.
+_CONFIDENCE_UNIT = 1_000_000
 
 
 class Statistics:
@@ -40,88 +47,205 @@ class Statistics:
 
     Attributes:
         images: number of images.
-        images_per_class: int64 [classes].
+        class_rules: int64 [classes, rules], images that have a class by a
+            `records.Rule`.
+        rule_sources: int64 [rules, sources], labels.
         labels_per_image: number of labels -> images with that many.
-        labels_by_rule: `records.Rule` code -> labels.
-        labels_by_source: `records.Source` code -> labels.
+        annotated_per_image: number of annotated labels -> images with that
+            many: the tags before augmentation.
+        added_by_pair: (class, class that co-occurs) -> labels it added.
 
     Example:
-        >>> train = Statistics(3).add([0, 2], rules=[1, 0], sources=[0, 0])
+        >>> labels = columns.Labels(
+        ...     row_splits=np.array([0, 2]),
+        ...     ids=np.array([0, 2]),
+        ...     confidences=np.array([1.0, 0.8]),
+        ...     rules=np.array([1, 0]),
+        ...     parents=np.array([2, 2]),
+        ...     sources=np.array([0, 0]),
+        ... )
+        >>> train = Statistics(3).add(labels)
         >>> train.images_per_class.tolist(), train.mean_labels
         ([1, 0, 1], 2.0)
+        >>> train.labels_by_rule
+        {<Rule.ANNOTATED: 0>: 1, <Rule.ANCESTOR: 1>: 1}
     """
 
     def __init__(self, classes: int):
         self.images = 0
-        self.images_per_class = np.zeros(classes, np.int64)
+        self.class_rules = np.zeros((classes, len(Rule)), np.int64)
+        self.rule_sources = np.zeros((len(Rule), len(Source)), np.int64)
         self.labels_per_image: Counter[int] = Counter()
-        self.labels_by_rule: Counter[int] = Counter()
-        self.labels_by_source: Counter[int] = Counter()
+        self.annotated_per_image: Counter[int] = Counter()
+        self.added_by_pair: Counter[tuple[int, int]] = Counter()
+        self._confidence = 0
 
-    def add(
-        self,
-        labels: Sequence[int],
-        rules: Sequence[int],
-        sources: Sequence[int],
-    ) -> Statistics:
-        """Counts one image, in place.
+    def add(self, labels: columns.Labels) -> Statistics:
+        """Counts a batch of images, in place, and returns self.
 
         Args:
-            labels: its class indices, none twice.
-            rules: for each label its `records.Rule`.
-            sources: for each label its `records.Source`.
-
-        Returns:
-            self.
+            labels: of each image, no class twice in a row.
         """
-        self.images += 1
-        self.images_per_class[np.asarray(labels, np.int64)] += 1
-        self.labels_per_image[len(labels)] += 1
-        # Plain int keys: an enum or numpy key would pickle larger.
-        self.labels_by_rule.update(int(r) for r in rules)
-        self.labels_by_source.update(int(s) for s in sources)
+        splits = np.asarray(labels.row_splits, np.int64)
+        values = slice(splits[0], splits[-1])
+        ids = np.asarray(labels.ids[values], np.int64)
+        rules = np.asarray(labels.rules[values], np.int64)
+        sources = np.asarray(labels.sources[values], np.int64)
+        self.images += len(labels)
+        self.class_rules += _count_cells(ids, rules, self.class_rules.shape)
+        self.rule_sources += _count_cells(
+            rules, sources, self.rule_sources.shape
+        )
+        _count_sizes(self.labels_per_image, np.diff(splits))
+        running = np.concatenate(([0], np.cumsum(rules == Rule.ANNOTATED)))
+        annotated = np.diff(running[splits - splits[0]])
+        _count_sizes(self.annotated_per_image, annotated)
+        self._count_pairs(ids, labels.parents[values], rules)
+        confidences = np.asarray(labels.confidences[values], np.float64)
+        units = np.rint(confidences * _CONFIDENCE_UNIT)
+        self._confidence += int(units.sum(dtype=np.int64))
         return self
+
+    def _count_pairs(
+        self, ids: np.ndarray, parents: np.ndarray, rules: np.ndarray
+    ) -> None:
+        added = rules == Rule.CO_OCCURRENCE
+        if not added.any():
+            return
+        classes = len(self.class_rules)
+        keys = np.asarray(parents, np.int64)[added] * classes + ids[added]
+        for key, count in zip(*_unique(keys), strict=True):
+            self.added_by_pair[divmod(key, classes)] += count
 
     def merge(self, other: Statistics) -> Statistics:
         """Adds another's counts, in place, and returns self."""
         self.images += other.images
-        self.images_per_class += other.images_per_class
+        self.class_rules += other.class_rules
+        self.rule_sources += other.rule_sources
         self.labels_per_image.update(other.labels_per_image)
-        self.labels_by_rule.update(other.labels_by_rule)
-        self.labels_by_source.update(other.labels_by_source)
+        self.annotated_per_image.update(other.annotated_per_image)
+        self.added_by_pair.update(other.added_by_pair)
+        self._confidence += other._confidence
         return self
+
+    @property
+    def images_per_class(self) -> np.ndarray:
+        """int64 [classes]: images by class, whatever the rule."""
+        return self.class_rules.sum(axis=1)
+
+    @property
+    def annotated_images_per_class(self) -> np.ndarray:
+        """int64 [classes]: images whose annotation names the class."""
+        return self.class_rules[:, Rule.ANNOTATED]
+
+    @property
+    def labels_by_rule(self) -> dict[Rule, int]:
+        """Labels by rule; a rule without labels is left out."""
+        counts = self.rule_sources.sum(axis=1).tolist()
+        return {rule: counts[rule] for rule in Rule if counts[rule]}
+
+    @property
+    def labels_by_source(self) -> dict[Source, int]:
+        """Labels by source; a source without labels is left out."""
+        counts = self.rule_sources.sum(axis=0).tolist()
+        return {s: counts[s] for s in Source if counts[s]}
 
     @property
     def labels(self) -> int:
         """Number of labels of all images."""
-        return int(self.images_per_class.sum())
+        return int(self.rule_sources.sum())
 
     @property
     def mean_labels(self) -> float:
         """Labels per image, 0 without images."""
         return self.labels / self.images if self.images else 0.0
 
+    @property
+    def mean_annotated(self) -> float:
+        """Annotated labels per image, 0 without images."""
+        annotated = int(self.rule_sources[Rule.ANNOTATED].sum())
+        return annotated / self.images if self.images else 0.0
+
+    @property
+    def mean_confidence(self) -> float:
+        """Confidence of a label, 0 without labels."""
+        total = self.labels * _CONFIDENCE_UNIT
+        return self._confidence / total if total else 0.0
+
     def classes_above(self, images: int) -> int:
         """Returns how many classes have more than this many images."""
         return int((self.images_per_class > images).sum())
 
+    def top_pairs(self, count: int = TOP_PAIRS) -> list[tuple[int, int, int]]:
+        """Returns (class, class added, labels added), most labels first."""
+        pairs = [(i, j, n) for (i, j), n in self.added_by_pair.items()]
+        return sorted(pairs, key=lambda p: (-p[2], p[0], p[1]))[:count]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns all counts, ready for JSON; `from_dict` takes them back."""
+        counted = np.flatnonzero(self.class_rules.any(axis=1))
+        return {
+            "classes": len(self.class_rules),
+            "images": self.images,
+            "class_index": counted.tolist(),
+            "class_rules": self.class_rules[counted].tolist(),
+            "rule_sources": self.rule_sources.tolist(),
+            "labels_per_image": sorted(self.labels_per_image.items()),
+            "annotated_per_image": sorted(self.annotated_per_image.items()),
+            "added_by_pair": [
+                [i, j, n] for (i, j), n in sorted(self.added_by_pair.items())
+            ],
+            "confidence": self._confidence,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Statistics:
+        """Returns the statistics that `to_dict` described."""
+        made = cls(content["classes"])
+        made.images = content["images"]
+        if content["class_index"]:
+            made.class_rules[content["class_index"]] = content["class_rules"]
+        made.rule_sources[:] = content["rule_sources"]
+        made.labels_per_image.update(_counts(content["labels_per_image"]))
+        made.annotated_per_image.update(_counts(content["annotated_per_image"]))
+        made.added_by_pair.update(
+            {(i, j): n for i, j, n in content["added_by_pair"]}
+        )
+        made._confidence = content["confidence"]
+        return made
+
     def to_json(self, vocabulary: Vocabulary) -> dict[str, Any]:
-        """Returns all counts; classes without an image are left out."""
-        counts = self.images_per_class.tolist()
+        """Returns the content of `statistics.json` on one split.
+
+        Classes without an image are left out.
+        """
         return {
             "images": self.images,
             "labels": self.labels,
             "labels_per_image_mean": round(self.mean_labels, 6),
-            "labels_per_image": {
-                str(n): self.labels_per_image[n]
-                for n in sorted(self.labels_per_image)
+            "labels_per_image": _histogram(self.labels_per_image),
+            "annotated_per_image_mean": round(self.mean_annotated, 6),
+            "annotated_per_image": _histogram(self.annotated_per_image),
+            "confidence_mean": round(self.mean_confidence, 6),
+            "labels_by_rule": _named(self.rule_sources.sum(axis=1), Rule),
+            "labels_by_source": _named(self.rule_sources.sum(axis=0), Source),
+            "labels_by_rule_and_source": {
+                rule.name.lower(): _named(self.rule_sources[rule], Source)
+                for rule in Rule
             },
-            "labels_by_rule": _named(self.labels_by_rule, Rule),
-            "labels_by_source": _named(self.labels_by_source, Source),
             "classes_with_images": self.classes_above(0),
-            "images_per_class": {
-                c.wnid: counts[c.index] for c in vocabulary if counts[c.index]
-            },
+            "images_per_class": _by_wnid(self.images_per_class, vocabulary),
+            "annotated_images_per_class": _by_wnid(
+                self.annotated_images_per_class, vocabulary
+            ),
+            "co_occurrence_pairs": [
+                {
+                    "class": vocabulary[i].wnid,
+                    "adds": vocabulary[j].wnid,
+                    "labels": n,
+                }
+                for i, j, n in self.top_pairs()
+            ],
         }
 
 
@@ -137,15 +261,19 @@ def to_json(
     Args:
         splits: split name -> its statistics.
         vocabulary: the classes, in the order of the counts.
-        rejected: reason -> records rejected for it.
+        rejected: reason -> images, rows and records rejected for it.
         trainable_above: a class is trainable with more training images.
     """
     train = splits.get(layout.TRAIN, Statistics(len(vocabulary)))
     rejected = rejected or {}
+    images = sum(s.images for s in splits.values())
+    images_rejected = rejected_images(rejected)
     return {
         "classes": len(vocabulary),
         "vocabulary": vocabulary.fingerprint,
-        "images": sum(s.images for s in splits.values()),
+        "images_in": images + images_rejected,
+        "images": images,
+        "images_rejected": images_rejected,
         "rejected": {r: int(rejected[r]) for r in sorted(rejected)},
         "rejected_total": int(sum(rejected.values())),
         "trainable_above": trainable_above,
@@ -154,31 +282,55 @@ def to_json(
     }
 
 
+def rejected_images(rejected: Mapping[str, int]) -> int:
+    """Returns how many of the rejections stand for an image."""
+    others = {reason.value for reason in NOT_IMAGES}
+    return int(sum(n for r, n in rejected.items() if r not in others))
+
+
 def write(
     splits: Mapping[str, Statistics],
     folder: str | os.PathLike[str],
     vocabulary: Vocabulary,
     rejected: Mapping[str, int] | None = None,
     *,
+    hierarchy: Hierarchy | None = None,
     trainable_above: int = TRAINABLE_ABOVE,
 ) -> list[Path]:
-    """Writes `statistics.json` and the two figures; returns their paths.
+    """Writes `statistics.json`, the figures and the page; returns the paths.
 
-    Args: as `to_json`; `folder` is made if need be.
+    Args: as `to_json`; `folder` is made if need be. With a `hierarchy` the
+        page tells the depth of every class.
     """
+    from beam_jobs import statistics_figures, statistics_page
+
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     content = to_json(
         splits, vocabulary, rejected, trainable_above=trainable_above
     )
     paths = [
-        folder / STATISTICS_FILE,
-        folder / IMAGES_PER_CLASS_PLOT,
-        folder / LABELS_PER_IMAGE_PLOT,
+        folder / name
+        for name in (
+            STATISTICS_FILE,
+            IMAGES_PER_CLASS_PLOT,
+            LABELS_PER_IMAGE_PLOT,
+            PAGE,
+        )
     ]
     paths[0].write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    plot_images_per_class(splits, paths[1], trainable_above=trainable_above)
-    plot_labels_per_image(splits, paths[2])
+    statistics_figures.plot_images_per_class(
+        splits, paths[1], trainable_above=trainable_above
+    )
+    statistics_figures.plot_labels_per_image(splits, paths[2])
+    page = statistics_page.render(
+        splits,
+        vocabulary,
+        rejected or {},
+        hierarchy=hierarchy,
+        trainable_above=trainable_above,
+    )
+    paths[3].write_text(page, encoding="utf-8")
     return paths
 
 
@@ -211,91 +363,36 @@ def load_images_per_class(
     return counts
 
 
-def plot_images_per_class(
-    splits: Mapping[str, Statistics],
-    path: str | os.PathLike[str],
-    *,
-    trainable_above: int = TRAINABLE_ABOVE,
-) -> None:
-    """Draws images of every class, largest first, on a log scale (PNG)."""
-    figure, axes = _figure()
-    for colour, (split, statistics) in zip(
-        _COLOURS, _ordered(splits), strict=False
-    ):
-        counts = np.sort(statistics.images_per_class)[::-1]
-        counts = counts[counts > 0]
-        axes.plot(
-            np.arange(1, len(counts) + 1),
-            counts,
-            color=colour,
-            linewidth=2,
-            marker="o" if len(counts) == 1 else None,
-            label=f"{split}: {len(counts):,} classes with images",
-        )
-    axes.axhline(
-        trainable_above,
-        color="#999999",
-        linewidth=1,
-        linestyle=":",
-        label=f"trainable: more than {trainable_above} training images",
-    )
-    axes.set_yscale("log")
-    axes.set_ylim(bottom=0.8)
-    axes.set_title("Images per class")
-    axes.set_xlabel("classes, by number of images")
-    axes.set_ylabel("images (log scale)")
-    axes.legend(frameon=False)
-    _save(figure, path)
+def _count_cells(
+    rows: np.ndarray, cells: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray:
+    size = shape[0] * shape[1]
+    counts = np.bincount(rows * shape[1] + cells, minlength=size)
+    return counts.reshape(shape)
 
 
-def plot_labels_per_image(
-    splits: Mapping[str, Statistics], path: str | os.PathLike[str]
-) -> None:
-    """Draws the histogram of labels per image, all splits together (PNG)."""
-    histogram: Counter[int] = Counter()
-    for statistics in splits.values():
-        histogram.update(statistics.labels_per_image)
-    sizes = sorted(histogram)
-    images = sum(histogram.values())
-    figure, axes = _figure()
-    axes.bar(sizes, [histogram[n] for n in sizes], width=0.9, color=_COLOURS[0])
-    if images:
-        mean = sum(n * histogram[n] for n in sizes) / images
-        axes.axvline(mean, color=_COLOURS[1], label=f"mean {mean:.2f}")
-        axes.legend(frameon=False)
-    axes.set_title(f"Labels per image, {images:,} images")
-    axes.set_xlabel("labels, ancestors included")
-    axes.set_ylabel("images")
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.yaxis.get_major_locator().set_params(integer=True)
-    _save(figure, path)
+def _count_sizes(histogram: Counter[int], sizes: np.ndarray) -> None:
+    for size, count in zip(*_unique(sizes), strict=True):
+        histogram[size] += count
 
 
-def _named(
-    counts: Mapping[int, int], kind: type[enum.IntEnum]
-) -> dict[str, int]:
-    return {k.name.lower(): int(counts.get(int(k), 0)) for k in kind}
+def _unique(values: np.ndarray) -> tuple[list[int], list[int]]:
+    found, counts = np.unique(values, return_counts=True)
+    return found.tolist(), counts.tolist()
 
 
-def _ordered(
-    splits: Mapping[str, Statistics],
-) -> list[tuple[str, Statistics]]:
-    names = [s for s in layout.SPLITS if s in splits]
-    return [(s, splits[s]) for s in names if splits[s].images]
+def _counts(items: Iterable[Iterable[int]]) -> dict[int, int]:
+    return {size: count for size, count in items}
 
 
-def _figure() -> tuple[Any, Any]:
-    # A Figure of its own, not pyplot: no display, no global state.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.yaxis.grid(True, color="#e5e5e5")
-    axes.set_axisbelow(True)
-    return figure, axes
+def _histogram(counts: Mapping[int, int]) -> dict[str, int]:
+    return {str(size): counts[size] for size in sorted(counts)}
 
 
-def _save(figure: Any, path: str | os.PathLike[str]) -> None:
-    # Without the version of matplotlib: equal data, equal bytes.
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+def _by_wnid(counts: np.ndarray, vocabulary: Vocabulary) -> dict[str, int]:
+    found = np.flatnonzero(counts).tolist()
+    return {vocabulary[i].wnid: int(counts[i]) for i in found}
+
+
+def _named(counts: np.ndarray, kind: type[enum.IntEnum]) -> dict[str, int]:
+    return {k.name.lower(): int(counts[k]) for k in kind}
