@@ -1,50 +1,62 @@
-"""What every reader yields: where an image lies and what is said of it."""
+"""What every reader yields: an image, where it lies, what is said of it."""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from beam_jobs.records import Source
 
 
-@dataclass(frozen=True, order=True)
-class ImageRef:
+class ImageRef(NamedTuple):
     """Where the bytes of an image lie.
 
     Attributes:
         path: a file, of any file system that Beam knows.
         offset: first byte of the image within the file.
-        length: number of bytes.
+        length: number of bytes; -1 for the whole file, unlisted.
     """
 
     path: str
-    offset: int
-    length: int
+    offset: int = 0
+    length: int = -1
 
 
-@dataclass(frozen=True, order=True)
-class Annotation:
-    """One statement about one image.
+class AnnotatedImage(NamedTuple):
+    """Something that a source says of one image.
+
+    Several may speak of the same image: one names its file, one its rotation,
+    others its classes. They are joined by `image_id`.
 
     Attributes:
-        wnid: WordNet id of the class.
-        confidence: 0 means verified absent; else 0 < confidence <= 1.
-        source: who says so.
+        image_id: `<kind of source>/<id>`, unique in the data set.
+        source: who speaks.
+        classes: class keys, a WordNet id (`n02084071`) or `<kind>:<name>` as
+            the source spells it (`oi:/m/0bt9lr`, `coco:dog`).
+        confidences: one a class; 0 is verified absent, else over 0 to 1.
+        ref: where its bytes lie, if this source knows.
+        rotation: degrees to turn it counter-clockwise to be upright, if this
+            source knows.
     """
 
-    wnid: str
-    confidence: float
+    image_id: str
     source: Source
+    classes: tuple[str, ...] = ()
+    confidences: tuple[float, ...] = ()
+    ref: ImageRef | None = None
+    rotation: int | None = None
 
 
 class Reason(str, enum.Enum):
     """Why an input was rejected; the name of its dead-letter file."""
 
+    # Images without, or with a bad, annotation.
     DUPLICATE_ID = "duplicate_id"
     MISSING_IMAGE = "missing_image"
     NO_ANNOTATION = "no_annotation"
     NO_LABEL_IN_VOCABULARY = "no_label_in_vocabulary"
+    # Files and their content.
     UNREADABLE_FILE = "unreadable_file"
     UNREADABLE_ARCHIVE = "unreadable_archive"
     EMPTY_FILE = "empty_file"
@@ -53,7 +65,26 @@ class Reason(str, enum.Enum):
     TOO_SMALL = "too_small"
     NOT_AN_IMAGE = "not_an_image"
     BROKEN_IMAGE = "broken_image"
+    # Parts of annotation files; no image is counted for these.
     MALFORMED_ROW = "malformed_row"
+    MALFORMED_RECORD = "malformed_record"
+    # Downloads.
+    BAD_URL = "bad_url"
+    UNKNOWN_HOST = "unknown_host"
+    CONNECTION_FAILED = "connection_failed"
+    TIMEOUT = "timeout"
+    NOT_FOUND = "not_found"
+    REFUSED = "refused"
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    TOO_MANY_REDIRECTS = "too_many_redirects"
+    CUT_OFF = "cut_off"
+    WEB_PAGE = "web_page"
+    PLACEHOLDER = "placeholder"
+
+
+# Rejections of a row or record: they stand for no image of their own.
+NOT_IMAGES = frozenset({Reason.MALFORMED_ROW, Reason.MALFORMED_RECORD})
 
 
 @dataclass(frozen=True, order=True)
@@ -71,20 +102,3 @@ class Rejection:
     item: str
     detail: str
     path: str = ""
-
-
-@dataclass(frozen=True)
-class AnnotatedImage:
-    """An image and all statements about it, before its bytes are read.
-
-    Attributes:
-        image_id: `<source>/<id>`.
-        ref: where its bytes lie.
-        annotations: sorted.
-        rotation: degrees to turn it counter-clockwise to be upright.
-    """
-
-    image_id: str
-    ref: ImageRef
-    annotations: tuple[Annotation, ...]
-    rotation: int = 0

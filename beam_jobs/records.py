@@ -1,8 +1,21 @@
 """THE feature spec of the TFRecords: written, trained on, served, checked.
 
-A record is a `tf.train.Example`. Labels are sparse and keep their ledger: for
-each label the rule that gave it, the annotation that it came from and the
-source of that annotation, all as parallel lists sorted by class index.
+A record is a `tf.train.Example`. Labels are sparse and keep their ledger, as
+parallel lists sorted by class index: what rule gave the label, to which class
+the rule was applied, and who made the annotation behind it.
+
+    image/encoded      JPEG bytes; absent from a data set of labels only
+    image/id           `<kind of source>/<id>`
+    image/height       pixels
+    image/width        pixels
+    label/id           class indices, ascending
+    label/confidence   over 0 to 1
+    label/ledger       8 x source + rule
+    label/parent       the class that the rule was applied to; the label's own
+                       if it was annotated
+    absent/id          classes verified absent, descendants included
+    annotation/*       annotations that a better claim hides in `label/*`;
+                       with them every rule can be switched off without loss
 """
 
 from __future__ import annotations
@@ -10,7 +23,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
 
 IMAGE_ENCODED = "image/encoded"
 IMAGE_ID = "image/id"
@@ -18,25 +33,63 @@ IMAGE_HEIGHT = "image/height"
 IMAGE_WIDTH = "image/width"
 LABEL_ID = "label/id"
 LABEL_CONFIDENCE = "label/confidence"
-LABEL_RULE = "label/rule"
-LABEL_FROM = "label/from"
-LABEL_SOURCE = "label/source"
+LABEL_LEDGER = "label/ledger"
+LABEL_PARENT = "label/parent"
 ABSENT_ID = "absent/id"
+ANNOTATION_ID = "annotation/id"
+ANNOTATION_CONFIDENCE = "annotation/confidence"
+ANNOTATION_SOURCE = "annotation/source"
+
+_RULES = 8
+
+_Codes = TypeVar("_Codes", int, np.ndarray)
 
 
 class Rule(enum.IntEnum):
-    """Why a record has a label (code in `label/rule`)."""
+    """Why a record has a label."""
 
     ANNOTATED = 0
     ANCESTOR = 1
+    CO_OCCURRENCE = 2
 
 
 class Source(enum.IntEnum):
-    """Where the annotation behind a label comes from (`label/source`)."""
+    """Who made the annotation behind a label."""
 
     IMAGENET = 0
     OPEN_IMAGES_HUMAN = 1
     OPEN_IMAGES_MACHINE = 2
+    OPEN_IMAGES_BOXES = 3
+    TENCENT = 4
+    COCO = 5
+    VOC = 6
+    CSV = 7
+
+    @property
+    def kind(self) -> str:
+        """The kind of source: Open Images counts as one."""
+        name = self.name.lower()
+        return "open_images" if name.startswith("open_images") else name
+
+
+def ledger_codes(rules: _Codes, sources: _Codes) -> _Codes:
+    """Returns the values of `label/ledger`.
+
+    Example:
+        >>> ledger_codes(int(Rule.ANCESTOR), int(Source.TENCENT))
+        33
+    """
+    return sources * _RULES + rules
+
+
+def rules_of(ledger: _Codes) -> _Codes:
+    """Returns `Rule` codes of values of `label/ledger`."""
+    return ledger % _RULES
+
+
+def sources_of(ledger: _Codes) -> _Codes:
+    """Returns `Source` codes of values of `label/ledger`."""
+    return ledger // _RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +100,15 @@ class Label:
         index: class index.
         confidence: 0 < confidence <= 1.
         rule: why it is there.
-        derived_from: class index of the annotation behind it; the label's
-            own index if it was annotated.
-        source: where that annotation comes from.
+        parent: class index that the rule was applied to; the label's own
+            index if it was annotated.
+        source: who made the annotation behind it.
     """
 
     index: int
     confidence: float
     rule: Rule
-    derived_from: int
+    parent: int
     source: Source
 
 
@@ -70,6 +123,8 @@ class Record:
         labels: positives, sorted by class index.
         absent: class indices verified absent, ascending, descendants
             included. All classes in neither list are unknown.
+        hidden: annotations (class, confidence, source) that `labels` does not
+            show.
     """
 
     image_id: str
@@ -78,12 +133,14 @@ class Record:
     width: int
     labels: Sequence[Label] = field(default_factory=tuple)
     absent: Sequence[int] = field(default_factory=tuple)
+    hidden: Sequence[tuple[int, float, Source]] = field(default_factory=tuple)
 
 
 def to_example(record: Record) -> bytes:
-    """Returns the serialized `tf.train.Example` of a record.
+    """Returns the serialized `tf.train.Example` of one record.
 
-    Deterministic: equal records give equal bytes.
+    The reference for `record_encoding`, which writes many at once. Empty
+    lists are left out.
     """
     from tensorflow.core.example import example_pb2
 
@@ -91,27 +148,35 @@ def to_example(record: Record) -> bytes:
     features = example.features.feature
     features[IMAGE_ENCODED].bytes_list.value.append(record.encoded)
     features[IMAGE_ID].bytes_list.value.append(record.image_id.encode())
-    features[IMAGE_HEIGHT].int64_list.value.append(record.height)
-    features[IMAGE_WIDTH].int64_list.value.append(record.width)
-    labels = record.labels
+    labels, hidden = record.labels, record.hidden
     ints = {
+        IMAGE_HEIGHT: [record.height],
+        IMAGE_WIDTH: [record.width],
         LABEL_ID: [label.index for label in labels],
-        LABEL_RULE: [int(label.rule) for label in labels],
-        LABEL_FROM: [label.derived_from for label in labels],
-        LABEL_SOURCE: [int(label.source) for label in labels],
+        LABEL_LEDGER: [ledger_codes(int(x.rule), int(x.source)) for x in labels],
+        LABEL_PARENT: [label.parent for label in labels],
         ABSENT_ID: list(record.absent),
+        ANNOTATION_ID: [index for index, _, _ in hidden],
+        ANNOTATION_SOURCE: [int(source) for _, _, source in hidden],
+    }
+    floats = {
+        LABEL_CONFIDENCE: [label.confidence for label in labels],
+        ANNOTATION_CONFIDENCE: [confidence for _, confidence, _ in hidden],
     }
     for name, values in ints.items():
-        features[name].int64_list.value.extend(values)
-    confidences = [label.confidence for label in labels]
-    features[LABEL_CONFIDENCE].float_list.value.extend(confidences)
+        if values:
+            features[name].int64_list.value.extend(values)
+    for name, numbers in floats.items():
+        if numbers:
+            features[name].float_list.value.extend(numbers)
     return example.SerializeToString(deterministic=True)
 
 
 def feature_spec() -> dict[str, Any]:
     """Returns the spec for `tf.io.parse_example`.
 
-    Scalars: `image/*`. Ragged [labels]: `label/*`, `absent/id`.
+    Scalars: `image/*`; `image/encoded` is empty in a data set of labels only.
+    Ragged [values]: all others.
     """
     import tensorflow as tf
 
@@ -119,14 +184,16 @@ def feature_spec() -> dict[str, Any]:
         return tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
 
     return {
-        IMAGE_ENCODED: tf.io.FixedLenFeature([], tf.string),
+        IMAGE_ENCODED: tf.io.FixedLenFeature([], tf.string, ""),
         IMAGE_ID: tf.io.FixedLenFeature([], tf.string, ""),
         IMAGE_HEIGHT: tf.io.FixedLenFeature([], tf.int64, 0),
         IMAGE_WIDTH: tf.io.FixedLenFeature([], tf.int64, 0),
         LABEL_ID: ragged(tf.int64),
         LABEL_CONFIDENCE: ragged(tf.float32),
-        LABEL_RULE: ragged(tf.int64),
-        LABEL_FROM: ragged(tf.int64),
-        LABEL_SOURCE: ragged(tf.int64),
+        LABEL_LEDGER: ragged(tf.int64),
+        LABEL_PARENT: ragged(tf.int64),
         ABSENT_ID: ragged(tf.int64),
+        ANNOTATION_ID: ragged(tf.int64),
+        ANNOTATION_CONFIDENCE: ragged(tf.float32),
+        ANNOTATION_SOURCE: ragged(tf.int64),
     }
