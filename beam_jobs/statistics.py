@@ -302,7 +302,8 @@ def write(
     Args: as `to_json`; `folder` is made if need be. With a `hierarchy` the
         page tells the depth of every class.
     """
-    from beam_jobs import statistics_figures, statistics_page
+    from beam_jobs import statistics_figures as figures
+    from beam_jobs import statistics_page
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -319,14 +320,17 @@ def write(
         )
     ]
     paths[0].write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    statistics_figures.plot_images_per_class(
-        splits, paths[1], trainable_above=trainable_above
+    drawn = (
+        figures.images_per_class(splits, trainable_above=trainable_above),
+        figures.labels_per_image(splits),
     )
-    statistics_figures.plot_labels_per_image(splits, paths[2])
+    for figure, path in zip(drawn, paths[1:3], strict=True):
+        figures.save_png(figure, path)
     page = statistics_page.render(
         splits,
         vocabulary,
         rejected or {},
+        figures=drawn,
         hierarchy=hierarchy,
         trainable_above=trainable_above,
     )
