@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from apache_beam.io.filesystems import FileSystems
 
 from beam_jobs.annotations import ImageRef
 from beam_jobs.errors import InputError
+
+_MAX_LINE = 1 << 20
 
 
 def open_binary(path: str) -> BinaryIO:
@@ -83,6 +86,99 @@ def read_sound_csv(path: str) -> list[tuple[int, list[str]]]:
     return rows
 
 
+def read_lines(
+    path: str, start: int = 0, end: int = -1
+) -> Iterator[str | BadRow]:
+    """Yields the lines whose first byte lies in [start, end), without ends.
+
+    Ranges that touch cover every line of a file once. A line that is no UTF-8
+    or longer than 1 MiB becomes a BadRow.
+    """
+    with open_binary(path) as file:
+        position = start
+        if start:
+            file.seek(start - 1)
+            position += _skip_line(file) - 1
+        while end < 0 or position < end:
+            raw = file.readline(_MAX_LINE)
+            if not raw:
+                return
+            position += len(raw)
+            if len(raw) >= _MAX_LINE and not raw.endswith(b"\n"):
+                position += _skip_line(file)
+                yield BadRow(f"a line of over {_MAX_LINE} bytes")
+                continue
+            # A byte-order mark may stand before the first line alone.
+            encoding = "utf-8" if position > len(raw) else "utf-8-sig"
+            try:
+                yield raw.decode(encoding).rstrip("\r\n")
+            except UnicodeDecodeError:
+                yield BadRow("not UTF-8 text")
+
+
+def first_line_number(path: str, start: int) -> int:
+    """Returns the number, from 1, of the first line `read_lines` yields."""
+    if not start:
+        return 1
+    count, left = 2, start - 1
+    with open_binary(path) as file:
+        while left and (block := file.read(min(left, _MAX_LINE))):
+            count += block.count(b"\n")
+            left -= len(block)
+    return count
+
+
+def _skip_line(file: BinaryIO) -> int:
+    """Reads on past the end of the line; returns the bytes read."""
+    count = 0
+    while block := file.readline(_MAX_LINE):
+        count += len(block)
+        if block.endswith(b"\n"):
+            break
+    return count
+
+
+def split_csv(line: str) -> list[str] | BadRow:
+    """Returns the fields of a line that is one CSV row."""
+    if '"' not in line:
+        return line.split(",")
+    try:
+        return next(csv.reader([line], strict=True))
+    except csv.Error as error:
+        return BadRow(str(error))
+
+
+def read_header(path: str) -> list[str]:
+    """Returns the fields of the first line of a CSV.
+
+    Raises:
+        InputError: it is no CSV.
+    """
+    first = next(read_lines(path), "")
+    fields = split_csv(first) if isinstance(first, str) else first
+    if isinstance(fields, BadRow):
+        raise InputError(f"{path}:1: not a CSV file: {fields.detail}")
+    return fields
+
+
+def find_file(path: str) -> tuple[str, int]:
+    """Returns (path, bytes) of one file.
+
+    Raises:
+        InputError: there is none, or it is empty.
+    """
+    # A local name may hold what is a wildcard elsewhere.
+    if os.path.isfile(path):
+        found = [(path, os.path.getsize(path))]
+    else:
+        found = list_files(path)
+    if len(found) != 1:
+        raise InputError(f"no such file: {path}")
+    if not found[0][1]:
+        raise InputError(f"{path}: an empty file")
+    return found[0]
+
+
 class ImageReader:
     """Reads images from files and archives, keeping a few handles open.
 
@@ -109,7 +205,7 @@ class ImageReader:
             self._handles.popitem(last=False)[1].close()
         handle.seek(ref.offset)
         data = handle.read(ref.length)
-        if len(data) != ref.length:
+        if 0 <= ref.length != len(data):
             raise OSError(f"{ref.length} bytes expected, {len(data)} there")
         return data
 

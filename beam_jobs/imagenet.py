@@ -1,32 +1,39 @@
-"""Reader of ImageNet-style sources: one tar or one folder per synset."""
+"""Reader of ImageNet-style sources: a tar or folder per synset, list files."""
 
 from __future__ import annotations
 
 import os
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from beam_jobs import files
 from beam_jobs.annotations import (
     AnnotatedImage,
-    Annotation,
     ImageRef,
     Reason,
     Rejection,
 )
 from beam_jobs.checks import check_folder
+from beam_jobs.class_tokens import ClassTokens, read_dictionary
 from beam_jobs.errors import InputError
+from beam_jobs.parts import MalformedRows, Part, Read, group_files
+from beam_jobs.picture_folders import PictureFolders, is_inside
 from beam_jobs.records import Source
+from beam_jobs.tencent_lists import split_row
 
+KIND = "imagenet"
+LIST_KIND = "imagenet_list"
+LIST_WHAT = "a picture as n01443537/n01443537_2.JPEG"
 _WNID_IN_PATH = re.compile(r"(?:^|/)(n\d{8})(?:\.tar$|/)")
+_WNID_IN_ROW = re.compile(r"(?:^|/)(n\d{8})[/_]")
 _NESTINGS = ("*", "*/*", "*/*/*", "*/*/*/*")
 _IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".gif", ".bmp", ".webp", ".tiff")
 
 
-def find_synsets(folder: str) -> dict[str, list[tuple[str, int]]]:
-    """Returns the files of every synset: wnid -> (path, bytes), sorted.
+def find_parts(folder: str, labels_only: bool = False) -> list[Part]:
+    """Returns the parts of a folder; their files are sorted by synset.
 
     A synset is a tar named `<wnid>.tar`, or image files in a folder named
     `<wnid>` (at any depth down to four), as ImageNet and Tiny ImageNet are
@@ -36,37 +43,73 @@ def find_synsets(folder: str) -> dict[str, list[tuple[str, int]]]:
         InputError: no such folder, or nothing of the kind in it.
     """
     check_folder(folder, "ImageNet source")
-    synsets: dict[str, list[tuple[str, int]]] = {}
+    found: list[tuple[str, str, int]] = []
     patterns = [os.path.join(folder, nesting) for nesting in _NESTINGS]
     for path, size in files.list_files(*patterns):
-        match = _WNID_IN_PATH.search(path[len(folder) :])
+        wnid = _wnid_of(path, folder)
         suffix = PurePosixPath(path).suffix.lower()
-        if match and (suffix == ".tar" or suffix in _IMAGE_SUFFIXES):
-            synsets.setdefault(match[1], []).append((path, size))
-    if not synsets:
+        if wnid and (suffix == ".tar" or suffix in _IMAGE_SUFFIXES):
+            found.append((wnid, path, size))
+    if not found:
         raise InputError(
             f"{folder}: no ImageNet images: files `<wnid>.tar` or folders "
             "`<wnid>/` with images are needed, as n01443537.tar"
         )
-    return dict(sorted(synsets.items()))
+    options = [("folder", folder)]
+    if labels_only:
+        options.append(("labels_only", "yes"))
+    listed = [(path, size) for _, path, size in sorted(found)]
+    return group_files(KIND, listed, options)
 
 
-def read_synset_file(
-    wnid: str, path: str, size: int
-) -> Iterator[AnnotatedImage | Rejection]:
-    """Yields the images of one tar, or the one image of an image file."""
-    annotations = (Annotation(wnid, 1.0, Source.IMAGENET),)
+def estimate_images(parts: Sequence[Part]) -> int:
+    """Returns about how many images there are, by the smallest tar."""
+    found = [file for part in parts for file in part.files]
+    tars = [(size, path) for path, size in found if path.endswith(".tar")]
+    if not tars:
+        return len(found)
+    size, path = min(tars)
+    images = max(1, sum(1 for _ in _tar_members(path)))
+    total = sum(size for size, _ in tars)
+    return len(found) - len(tars) + total * images // max(1, size)
+
+
+def read_part(part: Part) -> Read:
+    """Yields the images of tars and image files.
+
+    Options: `folder`, the source; `labels_only` if no picture is needed.
+    """
+    folder = part.option("folder") or ""
+    labels_only = part.option("labels_only") is not None
+    for path, size in part.files:
+        wnid = _wnid_of(path, folder)
+        for item in _read_file(path, size):
+            if isinstance(item, Rejection):
+                yield item
+            elif wnid:
+                name, ref = item
+                yield AnnotatedImage(
+                    f"imagenet/{_stem(name)}",
+                    Source.IMAGENET,
+                    (wnid,),
+                    (1.0,),
+                    None if labels_only else ref,
+                )
+
+
+def _read_file(
+    path: str, size: int
+) -> Iterator[tuple[str, ImageRef] | Rejection]:
+    """Yields names and images of one tar, or the one of an image file."""
     if not path.endswith(".tar"):
-        ref = ImageRef(path, 0, size)
-        yield AnnotatedImage(_image_id(path), ref, annotations)
+        yield path, ImageRef(path, 0, size)
         return
     for item in _tar_members(path):
         if isinstance(item, Rejection):
             yield item
         else:
             name, offset, length = item
-            ref = ImageRef(path, offset, length)
-            yield AnnotatedImage(_image_id(name), ref, annotations)
+            yield name, ImageRef(path, offset, length)
 
 
 def _tar_members(path: str) -> Iterator[tuple[str, int, int] | Rejection]:
@@ -84,5 +127,56 @@ def _tar_members(path: str) -> Iterator[tuple[str, int, int] | Rejection]:
         yield Rejection(Reason.UNREADABLE_ARCHIVE, path, str(error), path)
 
 
-def _image_id(name: str) -> str:
-    return f"imagenet/{PurePosixPath(name).stem}"
+def read_list(part: Part) -> Read:
+    """Yields the rows of a list file: `<wnid>/<name>`, further columns.
+
+    The suffix `.JPEG` may be left out. Columns `class:confidence`, as in
+    `train_image_id_from_imagenet.txt` of Tencent ML-Images, are annotations
+    of that source beside the synset; other columns mean nothing here.
+
+    Options: `dictionary`, if there are such columns; `images`, the folders of
+    the pictures; none for labels alone.
+    """
+    classes = ClassTokens(read_dictionary(part.option("dictionary")))
+    folders = part.values("images")
+    find = PictureFolders(folders).find if folders else None
+    reject = MalformedRows(part)
+    for index, line in enumerate(part.lines()):
+        if not isinstance(line, str):
+            yield reject(index, line.detail)
+            continue
+        name, columns = split_row(line)
+        if not name:
+            continue
+        match = _WNID_IN_ROW.search(name)
+        if not match or not is_inside(name):
+            yield reject(index, f"{name[:200]!r}: {LIST_WHAT} is needed")
+            continue
+        try:
+            found = classes.parse(c for c in columns if ":" in c)
+        except ValueError as error:
+            yield reject(index, str(error))
+            continue
+        image_id = f"imagenet/{_stem(name)}"
+        ref = find(_with_suffix(name)) if find else None
+        yield AnnotatedImage(
+            image_id, Source.IMAGENET, (match[1],), (1.0,), ref
+        )
+        if found[0]:
+            yield AnnotatedImage(image_id, Source.TENCENT, *found)
+
+
+def _wnid_of(path: str, folder: str) -> str | None:
+    match = _WNID_IN_PATH.search(path[len(folder) :])
+    return match and match[1]
+
+
+def _stem(name: str) -> str:
+    """Returns the file name without folders and image suffix."""
+    name = name.rpartition("/")[2]
+    stem, dot, _ = name.rpartition(".")
+    return stem if dot and stem else name
+
+
+def _with_suffix(name: str) -> str:
+    return name if "." in name.rpartition("/")[2] else f"{name}.JPEG"

@@ -1,4 +1,4 @@
-"""Reader of Open Images sources: label, class and image CSVs, image files.
+"""Reader of Open Images sources, V4 to V7: CSVs and image files.
 
 File formats: https://storage.googleapis.com/openimages/web/download_v7.html
 """
@@ -8,18 +8,26 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from beam_jobs import files
-from beam_jobs.annotations import Reason, Rejection
+from beam_jobs.annotations import AnnotatedImage, ImageRef, Rejection
 from beam_jobs.checks import check_folder
+from beam_jobs.confidences import Confidences
 from beam_jobs.errors import InputError
+from beam_jobs.parts import MalformedRows, Part, Read, cut_text, group_files
 from beam_jobs.records import Source
 
+LABELS_KIND = "open_images_labels"
+BOXES_KIND = "open_images_boxes"
+ROTATIONS_KIND = "open_images_rotations"
+PICTURES_KIND = "open_images_pictures"
 _LABEL_COLUMNS = ("ImageID", "Source", "LabelName", "Confidence")
+_BOX_COLUMNS = ("ImageID", "LabelName")
 _IMAGE_COLUMNS = ("ImageID", "Rotation")
+_NAME_HEADERS = ("LabelName", "id")
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _ROWS_CHECKED = 1001
 
@@ -30,6 +38,7 @@ class OpenImagesFiles:
 
     Attributes:
         human_labels, machine_labels: label CSVs, sorted; one may be empty.
+        boxes: CSVs of boxes; may be empty.
         classes: CSVs with LabelName and DisplayName.
         images: CSVs with ImageID and Rotation; may be empty.
         overrides: CSV with LabelName and WordNetId, or None.
@@ -38,20 +47,11 @@ class OpenImagesFiles:
 
     human_labels: tuple[str, ...]
     machine_labels: tuple[str, ...]
+    boxes: tuple[str, ...]
     classes: tuple[str, ...]
     images: tuple[str, ...]
     overrides: str | None
     patterns: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class LabelRow:
-    """One row of a label CSV."""
-
-    image_id: str
-    label_name: str
-    confidence: float
-    source: Source
 
 
 def find_files(folder: str) -> OpenImagesFiles:
@@ -64,16 +64,23 @@ def find_files(folder: str) -> OpenImagesFiles:
     check_folder(folder, "Open Images source")
     paths = [p for p, _ in files.list_files(os.path.join(folder, "*.csv"))]
 
-    def named(pattern: str) -> tuple[str, ...]:
+    def named(*patterns: str) -> tuple[str, ...]:
         return tuple(
-            p for p in paths if fnmatch.fnmatch(os.path.basename(p), pattern)
+            path
+            for path in paths
+            if any(fnmatch.fnmatch(os.path.basename(path), p) for p in patterns)
         )
 
     found = OpenImagesFiles(
         human_labels=named("*annotations-human-imagelabels*.csv"),
         machine_labels=named("*annotations-machine-imagelabels*.csv"),
+        boxes=named("*annotations-bbox*.csv"),
         classes=named("*class-descriptions*.csv"),
-        images=named("*images-with*rotation*.csv"),
+        images=named(
+            "*images-with*rotation*.csv",
+            "*images-boxable*rotation*.csv",
+            "*image_ids_and_rotation*.csv",
+        ),
         overrides=next(iter(named("wordnet-overrides.csv")), None),
         patterns=tuple(
             os.path.join(folder, "images", nesting)
@@ -85,7 +92,7 @@ def find_files(folder: str) -> OpenImagesFiles:
 
 
 def _check_files(folder: str, found: OpenImagesFiles) -> None:
-    if not (found.human_labels or found.machine_labels):
+    if not (found.human_labels or found.machine_labels or found.boxes):
         raise InputError(
             f"{folder}: no labels: a file named like "
             "train-annotations-human-imagelabels.csv is needed"
@@ -96,6 +103,8 @@ def _check_files(folder: str, found: OpenImagesFiles) -> None:
         )
     for path in found.human_labels + found.machine_labels:
         check_csv(path, _LABEL_COLUMNS)
+    for path in found.boxes:
+        check_csv(path, _BOX_COLUMNS)
     for path in found.images:
         check_csv(path, _IMAGE_COLUMNS)
 
@@ -135,44 +144,121 @@ def _has_fields(row: list[str] | files.BadRow, count: int) -> bool:
     return not isinstance(row, files.BadRow) and len(row) == count
 
 
-def read_labels(path: str, source: Source) -> Iterator[LabelRow | Rejection]:
-    """Yields the rows of a label CSV; a malformed one becomes a Rejection."""
-    for line, row in _read_rows(path):
-        if isinstance(row, Rejection):
-            yield row
-            continue
+def find_parts(
+    found: OpenImagesFiles, labels_only: bool = False
+) -> tuple[list[Part], list[Part]]:
+    """Returns the parts of the CSVs, and those of the pictures.
+
+    Args:
+        found: what `find_files` returned.
+        labels_only: leaves out pictures and their rotations.
+    """
+    texts = [
+        (LABELS_KIND, path, [("source", source.name)])
+        for paths, source in (
+            (found.human_labels, Source.OPEN_IMAGES_HUMAN),
+            (found.machine_labels, Source.OPEN_IMAGES_MACHINE),
+        )
+        for path in paths
+    ]
+    texts += [(BOXES_KIND, path, []) for path in found.boxes]
+    if not labels_only:
+        texts += [(ROTATIONS_KIND, path, []) for path in found.images]
+    parts = [
+        part
+        for kind, path, options in texts
+        for part in cut_text(kind, *files.find_file(path), options)
+    ]
+    if labels_only:
+        return parts, []
+    pictures = files.list_files(*found.patterns)
+    named = [file for file in pictures if image_id_of(file[0])]
+    return parts, group_files(PICTURES_KIND, named)
+
+
+def read_labels(part: Part) -> Read:
+    """Yields the rows of a label CSV; malformed ones become Rejections.
+
+    Rows of one image that follow each other become one AnnotatedImage.
+
+    Options: `source`, a name of `records.Source`.
+    """
+    rows = _Rows(part, _LABEL_COLUMNS)
+    source = Source[part.option("source") or "OPEN_IMAGES_HUMAN"]
+    confidences = Confidences()
+    keys = _ClassKeys()
+    current, classes, sure = "", [], []
+    for index, (image_id, _, label, text) in rows:
         try:
-            confidence = float(row["Confidence"])
-            if not 0 <= confidence <= 1:
-                raise ValueError(row["Confidence"])
+            confidence = confidences[text]
         except ValueError:
-            yield _malformed(
-                path, line, f"Confidence {row['Confidence']!r}, not 0 to 1"
-            )
+            rows.reject(index, f"Confidence {text!r}, not 0 to 1")
             continue
-        yield LabelRow(row["ImageID"], row["LabelName"], confidence, source)
+        if image_id != current:
+            yield from _joined(current, source, classes, sure)
+            yield from rows.take_rejected()
+            current, classes, sure = image_id, [], []
+        classes.append(keys[label])
+        sure.append(confidence)
+    yield from _joined(current, source, classes, sure)
+    yield from rows.take_rejected()
 
 
-def read_rotations(path: str) -> Iterator[tuple[str, int] | Rejection]:
-    """Yields (image id, degrees to turn counter-clockwise) of image rows."""
-    for line, row in _read_rows(path):
-        if isinstance(row, Rejection):
-            yield row
-            continue
-        text = row["Rotation"] or "0"
+def read_boxes(part: Part) -> Read:
+    """Yields the classes of boxes as positives, each once an image.
+
+    Rows of one image that follow each other become one AnnotatedImage.
+    """
+    rows = _Rows(part, _BOX_COLUMNS)
+    keys = _ClassKeys()
+    source = Source.OPEN_IMAGES_BOXES
+    for image_id, group in itertools.groupby(rows, lambda row: row[1][0]):
+        labels = dict.fromkeys(label for _, (_, label) in group)
+        classes = [keys[label] for label in labels]
+        yield from _joined(image_id, source, classes, [1.0] * len(classes))
+        yield from rows.take_rejected()
+    yield from rows.take_rejected()
+
+
+def _joined(
+    image_id: str, source: Source, classes: list[str], sure: list[float]
+) -> Iterator[AnnotatedImage]:
+    if classes:
+        full_id = f"open_images/{image_id}"
+        yield AnnotatedImage(full_id, source, tuple(classes), tuple(sure))
+
+
+def read_rotations(part: Part) -> Read:
+    """Yields the rotations of image rows, 0 where there is none."""
+    rows = _Rows(part, _IMAGE_COLUMNS)
+    for index, (image_id, text) in rows:
         try:
-            degrees = int(float(text))
+            degrees = int(float(text or "0"))
         except (ValueError, OverflowError):
             degrees = -1
-        if degrees not in (0, 90, 180, 270):
-            yield _malformed(
-                path, line, f"Rotation {text!r}, not 0, 90, 180 or 270"
+        if degrees in (0, 90, 180, 270):
+            yield AnnotatedImage(
+                f"open_images/{image_id}",
+                Source.OPEN_IMAGES_HUMAN,
+                rotation=degrees,
             )
-            continue
-        yield row["ImageID"], degrees
+        else:
+            rows.reject(index, f"Rotation {text!r}, not 0, 90, 180 or 270")
+        yield from rows.take_rejected()
+    yield from rows.take_rejected()
 
 
-def read_display_names(paths: tuple[str, ...]) -> dict[str, str]:
+def read_pictures(part: Part) -> Read:
+    """Yields where the pictures lie."""
+    for path, size in part.files:
+        yield AnnotatedImage(
+            f"open_images/{image_id_of(path)}",
+            Source.OPEN_IMAGES_HUMAN,
+            ref=ImageRef(path, 0, size),
+        )
+
+
+def read_display_names(paths: Sequence[str]) -> dict[str, str]:
     """Returns display names by label name; files with or without a header.
 
     Raises:
@@ -181,7 +267,7 @@ def read_display_names(paths: tuple[str, ...]) -> dict[str, str]:
     names: dict[str, str] = {}
     for path in paths:
         for line, row in files.read_sound_csv(path):
-            if row[:1] == ["LabelName"]:
+            if line == 1 and row[0] in _NAME_HEADERS:
                 continue
             if len(row) < 2 or not row[0].startswith("/"):
                 raise InputError(
@@ -200,20 +286,52 @@ def image_id_of(path: str) -> str | None:
     return name.stem if name.suffix.lower() in _SUFFIXES else None
 
 
-def _read_rows(
-    path: str,
-) -> Iterator[tuple[int, dict[str, str] | Rejection]]:
-    rows = files.read_csv(path)
-    header = _sound(path, *next(rows))
-    for line, row in rows:
-        if isinstance(row, files.BadRow):
-            yield line, _malformed(path, line, row.detail)
-        elif len(row) != len(header):
-            detail = f"{len(row)} fields, not {len(header)}"
-            yield line, _malformed(path, line, detail)
-        else:
-            yield line, dict(zip(header, row, strict=True))
+class _ClassKeys(dict[str, str]):
+    """Class keys by label name."""
+
+    def __missing__(self, label: str) -> str:
+        return self.setdefault(label, f"oi:{label}")
 
 
-def _malformed(path: str, line: int, detail: str) -> Rejection:
-    return Rejection(Reason.MALFORMED_ROW, f"{path}:{line}", detail, path)
+class _Rows:
+    """The sound rows of a CSV part, with some of their columns.
+
+    The malformed ones wait until the caller takes them, so that they leave
+    in the order of the rows.
+    """
+
+    def __init__(self, part: Part, columns: Sequence[str]):
+        header = files.read_header(part.path)
+        self._part = part
+        self._at = [header.index(column) for column in columns]
+        self._count = len(header)
+        self._malformed = MalformedRows(part)
+        self._rejected: list[Rejection] = []
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        """Yields (index of the line in the part, values of the columns)."""
+        at, count, whole = self._at, self._count, self._all_columns()
+        for index, line in enumerate(self._part.lines()):
+            fields = files.split_csv(line) if isinstance(line, str) else line
+            if isinstance(fields, files.BadRow):
+                self.reject(index, fields.detail)
+            elif len(fields) != count:
+                if fields != [""]:
+                    detail = f"{len(fields)} fields, not {count}"
+                    self.reject(index, detail)
+            elif not fields[at[0]]:
+                self.reject(index, "an empty ImageID")
+            elif index or self._part.start:
+                yield index, fields if whole else [fields[i] for i in at]
+
+    def _all_columns(self) -> bool:
+        return self._at == list(range(self._count))
+
+    def reject(self, index: int, detail: str) -> None:
+        """Adds a dead letter."""
+        self._rejected.append(self._malformed(index, detail))
+
+    def take_rejected(self) -> list[Rejection]:
+        """Returns the dead letters since the last call."""
+        rejected, self._rejected = self._rejected, []
+        return rejected

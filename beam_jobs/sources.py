@@ -1,18 +1,42 @@
-"""The raw annotations that a job reads, found and checked before it runs."""
+"""The raw annotations that a job reads: found, checked, cut into parts."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from beam_jobs import class_mapping, files, imagenet, open_images
-from beam_jobs.checks import check_sources
-from beam_jobs.class_mapping import ClassChoice
+from beam_jobs import (
+    class_mapping,
+    files,
+    imagenet,
+    open_images,
+    tencent_lists,
+)
+from beam_jobs.checks import SourcePaths, check_sources
+from beam_jobs.class_tokens import read_dictionary
 from beam_jobs.errors import InputError
-from beam_jobs.open_images import OpenImagesFiles
-from beam_jobs.vocabulary import Vocabulary
+from beam_jobs.parts import Part, Read, check_start, cut_text
+
+__all__ = ["Part", "SourcePaths", "Sources", "find_sources", "read_part"]
+
+# Every reader by the kind of its parts.
+_READERS: Mapping[str, Callable[[Part], Read]] = {
+    imagenet.KIND: imagenet.read_part,
+    imagenet.LIST_KIND: imagenet.read_list,
+    open_images.LABELS_KIND: open_images.read_labels,
+    open_images.BOXES_KIND: open_images.read_boxes,
+    open_images.ROTATIONS_KIND: open_images.read_rotations,
+    open_images.PICTURES_KIND: open_images.read_pictures,
+    tencent_lists.KIND: tencent_lists.read_list,
+}
+# Typical bytes of annotation per image, to guess how many there are.
+_IMAGE_BYTES = {
+    imagenet.LIST_KIND: 30,
+    open_images.LABELS_KIND: 200,
+    tencent_lists.KIND: 120,
+}
 
 
 @dataclass(frozen=True)
@@ -20,69 +44,153 @@ class Sources:
     """What was found.
 
     Attributes:
-        synsets: files by wnid, `imagenet.find_synsets` of every folder.
-        open_images: `open_images.find_files` of every folder.
+        parts: the pieces of work, in an order that depends on the sources
+            alone.
+        listing: (path, bytes) of every file that will be read, but for the
+            pictures that lists and tables name; sorted.
+        display_names: English name by class key, `oi:/m/0bt9lr` -> `Dog`, as
+            far as known before reading; other keys hold their name.
+        overrides: WordNet id by class key, as the user wishes it.
+        estimated_images: about how many images there are.
     """
 
-    synsets: Mapping[str, list[tuple[str, int]]]
-    open_images: tuple[OpenImagesFiles, ...]
-
-    def listing(self) -> list[tuple[str, int]]:
-        """Returns (path, bytes) of all files but Open Images' pictures."""
-        found = [file for group in self.synsets.values() for file in group]
-        for source in self.open_images:
-            csvs = [*source.human_labels, *source.machine_labels]
-            csvs += [*source.classes, *source.images]
-            csvs += [source.overrides] if source.overrides else []
-            found += files.list_files(*csvs)
-        return sorted(found)
-
-    def pictures(self) -> list[tuple[str, int]]:
-        """Returns (path, bytes) of Open Images' pictures."""
-        patterns = [p for source in self.open_images for p in source.patterns]
-        return files.list_files(*patterns) if patterns else []
+    parts: tuple[Part, ...]
+    listing: tuple[tuple[str, int], ...]
+    display_names: Mapping[str, str]
+    overrides: Mapping[str, str]
+    estimated_images: int
 
 
-def find_sources(
-    imagenet_folders: Sequence[str], open_images_folders: Sequence[str]
-) -> Sources:
+@dataclass
+class _Found:
+    """What is being found."""
+
+    parts: list[Part] = field(default_factory=list)
+    further_files: list[tuple[str, int]] = field(default_factory=list)
+    display_names: dict[str, str] = field(default_factory=dict)
+    overrides: dict[str, str] = field(default_factory=dict)
+    pictures: int = 0
+
+
+def find_sources(paths: SourcePaths, labels_only: bool = False) -> Sources:
     """Finds and checks all sources.
+
+    Args:
+        paths: what to read.
+        labels_only: look for no pictures; AnnotatedImages have no `ref`.
 
     Raises:
         InputError: none given, or one that is missing, empty or malformed.
     """
-    check_sources(imagenet_folders, open_images_folders)
-    synsets: dict[str, list[tuple[str, int]]] = {}
-    for folder in imagenet_folders:
-        for wnid, found in imagenet.find_synsets(folder).items():
-            synsets.setdefault(wnid, []).extend(found)
-    found_open = tuple(open_images.find_files(f) for f in open_images_folders)
-    sources = Sources(synsets, found_open)
-    if not synsets and not sources.pictures():
-        wanted = " or ".join(
-            pattern for s in found_open for pattern in s.patterns[:1]
+    check_sources(vars(paths))
+    _check_needed(paths, labels_only)
+    found = _Found()
+    for folder in paths.imagenet:
+        parts = imagenet.find_parts(folder, labels_only)
+        found.pictures += imagenet.estimate_images(parts)
+        found.parts += parts
+    _find_lists(paths, labels_only, found)
+    _find_open_images(paths.open_images, labels_only, found)
+    listing = _listing(found.parts) | set(found.further_files)
+    return Sources(
+        parts=tuple(found.parts),
+        listing=tuple(sorted(listing)),
+        display_names=found.display_names,
+        overrides=found.overrides,
+        estimated_images=max(found.pictures, _estimate(found.parts)),
+    )
+
+
+def read_part(part: Part) -> Read:
+    """Yields what a part says, and a Rejection for all it says wrongly."""
+    return _READERS[part.kind](part)
+
+
+def _check_needed(paths: SourcePaths, labels_only: bool) -> None:
+    """Checks that what a source needs beside it was given."""
+    for name in ("tencent_lists", "tencent_records"):
+        if getattr(paths, name) and paths.dictionary is None:
+            option = "--" + name.replace("_", "-")
+            raise InputError(
+                f"{option} needs the published dictionary, from class index "
+                "to WordNet id: name it with --dictionary FILE or as "
+                "--vocabulary FILE"
+            )
+    read_dictionary(paths.dictionary)
+    for name in ("imagenet_lists", "tencent_lists", "coco"):
+        if getattr(paths, name) and not paths.images and not labels_only:
+            option = "--" + name.replace("_", "-")
+            raise InputError(
+                f"{option} needs the folder of its pictures: name it with "
+                "--images FOLDER"
+            )
+
+
+def _options(paths: SourcePaths, labels_only: bool) -> list[tuple[str, str]]:
+    options = [] if labels_only else [("images", f) for f in paths.images]
+    if paths.dictionary is not None:
+        options.append(("dictionary", paths.dictionary))
+    return options
+
+
+def _find_lists(paths: SourcePaths, labels_only: bool, found: _Found) -> None:
+    options = _options(paths, labels_only)
+    if paths.dictionary is not None:
+        found.further_files.append(files.find_file(paths.dictionary))
+    for kind, names, what in (
+        (imagenet.LIST_KIND, paths.imagenet_lists, imagenet.LIST_WHAT),
+        (tencent_lists.KIND, paths.tencent_lists, tencent_lists.WHAT),
+    ):
+        for name in names:
+            parts = cut_text(kind, *files.find_file(name), options)
+            check_start(parts[0], _READERS[kind], what)
+            found.parts += parts
+
+
+def _find_open_images(
+    folders: Sequence[str], labels_only: bool, found: _Found
+) -> None:
+    patterns: list[str] = []
+    for folder in folders:
+        source = open_images.find_files(folder)
+        texts, pictures = open_images.find_parts(source, labels_only)
+        found.parts += texts + pictures
+        found.pictures += sum(len(part.files) for part in pictures)
+        patterns.append(source.patterns[0])
+        names = open_images.read_display_names(source.classes)
+        wnids = class_mapping.read_overrides(source.overrides)
+        found.display_names |= {f"oi:{k}": v for k, v in names.items()}
+        # A row may also wish a class of another source: `coco:dog`.
+        found.overrides |= {
+            f"oi:{k}" if k.startswith("/") else k: v for k, v in wnids.items()
+        }
+        others = [*source.classes]
+        others += [source.overrides] if source.overrides else []
+        found.further_files += [files.find_file(path) for path in others]
+    only_open_images = all(
+        part.kind.startswith("open_images") for part in found.parts
+    )
+    if only_open_images and not labels_only and not found.pictures:
+        raise InputError(
+            "no image left to read: nothing matches " + " or ".join(patterns)
         )
-        raise InputError(f"no image left to read: nothing matches {wanted}")
-    return sources
 
 
-def choose_classes(
-    sources: Sources, vocabulary: Vocabulary | None
-) -> list[ClassChoice]:
-    """Maps the Open Images classes of all sources to WordNet.
+def _listing(parts: Iterable[Part]) -> set[tuple[str, int]]:
+    whole = {file for part in parts for file in part.files}
+    ends: dict[str, int] = {}
+    for part in parts:
+        if not part.files:
+            ends[part.path] = max(part.end, ends.get(part.path, 0))
+    return whole | set(ends.items())
 
-    Raises:
-        InputError: a malformed class or override file.
-    """
-    names: dict[str, str] = {}
-    overrides: dict[str, str] = {}
-    for source in sources.open_images:
-        names |= open_images.read_display_names(source.classes)
-        overrides |= class_mapping.read_overrides(source.overrides)
-    if not names:
-        return []
-    wanted = None if vocabulary is None else vocabulary.__contains__
-    return class_mapping.map_classes(names, overrides, wanted)
+
+def _estimate(parts: Iterable[Part]) -> int:
+    return sum(
+        max(0, part.end - part.start) // _IMAGE_BYTES[part.kind]
+        for part in parts
+        if part.kind in _IMAGE_BYTES
+    )
 
 
 def request_digest(
