@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from beam_jobs.annotations import Reason
-from beam_jobs.images import ImageError, ImageLimits, check_image, to_jpeg
+from beam_jobs.images import ImageError, ImageLimits, check_image, convert_image
 
 LIMITS = ImageLimits(max_bytes=200_000, max_pixels=10_000, min_side=8)
 
@@ -48,7 +48,7 @@ def test_grayscale_jpeg_stays_as_it_is():
 def test_other_forms_become_rgb_jpeg(mode, form):
     data = picture(mode=mode, form=form)
     assert not check_image(data, LIMITS).as_is
-    converted = Image.open(io.BytesIO(to_jpeg(data, LIMITS)))
+    converted = Image.open(io.BytesIO(convert_image(data, LIMITS)))
     assert (converted.format, converted.mode) == ("JPEG", "RGB")
     assert converted.size == (40, 20)
 
@@ -56,7 +56,7 @@ def test_other_forms_become_rgb_jpeg(mode, form):
 def test_transparent_parts_become_white():
     out = io.BytesIO()
     Image.new("RGBA", (16, 16), (255, 0, 0, 0)).save(out, "PNG")
-    converted = Image.open(io.BytesIO(to_jpeg(out.getvalue(), LIMITS)))
+    converted = Image.open(io.BytesIO(convert_image(out.getvalue(), LIMITS)))
     assert converted.getpixel((8, 8)) == (255, 255, 255)
 
 
@@ -72,7 +72,7 @@ def test_transparent_parts_become_white():
 def test_orientation_and_rotation_are_applied(orientation, rotation, size):
     data = picture(exif=rotated_exif(orientation))
     facts = check_image(data, LIMITS, rotation)
-    converted = Image.open(io.BytesIO(to_jpeg(data, LIMITS, rotation)))
+    converted = Image.open(io.BytesIO(convert_image(data, LIMITS, rotation)))
     assert (facts.width, facts.height) == converted.size == size
     assert not facts.as_is
 
@@ -82,7 +82,7 @@ def test_rotation_is_counter_clockwise():
     image.paste("white", (8, 0, 16, 16))
     out = io.BytesIO()
     image.save(out, "PNG")
-    turned = Image.open(io.BytesIO(to_jpeg(out.getvalue(), LIMITS, 90)))
+    turned = Image.open(io.BytesIO(convert_image(out.getvalue(), LIMITS, 90)))
     # The right half of the picture becomes its upper half.
     assert turned.getpixel((4, 2))[0] > 200
     assert turned.getpixel((4, 13))[0] < 50
