@@ -187,7 +187,9 @@ def read_labels(part: Part) -> Read:
     source = Source[part.option("source") or "OPEN_IMAGES_HUMAN"]
     confidences = Confidences()
     keys = _ClassKeys()
-    current, classes, sure = "", [], []
+    current = ""
+    classes: list[str] = []
+    sure: list[float] = []
     for index, (image_id, _, label, text) in rows:
         try:
             confidence = confidences[text]

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from beam_jobs import files
 from beam_jobs.annotations import AnnotatedImage, Reason, Rejection
 from beam_jobs.errors import InputError
+from beam_jobs.files import BadRow, first_line_number, read_lines
 
 TEXT_BYTES = 32 << 20
 GROUP_BYTES = 64 << 20
@@ -46,9 +46,9 @@ class Part:
         """Returns all values of an option."""
         return tuple(value for key, value in self.options if key == name)
 
-    def lines(self) -> Iterator[str | files.BadRow]:
+    def lines(self) -> Iterator[str | BadRow]:
         """Yields the lines of a text part, without their ends."""
-        return files.read_lines(self.path, self.start, self.end)
+        return read_lines(self.path, self.start, self.end)
 
 
 def cut_text(
@@ -110,7 +110,7 @@ class MalformedRows:
         """Returns the Rejection of the part's line of an index from 0."""
         path = self._part.path
         if self._first is None:
-            self._first = files.first_line_number(path, self._part.start)
+            self._first = first_line_number(path, self._part.start)
         item = f"{path}:{self._first + index}"
         return Rejection(Reason.MALFORMED_ROW, item, detail, path)
 

@@ -9,10 +9,14 @@ from dataclasses import dataclass, field
 
 from beam_jobs import (
     class_mapping,
+    coco,
+    csv_labels,
     files,
     imagenet,
     open_images,
     tencent_lists,
+    tencent_records,
+    voc,
 )
 from beam_jobs.checks import SourcePaths, check_sources
 from beam_jobs.class_tokens import read_dictionary
@@ -30,12 +34,19 @@ _READERS: Mapping[str, Callable[[Part], Read]] = {
     open_images.ROTATIONS_KIND: open_images.read_rotations,
     open_images.PICTURES_KIND: open_images.read_pictures,
     tencent_lists.KIND: tencent_lists.read_list,
+    tencent_records.KIND: tencent_records.read_part,
+    coco.KIND: coco.read_part,
+    voc.KIND: voc.read_part,
+    csv_labels.KIND: csv_labels.read_part,
 }
-# Typical bytes of annotation per image, to guess how many there are.
+# Typical bytes per image, to guess how many there are.
 _IMAGE_BYTES = {
     imagenet.LIST_KIND: 30,
     open_images.LABELS_KIND: 200,
     tencent_lists.KIND: 120,
+    tencent_records.KIND: 130_000,
+    coco.KIND: 3800,
+    csv_labels.KIND: 60,
 }
 
 
@@ -90,6 +101,11 @@ def find_sources(paths: SourcePaths, labels_only: bool = False) -> Sources:
         found.pictures += imagenet.estimate_images(parts)
         found.parts += parts
     _find_lists(paths, labels_only, found)
+    _find_objects(paths, labels_only, found)
+    for name in paths.csv:
+        found.parts += csv_labels.find_parts(
+            name, _options(paths, labels_only), labels_only
+        )
     _find_open_images(paths.open_images, labels_only, found)
     listing = _listing(found.parts) | set(found.further_files)
     return Sources(
@@ -127,7 +143,9 @@ def _check_needed(paths: SourcePaths, labels_only: bool) -> None:
 
 
 def _options(paths: SourcePaths, labels_only: bool) -> list[tuple[str, str]]:
-    options = [] if labels_only else [("images", f) for f in paths.images]
+    options = [("images", folder) for folder in paths.images]
+    if labels_only:
+        options = [("labels_only", "yes")]
     if paths.dictionary is not None:
         options.append(("dictionary", paths.dictionary))
     return options
@@ -145,6 +163,17 @@ def _find_lists(paths: SourcePaths, labels_only: bool, found: _Found) -> None:
             parts = cut_text(kind, *files.find_file(name), options)
             check_start(parts[0], _READERS[kind], what)
             found.parts += parts
+    for name in paths.tencent_records:
+        found.parts += tencent_records.find_parts(name, options)
+
+
+def _find_objects(paths: SourcePaths, labels_only: bool, found: _Found) -> None:
+    for name in paths.coco:
+        found.parts += coco.find_parts(name, _options(paths, labels_only))
+    for folder in paths.voc:
+        parts = voc.find_parts(folder, labels_only)
+        found.pictures += sum(len(part.files) for part in parts)
+        found.parts += parts
 
 
 def _find_open_images(
@@ -187,10 +216,16 @@ def _listing(parts: Iterable[Part]) -> set[tuple[str, int]]:
 
 def _estimate(parts: Iterable[Part]) -> int:
     return sum(
-        max(0, part.end - part.start) // _IMAGE_BYTES[part.kind]
+        _bytes_of(part) // _IMAGE_BYTES[part.kind]
         for part in parts
         if part.kind in _IMAGE_BYTES
     )
+
+
+def _bytes_of(part: Part) -> int:
+    if part.files:
+        return sum(size for _, size in part.files)
+    return part.end - part.start
 
 
 def request_digest(
