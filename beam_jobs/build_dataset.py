@@ -7,34 +7,62 @@ Options that this job does not know go to Beam.
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from beam_jobs import layout, progress
+from beam_jobs import layout, progress, storage
+from beam_jobs.assemble_images import ImageChecks
+from beam_jobs.augmentation import Augmenter
 from beam_jobs.beam_args import check_beam_args
-from beam_jobs.build_vocabulary import build_classes, load_classes
+from beam_jobs.build_vocabulary import (
+    ClassReport,
+    VocabularyOptions,
+    build_classes,
+    is_published,
+    load_classes,
+    save_report,
+)
 from beam_jobs.checks import check_output_folder
-from beam_jobs.class_mapping import ClassChoice, save_choices
+from beam_jobs.class_mapping import ClassChoice, map_classes, save_choices
+from beam_jobs.cooccurrence import Pairs
 from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.images import ImageLimits
 from beam_jobs.manifest import Manifest
 from beam_jobs.sources import (
+    SourcePaths,
     Sources,
-    choose_classes,
     find_sources,
     request_digest,
 )
-from beam_jobs.splits import DEFAULT_FRACTIONS
+from beam_jobs.splits import SplitOptions
 from beam_jobs.vocabulary import Vocabulary
-from beam_jobs.wordnet import load_wordnet, synset_of
 
-CLASS_REVIEW = "open_images_classes.tsv"
+_MOST_PARTITIONS = 512
+_PARTITION_IMAGES = 8192
+_PARTITION_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """How annotations become labels.
+
+    Attributes:
+        min_confidence: least confidence of a positive, over 0 to 1.
+        cooccurrence: pairs that `tagforest cooccurrence` found.
+    """
+
+    min_confidence: float = 0.7
+    cooccurrence: str | None = None
+
+    def __post_init__(self):
+        if not 0 < self.min_confidence <= 1:
+            raise InputError(
+                "min_confidence must be over 0 and at most 1; received: "
+                f"{self.min_confidence}"
+            )
 
 
 @dataclass(frozen=True)
@@ -43,44 +71,30 @@ class DatasetOptions:
 
     Attributes:
         out: folder of the data set.
-        imagenet, open_images: source folders.
-        vocabulary: the published dictionary or a vocabulary.tsv; None builds
-            one from the annotated classes.
-        min_images: least images of a class in a built vocabulary.
-        min_confidence: least confidence of a positive, over 0 to 1.
-        splits: fraction by split, adding up to 1.
-        seed: of the splits.
-        images_per_shard: aim; the count of shards follows from it.
-        limits: which images are accepted.
+        sources: raw annotations and pictures.
+        vocabulary: which classes.
+        labels: how annotations become labels.
+        images: how images are read.
+        splits: train, validation, calibration.
+        images_per_shard: at most; the count of shards follows from it.
         overwrite: replace a data set made from other sources or options.
     """
 
     out: str
-    imagenet: Sequence[str] = ()
-    open_images: Sequence[str] = ()
-    vocabulary: str | None = None
-    min_images: int = 1
-    min_confidence: float = 0.7
-    splits: dict[str, float] = field(
-        default_factory=lambda: dict(DEFAULT_FRACTIONS)
-    )
-    seed: int = 0
+    sources: SourcePaths
+    vocabulary: VocabularyOptions = field(default_factory=VocabularyOptions)
+    labels: LabelOptions = field(default_factory=LabelOptions)
+    images: ImageChecks = field(default_factory=ImageChecks)
+    splits: SplitOptions = field(default_factory=SplitOptions)
     images_per_shard: int = 4096
-    limits: ImageLimits = ImageLimits()
     overwrite: bool = False
 
     def __post_init__(self):
-        if not 0 < self.min_confidence <= 1:
+        if self.images_per_shard < 1:
             raise InputError(
-                "min_confidence must be over 0 and at most 1; received: "
-                f"{self.min_confidence}"
+                "images_per_shard must be at least 1; received: "
+                f"{self.images_per_shard}"
             )
-        for name in ("min_images", "images_per_shard"):
-            if getattr(self, name) < 1:
-                raise InputError(
-                    f"{name} must be at least 1; received: "
-                    f"{getattr(self, name)}"
-                )
 
     def described(self) -> dict[str, Any]:
         """Returns what decides the content, for the manifest."""
@@ -88,6 +102,33 @@ class DatasetOptions:
         return {
             k: v for k, v in values.items() if k not in ("out", "overwrite")
         }
+
+    @property
+    def work(self) -> str:
+        """Folder for files between stages; removed when the job is done."""
+        return storage.join(self.out, layout.WORK)
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """The classes of a data set, and how they came about."""
+
+    vocabulary: Vocabulary
+    hierarchy: Hierarchy
+    choices: Sequence[ClassChoice]
+    report: Sequence[ClassReport] = ()
+
+    def ids(self) -> dict[str, int]:
+        """Returns class index by class key."""
+        ids = {
+            c.wnid: self.vocabulary.index_of(c.wnid)
+            for c in self.vocabulary
+            if c.wnid in self.vocabulary
+        }
+        for choice in self.choices:
+            if choice.wnid in self.vocabulary:
+                ids[choice.key] = self.vocabulary.index_of(choice.wnid)
+        return ids
 
 
 def build_dataset(
@@ -112,82 +153,159 @@ def build_dataset(
     """
     check_output_folder(options.out)
     check_beam_args(beam_args)
-    sources = find_sources(options.imagenet, options.open_images)
-    pictures = sources.pictures()
-    listing = sources.listing() + pictures + _vocabulary_file(options)
-    request = request_digest(listing, options.described())
+    labels_only = options.images.labels_only
+    sources = find_sources(_with_dictionary(options), labels_only)
+    base = _load_base(options)
+    request = _request(options, sources)
     present = _present(options, request)
     if present is not None:
         return present
-    _check_disk(options.out, sum(size for _, size in listing))
-    vocabulary, hierarchy, choices = _classes(
-        options, sources, beam_args, show_progress
-    )
-    _prepare_folder(options, vocabulary, hierarchy, choices)
+    if not labels_only:
+        _check_disk(options.out, sum(size for _, size in sources.listing))
+    layout.clear(options.out)
     from beam_jobs import dataset_pipeline
 
-    with progress.bar("dataset", "images", show_progress):
-        dataset_pipeline.run(
-            options=options,
-            request=request,
-            sources=sources,
-            wnids=_chosen(choices),
-            vocabulary=vocabulary,
-            hierarchy=hierarchy,
-            beam_args=beam_args,
+    with progress.bar("read annotations", "rows", show_progress):
+        index = dataset_pipeline.read(
+            sources.parts, options.work, _partitions(sources), beam_args
         )
+    classes = _classes(options, sources, base, index, beam_args)
+    _save_classes(options.out, classes)
+    with progress.bar("write images", "images", show_progress):
+        dataset_pipeline.write(
+            index,
+            _context(options, classes),
+            _facts(options, request, classes),
+            beam_args,
+        )
+    storage.remove_tree(options.work)
     return Manifest.load(options.out)
+
+
+def _with_dictionary(options: DatasetOptions) -> SourcePaths:
+    """A published dictionary as vocabulary is one for Tencent's lists too."""
+    paths, base = options.sources, options.vocabulary.base
+    if paths.dictionary is None and base and is_published(base):
+        return replace(paths, dictionary=base)
+    return paths
+
+
+def _load_base(options: DatasetOptions) -> tuple[Vocabulary, Hierarchy] | None:
+    """Reads all that the user named, so that mistakes show at once."""
+    path = options.vocabulary.base
+    base = load_classes(path) if path else None
+    if options.labels.cooccurrence and base:
+        Pairs.load(options.labels.cooccurrence, base[0])
+    return base
+
+
+def _request(options: DatasetOptions, sources: Sources) -> str:
+    named = (
+        options.vocabulary.base,
+        options.vocabulary.abstract_classes,
+        options.labels.cooccurrence,
+    )
+    files = [
+        (path, Path(path).stat().st_size)
+        for path in named
+        if path and Path(path).is_file()
+    ]
+    return request_digest([*sources.listing, *files], options.described())
+
+
+def _partitions(sources: Sources) -> int:
+    """Returns how many partitions keep each a few seconds' work."""
+    size = sum(size for _, size in sources.listing)
+    wanted = max(
+        sources.estimated_images // _PARTITION_IMAGES, size // _PARTITION_BYTES
+    )
+    return max(1, min(wanted, _MOST_PARTITIONS))
 
 
 def _classes(
     options: DatasetOptions,
     sources: Sources,
+    base: tuple[Vocabulary, Hierarchy] | None,
+    index: Any,
     beam_args: Sequence[str],
-    show_progress: bool,
-) -> tuple[Vocabulary, Hierarchy, list[ClassChoice]]:
-    if options.vocabulary is not None:
-        vocabulary, hierarchy = load_classes(options.vocabulary)
-        return vocabulary, hierarchy, choose_classes(sources, vocabulary)
-    wordnet = load_wordnet()
-    for wnid in sources.synsets:
-        synset_of(wnid, wordnet)
-    choices = choose_classes(sources, None)
-    from beam_jobs import dataset_pipeline
+) -> _Classes:
+    named = options.sources
+    grow = options.vocabulary.grow
+    counts: dict[str, dict[str, int]] = {}
+    if base is None or grow or named.csv or named.voc:
+        from beam_jobs import dataset_pipeline
 
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        progress.bar("count classes", "images", show_progress),
-    ):
         counts = dataset_pipeline.count_classes(
-            sources=sources,
-            wnids=_chosen(choices),
-            min_confidence=options.min_confidence,
-            counts_path=os.path.join(folder, "counts.json"),
-            beam_args=beam_args,
+            index, options.work, options.labels.min_confidence, beam_args
         )
-    if not counts:
-        path, _ = sources.listing()[0]
+    choices = map_classes(
+        _display_names(sources, counts),
+        sources.overrides,
+        base[0].__contains__ if base and not grow else None,
+    )
+    if base and not grow:
+        return _Classes(*base, choices)
+    if not any(counts.values()):
         raise InputError(
-            "no image left: not one annotated image in the sources can be "
-            f"read; look at {path}"
+            "no image is left: not one annotated image can be read; look at "
+            f"{sources.listing[0][0]}"
         )
-    vocabulary, hierarchy = build_classes(counts, options.min_images)
-    return vocabulary, hierarchy, choices
+    vocabulary, hierarchy, report = build_classes(
+        counts, options.vocabulary, choices
+    )
+    return _Classes(vocabulary, hierarchy, choices, report)
 
 
-def _vocabulary_file(options: DatasetOptions) -> list[tuple[str, int]]:
-    path = Path(options.vocabulary or "")
-    return [(str(path), path.stat().st_size)] if path.is_file() else []
+def _display_names(
+    sources: Sources, counts: Mapping[str, Mapping[str, int]]
+) -> dict[str, str]:
+    """Returns names of all class keys that are no WordNet ids."""
+    names = dict(sources.display_names)
+    for keys in counts.values():
+        for key in keys:
+            kind, _, name = key.partition(":")
+            if name:
+                names.setdefault(key, name)
+    return names
 
 
-def _chosen(choices: Sequence[ClassChoice]) -> dict[str, str]:
-    return {c.label_name: c.wnid for c in choices if c.wnid}
+def _context(options: DatasetOptions, classes: _Classes):
+    from beam_jobs.dataset_pipeline import WriteContext
+
+    pairs = options.labels.cooccurrence
+    return WriteContext(
+        dataset=options.out,
+        work=options.work,
+        class_ids=classes.ids(),
+        augmenter=Augmenter(
+            classes.hierarchy,
+            Pairs.load(pairs, classes.vocabulary) if pairs else None,
+            min_confidence=options.labels.min_confidence,
+        ),
+        classes=len(classes.vocabulary),
+        checks=options.images,
+        splits=options.splits,
+        images_per_shard=options.images_per_shard,
+    )
+
+
+def _facts(options: DatasetOptions, request: str, classes: _Classes):
+    from beam_jobs.finish_dataset import DatasetFacts
+
+    return DatasetFacts(
+        request, options.described(), classes.vocabulary, classes.hierarchy
+    )
 
 
 def _present(options: DatasetOptions, request: str) -> Manifest | None:
-    if not Path(options.out, layout.MANIFEST).is_file():
+    if not storage.exists(storage.join(options.out, layout.MANIFEST)):
         return None
-    present = Manifest.load(options.out)
+    try:
+        present = Manifest.load(options.out)
+    except InputError:
+        if options.overwrite:
+            return None
+        raise
     if present.request == request:
         return present
     if not options.overwrite:
@@ -199,6 +317,8 @@ def _present(options: DatasetOptions, request: str) -> Manifest | None:
 
 
 def _check_disk(out: str, needed: int) -> None:
+    if storage.is_remote(out):
+        return
     folder = Path(out).absolute()
     while not folder.exists():
         folder = folder.parent
@@ -211,20 +331,26 @@ def _check_disk(out: str, needed: int) -> None:
         )
 
 
-def _prepare_folder(
-    options: DatasetOptions,
-    vocabulary: Vocabulary,
-    hierarchy: Hierarchy,
-    choices: Sequence[ClassChoice],
-) -> None:
-    """Clears what an earlier, unfinished job left, and writes the classes."""
-    folder = Path(options.out)
-    known = (*layout.SPLITS, layout.DEAD_LETTERS, layout.STATISTICS)
-    (folder / layout.MANIFEST).unlink(missing_ok=True)
-    for name in known:
-        shutil.rmtree(folder / name, ignore_errors=True)
-    (folder / layout.DEAD_LETTERS).mkdir(parents=True, exist_ok=True)
-    vocabulary.save(folder / layout.VOCABULARY)
-    hierarchy.save(folder / layout.HIERARCHY, vocabulary)
-    if choices:
-        save_choices(choices, folder / CLASS_REVIEW)
+def _save_classes(out: str, classes: _Classes) -> None:
+    vocabulary, hierarchy = classes.vocabulary, classes.hierarchy
+    _save(storage.join(out, layout.VOCABULARY), vocabulary.save)
+    _save(
+        storage.join(out, layout.HIERARCHY),
+        lambda path: hierarchy.save(path, vocabulary),
+    )
+    if classes.choices:
+        _save(
+            storage.join(out, layout.CLASS_CHOICES),
+            lambda path: save_choices(classes.choices, path),
+        )
+    if classes.report:
+        _save(
+            storage.join(out, layout.VOCABULARY_REPORT),
+            lambda path: save_report(classes.report, path),
+        )
+
+
+def _save(final: str, save: Callable[[str], None]) -> None:
+    temporary = storage.work_file(final)
+    save(temporary)
+    storage.publish(temporary, final)

@@ -1,62 +1,39 @@
-"""Commands of the data's way: `tagforest scenes`, `tagforest dataset`."""
+"""Commands of the data's way: from URLs and annotations to TFRecords."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-_PASS_TO_BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
-
-
-ImageNetFolders = Annotated[
-    list[Path] | None,
-    typer.Option(help="Folder with <wnid>.tar files or <wnid>/ folders."),
-]
-OpenImagesFolders = Annotated[
-    list[Path] | None,
-    typer.Option(help="Folder with Open Images CSVs and images/."),
-]
-VocabularyFile = Annotated[
-    Path | None,
-    typer.Option(
-        help="Published dictionary or vocabulary.tsv. Default: built from "
-        "the annotated classes and their WordNet ancestors."
-    ),
-]
-Splits = Annotated[
-    str, typer.Option(help="Fractions of train, validation, calibration.")
-]
-DEFAULT_SPLITS = "train=0.9,validation=0.1"
+from beam_jobs.cli_cooccurrence import cooccurrence
+from beam_jobs.cli_download import download
+from beam_jobs.cli_options import (
+    PASS_TO_BEAM,
+    dataset_options,
+    source_paths,
+    takes_dataset_options,
+)
+from beam_jobs.cli_relabel import relabel
+from beam_jobs.cli_vocabulary import vocabulary
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to an app."""
-    app.command("dataset", context_settings=_PASS_TO_BEAM)(dataset)
-    app.command("scenes")(scenes)
+    for command in (download, dataset, cooccurrence, relabel):
+        app.command(context_settings=PASS_TO_BEAM)(command)
+    app.command()(vocabulary)
+    app.command()(scenes)
 
 
+@takes_dataset_options
 def dataset(
     context: typer.Context,
-    out: Annotated[Path, typer.Option(help="Folder of the data set.")],
-    imagenet: ImageNetFolders = None,
-    open_images: OpenImagesFolders = None,
-    vocabulary: VocabularyFile = None,
-    min_images: Annotated[
-        int, typer.Option(help="Least images of a class, when built.")
-    ] = 1,
-    min_confidence: Annotated[
-        float, typer.Option(help="Least confidence of a positive label.")
-    ] = 0.7,
-    splits: Splits = DEFAULT_SPLITS,
-    seed: Annotated[int, typer.Option(help="Seed of the splits.")] = 0,
-    images_per_shard: Annotated[
-        int, typer.Option(help="Images in a shard, about.")
-    ] = 4096,
-    overwrite: Annotated[
-        bool, typer.Option(help="Replace another data set in OUT.")
-    ] = False,
+    out: Annotated[
+        str, typer.Option(help="Folder of the data set, local or gs://...")
+    ],
+    given: dict[str, Any],
 ) -> None:
     """Build TFRecords with augmented labels from raw annotations.
 
@@ -64,32 +41,17 @@ def dataset(
     """
     from beam_jobs.checks import check_output_folder, check_sources
 
-    imagenet_folders = tuple(str(folder) for folder in imagenet or ())
-    open_images_folders = tuple(str(folder) for folder in open_images or ())
     # Beam takes seconds to import; say at once if nothing can be read.
-    check_sources(imagenet_folders, open_images_folders)
+    check_sources(vars(source_paths(given)))
     check_output_folder(out)
-    from beam_jobs.build_dataset import DatasetOptions, build_dataset
-    from beam_jobs.splits import parse_fractions
+    from beam_jobs.build_dataset import build_dataset
 
-    options = DatasetOptions(
-        out=str(out),
-        imagenet=imagenet_folders,
-        open_images=open_images_folders,
-        vocabulary=str(vocabulary) if vocabulary else None,
-        min_images=min_images,
-        min_confidence=min_confidence,
-        splits=parse_fractions(splits),
-        seed=seed,
-        images_per_shard=images_per_shard,
-        overwrite=overwrite,
-    )
-    manifest = build_dataset(options, context.args)
+    manifest = build_dataset(dataset_options(given, out), context.args)
     typer.echo(describe(manifest, out))
     typer.echo(f"next: tagforest train {out} --workdir runs/first")
 
 
-def describe(manifest, out: Path) -> str:
+def describe(manifest, out: str | Path) -> str:
     """Returns a few lines on a data set, for the terminal."""
     counts = ", ".join(
         f"{split['images']} {name}"
@@ -102,8 +64,9 @@ def describe(manifest, out: Path) -> str:
         f"{manifest.classes['count']} classes; data set in {out}",
     ]
     for reason, count in manifest.rejected.items():
-        letters = out / "dead_letters" / f"{reason}.jsonl"
+        letters = f"{out}/dead_letters/{reason}.jsonl"
         lines.append(f"  {count} x {reason}: {letters}")
+    lines.append(f"what it holds: {out}/statistics/index.html")
     return "\n".join(lines)
 
 

@@ -1,324 +1,257 @@
 """The two Beam pipelines of the data set job.
 
-Pure functions do the work; this file says how the elements flow.
+    read:   parts of sources -> rows by image id, images by class
+    write:  partitions -> checked images -> splits, shards -> records
+
+Between the two the driver chooses the classes. Elements name pieces of work;
+rows travel through files (see `partitions`). Each pipeline is one chain
+without side inputs and second outputs, so it runs on any runner.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_jobs import layout, progress, statistics
-from beam_jobs.annotations import AnnotatedImage, Rejection
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.images import ImageLimits
-from beam_jobs.manifest import make_manifest
-from beam_jobs.shards import ShardInfo, write_shard
-from beam_jobs.sources import Sources
-from beam_jobs.splits import split_of, uniform
-from beam_jobs.statistics import Statistics
-from beam_jobs.transforms import (
-    IMAGES,
-    REJECTED,
-    LabelImages,
-    LabelledImage,
-    ReadImageNet,
-    ReadOpenImages,
-    UniqueImages,
+from beam_jobs import join_images, storage
+from beam_jobs.assemble_images import (
+    AssembledPartition,
+    ImageChecks,
+    assemble_partition,
 )
-from beam_jobs.vocabulary import Vocabulary
+from beam_jobs.augmentation import Augmenter
+from beam_jobs.chains import AllTogether, Spread, pipeline_of
+from beam_jobs.finish_dataset import DatasetFacts, finish_dataset
+from beam_jobs.plan_shards import Plan, ShardPlan, plan_shards
+from beam_jobs.read_annotations import ReadPart, read_to_file
+from beam_jobs.shards import ShardInfo, write_shard
+from beam_jobs.sources import Part
+from beam_jobs.splits import SplitOptions
 
-if TYPE_CHECKING:
-    from beam_jobs.build_dataset import DatasetOptions
+_READ_INDEX = "read.json"
+_CLASS_COUNTS = "classes.json"
+_PLAN = "plan.json"
+
+
+@dataclass(frozen=True)
+class ReadIndex:
+    """What the first pipeline left.
+
+    Attributes:
+        partitions: (number, files with rows of it), ascending.
+        rejected: rejected rows and files, by reason.
+        rejections: files of rejections.
+    """
+
+    partitions: list[tuple[int, list[str]]]
+    rejected: dict[str, int]
+    rejections: list[str]
+
+
+@dataclass(frozen=True)
+class WriteContext:
+    """What every worker of the second pipeline needs.
+
+    Attributes:
+        dataset: folder of the data set.
+        work: folder for files between stages.
+        class_ids: class index by class key.
+        augmenter: makes labels.
+        classes: size of the vocabulary.
+        checks: how images are read.
+        splits: of the images.
+        images_per_shard: at most.
+    """
+
+    dataset: str
+    work: str
+    class_ids: dict[str, int]
+    augmenter: Augmenter
+    classes: int
+    checks: ImageChecks
+    splits: SplitOptions
+    images_per_shard: int
+
+
+def read(
+    parts: Sequence[Part],
+    work: str,
+    partitions: int,
+    beam_args: Sequence[str] = (),
+) -> ReadIndex:
+    """Reads all parts of the sources into files, partitioned by image id."""
+    with pipeline_of(beam_args) as pipeline:
+        (
+            pipeline
+            | "Parts" >> beam.Create(list(enumerate(parts)))
+            | "Spread parts" >> Spread(_first)
+            | "Read part"
+            >> beam.MapTuple(read_to_file, work=work, partitions=partitions)
+            | "All parts" >> AllTogether()
+            | "Index rows" >> beam.Map(_save_index, work)
+        )
+    content = json.loads(storage.read_text(storage.join(work, _READ_INDEX)))
+    return ReadIndex(**content)
 
 
 def count_classes(
-    *,
-    sources: Sources,
-    wnids: Mapping[str, str],
+    index: ReadIndex,
+    work: str,
     min_confidence: float,
-    counts_path: str,
     beam_args: Sequence[str] = (),
-) -> dict[str, int]:
-    """Counts annotated images by wnid; images themselves are not read.
-
-    Args:
-        sources: what to read.
-        wnids: wnid by Open Images label name.
-        min_confidence: least confidence of a positive.
-        counts_path: where the workers leave the result.
-        beam_args: Beam's own options.
-    """
-
-    def positives(image: AnnotatedImage):
-        progress.advance(1)
-        found = (a for a in image.annotations if a.wnid)
-        return {a.wnid for a in found if a.confidence >= min_confidence}
-
-    with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
-        images, _ = _read(pipeline, sources, wnids)
+) -> dict[str, dict[str, int]]:
+    """Returns annotated images by kind of source and class key."""
+    with pipeline_of(beam_args) as pipeline:
         (
-            images
-            | "Positive classes" >> beam.FlatMap(positives)
-            | "Count classes" >> beam.combiners.Count.PerElement()
-            | "All counts" >> beam.combiners.ToDict()
-            | "Save counts" >> beam.Map(_save_json, counts_path)
+            pipeline
+            | "Partitions" >> beam.Create(index.partitions)
+            | "Spread partitions" >> Spread(_first)
+            | "Count classes" >> beam.MapTuple(_count_classes, min_confidence)
+            | "All counts" >> AllTogether()
+            | "Add counts" >> beam.Map(_save_counts, work)
         )
-    with open(counts_path, encoding="utf-8") as file:
-        return json.load(file)
+    return json.loads(storage.read_text(storage.join(work, _CLASS_COUNTS)))
 
 
-def run(
-    *,
-    options: DatasetOptions,
-    request: str,
-    sources: Sources,
-    wnids: Mapping[str, str],
-    vocabulary: Vocabulary,
-    hierarchy: Hierarchy,
+def write(
+    index: ReadIndex,
+    context: WriteContext,
+    facts: DatasetFacts,
     beam_args: Sequence[str] = (),
 ) -> None:
-    """Reads, checks, labels, splits and writes; the manifest comes last."""
-    with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
-        found, unread = _read(pipeline, sources, wnids)
-        unique = found | "Unique ids" >> UniqueImages()
-        labelled = unique[IMAGES] | "Label and check" >> beam.ParDo(
-            LabelImages(
-                vocabulary, hierarchy, options.min_confidence, options.limits
-            )
-        ).with_outputs(REJECTED, main=IMAGES)
-        rejected = (
-            *unread,
-            unique[REJECTED],
-            labelled[REJECTED],
-        ) | "All rejections" >> beam.Flatten()
-        split = labelled[IMAGES] | "Split" >> beam.Map(
-            lambda image: (
-                split_of(image.facts.sha256, options.splits, options.seed),
-                image,
-            )
-        )
-        images_in = (
-            (found, *(_images_only(unread, i) for i in range(len(unread))))
-            | "All inputs" >> beam.Flatten()
-            | "Count inputs" >> beam.combiners.Count.Globally()
-        )
-        _finish(
-            pipeline,
-            images_in=images_in,
-            shards=split
-            | WriteShards(
-                options.out, options.images_per_shard, hierarchy, options.limits
-            ),
-            split_statistics=split
-            | "Statistics" >> beam.CombinePerKey(CountLabels(len(vocabulary))),
-            rejected=rejected | WriteDeadLetters(options.out),
-            parts=(options.out, request, options.described(), vocabulary),
-            hierarchy_fingerprint=hierarchy.fingerprint,
+    """Checks, labels, splits and writes; the manifest comes last."""
+    with pipeline_of(beam_args) as pipeline:
+        (
+            pipeline
+            | "Partitions" >> beam.Create(index.partitions)
+            | "Spread partitions" >> Spread(_first)
+            | "Assemble images" >> beam.MapTuple(_assemble, context)
+            | "All images" >> AllTogether()
+            | "Plan shards" >> beam.FlatMap(_plan, context)
+            | "Spread shards" >> Spread(_shard_name)
+            | "Write shard" >> beam.Map(_write, context)
+            | "All shards" >> AllTogether()
+            | "Finish" >> beam.Map(_finish, index, context, facts)
         )
 
 
-def _read(pipeline, sources: Sources, wnids: Mapping[str, str]):
-    """Returns the images of all sources, and a list of rejections."""
-    outputs = []
-    if sources.synsets:
-        outputs.append(pipeline | "ImageNet" >> ReadImageNet(sources.synsets))
-    for number, files in enumerate(sources.open_images):
-        label = f"Open Images {number}"
-        outputs.append(pipeline | label >> ReadOpenImages(files, wnids))
-    images = [o[IMAGES] for o in outputs] | "All images" >> beam.Flatten()
-    return images, [o[REJECTED] for o in outputs]
+def _first(element: tuple[int, Any]) -> int:
+    return element[0]
 
 
-def _images_only(rejections, number: int):
-    return rejections[number] | f"Rejected images {number}" >> beam.Filter(
-        lambda rejection: rejection.reason.value != "malformed_row"
+def _shard_name(plan: ShardPlan | None) -> str:
+    return f"{plan.split}-{plan.index}" if plan else ""
+
+
+def _save_index(parts: list[ReadPart], work: str) -> None:
+    partitions: dict[int, list[str]] = {}
+    rejected: dict[str, int] = {}
+    for part in sorted(parts, key=lambda part: part.path):
+        for number in part.partitions:
+            partitions.setdefault(number, []).append(part.path)
+        for reason, count in part.rejected.items():
+            rejected[reason] = rejected.get(reason, 0) + count
+    files = sorted(part.rejections for part in parts if part.rejections)
+    index = ReadIndex(sorted(partitions.items()), rejected, files)
+    _save_json(asdict(index), work, _READ_INDEX)
+
+
+def _count_classes(
+    number: int, paths: Sequence[str], min_confidence: float
+) -> dict[str, dict[str, int]]:
+    rows = join_images.read_rows(paths, number)
+    images, _, _ = join_images.join_rows(rows, need_files=False)
+    return join_images.count_classes(images, rows.class_keys, min_confidence)
+
+
+def _save_counts(parts: list[dict[str, dict[str, int]]], work: str) -> None:
+    total: dict[str, dict[str, int]] = {}
+    for part in parts:
+        for kind, counts in part.items():
+            kind_total = total.setdefault(kind, {})
+            for key, count in counts.items():
+                kind_total[key] = kind_total.get(key, 0) + count
+    _save_json(total, work, _CLASS_COUNTS)
+
+
+def _assemble(
+    number: int, paths: Sequence[str], context: WriteContext
+) -> AssembledPartition:
+    return assemble_partition(
+        number,
+        paths,
+        context.work,
+        context.class_ids,
+        context.augmenter,
+        context.checks,
     )
 
 
-class WriteShards(beam.PTransform):
-    """(split, LabelledImage) -> ShardInfo, one per shard written.
-
-    The number of shards follows from the number of images, and an image's
-    shard from its content, so that equal input gives equal files.
-    """
-
-    def __init__(
-        self,
-        dataset: str,
-        images_per_shard: int,
-        hierarchy: Hierarchy,
-        limits: ImageLimits,
-    ):
-        super().__init__()
-        self._dataset = dataset
-        self._images_per_shard = images_per_shard
-        self._hierarchy = hierarchy
-        self._limits = limits
-
-    def expand(self, split_images):
-        counts = (
-            split_images
-            | "Images by split" >> beam.combiners.Count.PerKey()
-            | "Shards by split"
-            >> beam.MapTuple(
-                lambda split, n: (split, -(-n // self._images_per_shard))
-            )
-        )
-        return (
-            split_images
-            | "Key by shard"
-            >> beam.Map(_with_shard, counts=beam.pvalue.AsDict(counts))
-            | "Shards" >> beam.GroupByKey()
-            | "Write shard" >> beam.MapTuple(self._write)
-        )
-
-    def _write(
-        self, key: tuple[str, int, int], images: Iterable[LabelledImage]
-    ) -> ShardInfo:
-        split, index, count = key
-        return write_shard(
-            self._dataset,
-            split,
-            index,
-            count,
-            images,
-            self._hierarchy,
-            self._limits,
-        )
+def _plan(
+    assembled: list[AssembledPartition], context: WriteContext
+) -> Iterator[ShardPlan | None]:
+    paths = [partition.path for partition in assembled]
+    plan = plan_shards(
+        paths,
+        context.splits,
+        context.images_per_shard,
+        context.checks.labels_only,
+    )
+    content = {
+        "plan": asdict(plan),
+        "assembled": [asdict(partition) for partition in assembled],
+    }
+    _save_json(content, context.work, _PLAN)
+    yield from plan.shards
+    # Without a shard nothing would reach the last step.
+    yield None
 
 
-def _with_shard(
-    split_image: tuple[str, LabelledImage], counts: Mapping[str, int]
-):
-    split, image = split_image
-    count = counts[split]
-    index = int(uniform(f"shard:{image.facts.sha256}") * count)
-    return (split, index, count), image
+def _load_plan(work: str) -> tuple[Plan, list[AssembledPartition]]:
+    content = json.loads(storage.read_text(storage.join(work, _PLAN)))
+    assembled = [AssembledPartition(**part) for part in content["assembled"]]
+    return Plan(**content["plan"]), assembled
 
 
-class CountLabels(beam.CombineFn):
-    """LabelledImage -> Statistics."""
-
-    def __init__(self, classes: int):
-        self._classes = classes
-
-    def create_accumulator(self) -> Statistics:
-        return Statistics(self._classes)
-
-    def add_input(self, accumulator: Statistics, image: LabelledImage):
-        return accumulator.add(
-            [label.index for label in image.labels],
-            [int(label.rule) for label in image.labels],
-            [int(label.source) for label in image.labels],
-        )
-
-    def merge_accumulators(self, accumulators):
-        merged = self.create_accumulator()
-        for accumulator in accumulators:
-            merged.merge(accumulator)
-        return merged
-
-    def extract_output(self, accumulator: Statistics) -> Statistics:
-        return accumulator
-
-
-class WriteDeadLetters(beam.PTransform):
-    """Rejection -> (reason, count), after writing `<reason>.jsonl`."""
-
-    def __init__(self, dataset: str):
-        super().__init__()
-        self._folder = os.path.join(dataset, layout.DEAD_LETTERS)
-
-    def expand(self, rejections):
-        return (
-            rejections
-            | "Key by reason" >> beam.Map(lambda r: (r.reason.value, r))
-            | "Same reason" >> beam.GroupByKey()
-            | "Write dead letters" >> beam.MapTuple(self._write)
-        )
-
-    def _write(self, reason: str, rejections: Iterable[Rejection]):
-        import tensorflow as tf
-
-        letters = sorted(rejections)
-        tf.io.gfile.makedirs(self._folder)
-        path = os.path.join(self._folder, f"{reason}.jsonl")
-        with tf.io.gfile.GFile(path, "w") as file:
-            for letter in letters:
-                fields = {
-                    "reason": reason,
-                    "item": letter.item,
-                    "detail": letter.detail,
-                    "path": letter.path,
-                }
-                file.write(json.dumps(fields) + "\n")
-        return reason, len(letters)
+def _write(plan: ShardPlan | None, context: WriteContext) -> ShardInfo | None:
+    if plan is None:
+        return None
+    _, assembled = _load_plan(context.work)
+    return write_shard(
+        context.dataset,
+        plan,
+        [partition.path for partition in assembled],
+        context.augmenter,
+        context.classes,
+        context.checks.labels_only,
+    )
 
 
 def _finish(
-    pipeline,
-    *,
-    images_in,
-    shards,
-    split_statistics,
-    rejected,
-    parts,
-    hierarchy_fingerprint: str,
+    shards: list[ShardInfo | None],
+    index: ReadIndex,
+    context: WriteContext,
+    facts: DatasetFacts,
 ) -> None:
-    (
-        pipeline
-        | "Once" >> beam.Create([None])
-        | "Write manifest"
-        >> beam.Map(
-            _write_manifest,
-            parts=parts,
-            hierarchy_fingerprint=hierarchy_fingerprint,
-            images_in=beam.pvalue.AsSingleton(images_in),
-            shards=beam.pvalue.AsList(shards),
-            split_statistics=beam.pvalue.AsDict(split_statistics),
-            rejected=beam.pvalue.AsDict(rejected),
-        )
+    plan, assembled = _load_plan(context.work)
+    finish_dataset(
+        context.dataset,
+        facts,
+        [shard for shard in shards if shard is not None],
+        images_in=sum(partition.images_in for partition in assembled),
+        rejected=[index.rejected, *(part.rejected for part in assembled)],
+        rejections=[
+            *index.rejections,
+            *(part.rejections for part in assembled if part.rejections),
+        ],
+        moved=plan.moved,
     )
 
 
-def _write_manifest(
-    _,
-    *,
-    parts,
-    hierarchy_fingerprint: str,
-    images_in: int,
-    shards: Sequence[ShardInfo],
-    split_statistics: Mapping[str, Statistics],
-    rejected: Mapping[str, int],
-) -> None:
-    out, request, described, vocabulary = parts
-    statistics.write(
-        split_statistics,
-        os.path.join(out, layout.STATISTICS),
-        vocabulary,
-        rejected,
-    )
-    manifest = make_manifest(
-        request=request,
-        options=described,
-        classes={
-            "count": len(vocabulary),
-            "vocabulary": vocabulary.fingerprint,
-            "hierarchy": hierarchy_fingerprint,
-        },
-        images_in=images_in,
-        rejected=rejected,
-        shards=shards,
-    )
-    manifest.save(out)
-
-
-def _save_json(value, path: str) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(value, file, sort_keys=True)
+def _save_json(content: Any, work: str, name: str) -> None:
+    text = json.dumps(content, sort_keys=True)
+    storage.write_text(storage.join(work, name), text)

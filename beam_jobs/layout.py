@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from beam_jobs import storage
 from beam_jobs.errors import InputError
 
 MANIFEST = "manifest.json"
@@ -12,11 +13,21 @@ VOCABULARY = "vocabulary.tsv"
 HIERARCHY = "hierarchy.tsv"
 DEAD_LETTERS = "dead_letters"
 STATISTICS = "statistics"
+CLASS_CHOICES = "class_choices.tsv"
+VOCABULARY_REPORT = "vocabulary_report.tsv"
+WORK = ".work"
 
 TRAIN = "train"
 VALIDATION = "validation"
 CALIBRATION = "calibration"
 SPLITS = (TRAIN, VALIDATION, CALIBRATION)
+
+
+def clear(dataset: str) -> None:
+    """Removes what a job writes, the manifest first."""
+    storage.remove(storage.join(dataset, MANIFEST))
+    for name in (*SPLITS, DEAD_LETTERS, STATISTICS, WORK):
+        storage.remove_tree(storage.join(dataset, name))
 
 
 def shard_path(split: str, index: int, count: int) -> str:

@@ -7,19 +7,14 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from beam_jobs import layout
-from beam_jobs.annotations import Reason
+from beam_jobs import layout, storage
+from beam_jobs.dead_letters import UnbalancedError, count_images
 from beam_jobs.errors import InputError
 from beam_jobs.shards import ShardInfo
 
-FORMAT_VERSION = 1
-
-
-class UnbalancedError(RuntimeError):
-    """in = out + rejected does not hold: a defect of the job."""
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -36,6 +31,7 @@ class Manifest:
         images: `{"in", "out", "rejected"}`.
         rejected: images and rows rejected, by reason.
         splits: by name `{"images", "bytes", "label_bytes", "shards"}`.
+        moved: images that are not in the split of their hash, by reason.
     """
 
     format_version: int
@@ -46,11 +42,12 @@ class Manifest:
     images: Mapping[str, int]
     rejected: Mapping[str, int]
     splits: Mapping[str, Any]
+    moved: Mapping[str, int]
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes it into a folder, keys sorted."""
         text = json.dumps(asdict(self), indent=2, sort_keys=True)
-        Path(folder, layout.MANIFEST).write_text(text + "\n", encoding="utf-8")
+        storage.write_text(storage.join(folder, layout.MANIFEST), text + "\n")
 
     @classmethod
     def load(cls, dataset: str | os.PathLike[str]) -> Manifest:
@@ -59,14 +56,14 @@ class Manifest:
         Raises:
             InputError: there is none, or of another format version.
         """
-        path = Path(dataset) / layout.MANIFEST
-        if not path.is_file():
+        path = storage.join(dataset, layout.MANIFEST)
+        if not storage.exists(path):
             raise InputError(
                 f"{dataset} is no data set (it holds no {layout.MANIFEST}); "
                 "`tagforest dataset` makes one"
             )
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(storage.read_text(path))
         except ValueError as error:
             raise InputError(
                 f"{path} is damaged ({error}); make the data set anew with "
@@ -89,6 +86,7 @@ def make_manifest(
     images_in: int,
     rejected: Mapping[str, int],
     shards: Iterable[ShardInfo],
+    moved: Mapping[str, int],
 ) -> Manifest:
     """Puts the results of a job together.
 
@@ -97,8 +95,7 @@ def make_manifest(
     """
     shards = sorted(shards, key=lambda shard: shard.path)
     images_out = sum(shard.records for shard in shards)
-    rows = rejected.get(Reason.MALFORMED_ROW.value, 0)
-    images_rejected = sum(rejected.values()) - rows
+    images_rejected = count_images(rejected)
     if images_in != images_out + images_rejected:
         raise UnbalancedError(
             f"{images_in} images in, {images_out} out, "
@@ -117,6 +114,7 @@ def make_manifest(
         },
         rejected={reason: rejected[reason] for reason in sorted(rejected)},
         splits=_by_split(shards),
+        moved={reason: moved[reason] for reason in sorted(moved)},
     )
 
 

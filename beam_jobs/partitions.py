@@ -20,6 +20,7 @@ import pyarrow as pa
 from beam_jobs import storage
 
 _PARTITIONS = "partitions"
+_ROWS = "rows"
 
 
 def write_partitions(
@@ -40,8 +41,11 @@ def write_partitions(
     order = np.argsort(partition, kind="stable")
     sorted_rows = table.take(pa.array(order)).combine_chunks()
     numbers, starts = np.unique(partition[order], return_index=True)
-    ends = np.append(starts[1:], len(order))
-    metadata = {_PARTITIONS: json.dumps(numbers.tolist())}
+    ends = np.append(starts, len(order))[1:]
+    metadata = {
+        _PARTITIONS: json.dumps(numbers.tolist()),
+        _ROWS: json.dumps((ends - starts).tolist()),
+    }
     for name, values in (lists or {}).items():
         metadata[name] = json.dumps(values)
     schema = sorted_rows.schema.with_metadata(metadata)
@@ -62,15 +66,22 @@ class PartitionedFile:
 
     Attributes:
         partitions: those with rows, ascending.
+        rows: how many rows each of them has.
     """
 
     def __init__(self, reader: pa.ipc.RecordBatchFileReader):
         self._reader = reader
         self.partitions: list[int] = self.list(_PARTITIONS)
+        self.rows: list[int] = self.list(_ROWS)
 
     def list(self, name: str) -> list:
         """Returns strings that columns refer to by position."""
         return json.loads(self._reader.schema.metadata[name.encode()])
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
+        return self._reader.schema
 
     def read(self, number: int) -> pa.RecordBatch:
         """Returns the rows of one partition that has some."""

@@ -1,0 +1,341 @@
+"""The relabel job: the labels of a data set made anew, images as they are.
+
+Every record keeps its annotations, so rules and sources can be switched off
+and co-occurring classes added without reading or decoding a source again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+
+from beam_jobs import (
+    layout,
+    progress,
+    record_encoding,
+    records,
+    shards,
+    storage,
+)
+from beam_jobs.annotations import Reason, Rejection
+from beam_jobs.augmentation import Augmenter
+from beam_jobs.chains import AllTogether, Spread, pipeline_of
+from beam_jobs.columns import Annotations
+from beam_jobs.cooccurrence import Pairs
+from beam_jobs.dead_letters import save_rejections
+from beam_jobs.errors import InputError
+from beam_jobs.finish_dataset import DatasetFacts, finish_dataset
+from beam_jobs.hierarchy import Hierarchy
+from beam_jobs.manifest import Manifest
+from beam_jobs.partitions import take_rows
+from beam_jobs.records import Rule, Source
+from beam_jobs.statistics import Statistics
+from beam_jobs.vocabulary import Vocabulary
+
+_BATCH = 512
+_PARSED = (
+    records.IMAGE_ENCODED,
+    records.IMAGE_ID,
+    records.IMAGE_HEIGHT,
+    records.IMAGE_WIDTH,
+)
+
+
+@dataclass(frozen=True)
+class RelabelOptions:
+    """What to change.
+
+    Attributes:
+        dataset: folder of the data set to read.
+        out: folder of the new one.
+        cooccurrence: pairs of classes to apply; None for none.
+        without_rules: rules to switch off.
+        without_sources: annotations to leave out, by source.
+        overwrite: replace a data set in `out`.
+    """
+
+    dataset: str
+    out: str
+    cooccurrence: str | None = None
+    without_rules: Collection[Rule] = ()
+    without_sources: Collection[Source] = ()
+    overwrite: bool = False
+
+    def described(self) -> dict[str, Any]:
+        """Returns what decides the content, for the manifest."""
+        return {
+            "cooccurrence": self.cooccurrence,
+            "without_rules": sorted(r.name.lower() for r in self.without_rules),
+            "without_sources": sorted(
+                s.name.lower() for s in self.without_sources
+            ),
+        }
+
+
+@dataclass(frozen=True)
+class RelabelledShard:
+    """What became of one shard; `shard` is None if no image was left."""
+
+    shard: shards.ShardInfo | None
+    rejected: dict[str, int]
+    rejections: str
+
+
+def relabel(
+    options: RelabelOptions,
+    beam_args: Sequence[str] = (),
+    *,
+    show_progress: bool = True,
+) -> Manifest:
+    """Writes a data set with other labels and returns its manifest.
+
+    Raises:
+        InputError: no data set, another one in the way, wrong pairs.
+    """
+    source = Manifest.load(options.dataset)
+    _check_out(options)
+    vocabulary = Vocabulary.load(
+        storage.join(options.dataset, layout.VOCABULARY)
+    )
+    hierarchy = Hierarchy.load(
+        storage.join(options.dataset, layout.HIERARCHY), vocabulary
+    )
+    augmenter = _augmenter(options, source, vocabulary, hierarchy)
+    described = {**source.options, "relabelled": options.described()}
+    request = json.dumps([source.fingerprint, described], sort_keys=True)
+    facts = DatasetFacts(
+        hashlib.sha256(request.encode()).hexdigest(),
+        described,
+        vocabulary,
+        hierarchy,
+    )
+    _prepare(options)
+    tasks = [
+        (split, shard["path"])
+        for split, content in sorted(source.splits.items())
+        for shard in content["shards"]
+    ]
+    with (
+        progress.bar("relabel", "images", show_progress),
+        pipeline_of(beam_args) as pipeline,
+    ):
+        (
+            pipeline
+            | "Shards" >> beam.Create(tasks)
+            | "Spread shards" >> Spread(_path_of)
+            | "Relabel shard"
+            >> beam.MapTuple(relabel_shard, options, augmenter, len(vocabulary))
+            | "All shards" >> AllTogether()
+            | "Finish" >> beam.Map(_finish, options.out, facts, source.images)
+        )
+    storage.remove_tree(storage.join(options.out, layout.WORK))
+    return Manifest.load(options.out)
+
+
+def relabel_shard(
+    split: str,
+    path: str,
+    options: RelabelOptions,
+    augmenter: Augmenter,
+    classes: int,
+) -> RelabelledShard:
+    """Writes one shard anew, images and their order as they are.
+
+    Raises:
+        UnclosedRecordError: a record is not closed under the hierarchy.
+    """
+    statistics, rejections = Statistics(classes), []
+    counts = {"records": 0, "label_bytes": 0}
+
+    def examples() -> Iterator[shards.Example]:
+        for rows in _read_batches(storage.join(options.dataset, path)):
+            ids = [i.decode() for i in rows[records.IMAGE_ID].tolist()]
+            annotations = annotations_of(rows)
+            batch = augmenter.augment(annotations)
+            shards.check_closed(batch, ids, augmenter)
+            has_labels = np.diff(batch.labels.row_splits) > 0
+            rejections.extend(
+                Rejection(Reason.NO_LABEL_IN_VOCABULARY, i, _WITHOUT, path)
+                for i, kept in zip(ids, has_labels, strict=True)
+                if not kept
+            )
+            labels = record_encoding.encode_labels(batch, annotations)
+            statistics.add(_rows_of(batch.labels, np.flatnonzero(has_labels)))
+            lengths = np.diff(labels.splits)[has_labels]
+            counts["records"] += len(lengths)
+            counts["label_bytes"] += int(lengths.sum())
+            progress.advance(len(ids))
+            yield from _examples(rows, ids, labels, has_labels)
+
+    final = storage.join(options.out, path)
+    size, digest = shards.write_records(final, examples())
+    work = storage.join(options.out, layout.WORK)
+    letters = storage.join(work, path + ".jsonl")
+    rejected = save_rejections(letters, rejections)
+    shard = shards.ShardInfo(
+        split,
+        path,
+        counts["records"],
+        size,
+        counts["label_bytes"],
+        digest,
+        statistics.to_dict(),
+    )
+    if not counts["records"]:
+        storage.remove(final)
+    return RelabelledShard(
+        shard if counts["records"] else None,
+        rejected,
+        letters if rejected else "",
+    )
+
+
+_WITHOUT = "no label is left without the rules and sources switched off"
+
+
+def annotations_of(rows: dict[str, Any]) -> Annotations:
+    """Returns what was annotated, from the ledger of parsed records.
+
+    Args:
+        rows: ragged [images, values] `label/*`, `annotation/*`, `absent/id`.
+    """
+    ledger = rows[records.LABEL_LEDGER]
+    shown = records.rules_of(ledger.values) == Rule.ANNOTATED
+    shown_splits = np.append(0, np.cumsum(shown))[ledger.row_splits]
+    hidden = rows[records.ANNOTATION_ID]
+    absent = rows[records.ABSENT_ID]
+    # An absent class names no source; only people verify absence.
+    human = np.full(len(absent.values), Source.OPEN_IMAGES_HUMAN)
+    ids = (rows[records.LABEL_ID].values[shown], hidden.values, absent.values)
+    confidences = (
+        rows[records.LABEL_CONFIDENCE].values[shown],
+        rows[records.ANNOTATION_CONFIDENCE].values,
+        np.zeros(len(absent.values)),
+    )
+    sources = (
+        records.sources_of(ledger.values[shown]),
+        rows[records.ANNOTATION_SOURCE].values,
+        human,
+    )
+    all_splits = (shown_splits, hidden.row_splits, absent.row_splits)
+    image = np.concatenate(
+        [np.repeat(np.arange(len(s) - 1), np.diff(s)) for s in all_splits]
+    )
+    order = np.argsort(image, kind="stable")
+    return Annotations(
+        sum(np.asarray(s, np.int64) for s in all_splits),  # type: ignore[arg-type]
+        np.concatenate(ids)[order].astype(np.int32),
+        np.concatenate(confidences)[order].astype(np.float32),
+        np.concatenate(sources)[order].astype(np.uint8),
+    )
+
+
+def _read_batches(path: str) -> Iterator[dict[str, Any]]:
+    import tensorflow as tf
+
+    spec = records.feature_spec()
+    for batch in tf.data.TFRecordDataset(path).batch(_BATCH):
+        # Numpy forms of ragged tensors lose their row splits.
+        yield {
+            name: value.numpy() if name in _PARSED else _Ragged.of(value)
+            for name, value in tf.io.parse_example(batch, spec).items()
+        }
+
+
+@dataclass(frozen=True)
+class _Ragged:
+    values: np.ndarray
+    row_splits: np.ndarray
+
+    @classmethod
+    def of(cls, tensor) -> _Ragged:
+        return cls(tensor.values.numpy(), tensor.row_splits.numpy())
+
+
+def _rows_of(labels, chosen: np.ndarray):
+    splits, values = take_rows(labels.row_splits, chosen)
+    return type(labels)(
+        splits,
+        labels.ids[values],
+        labels.confidences[values],
+        labels.rules[values],
+        labels.parents[values],
+        labels.sources[values],
+    )
+
+
+def _examples(
+    rows: dict[str, Any], ids: list[str], labels, kept: np.ndarray
+) -> Iterator[shards.Example]:
+    encoded_ids = record_encoding.encode_ids(ids)
+    images = rows[records.IMAGE_ENCODED]
+    if not any(images):
+        found = shards.label_examples(encoded_ids, labels)
+    else:
+        sizes = record_encoding.encode_sizes(
+            rows[records.IMAGE_HEIGHT], rows[records.IMAGE_WIDTH]
+        )
+        entries = record_encoding.join(encoded_ids, sizes, labels).rows()
+        found = map(shards.image_example, images.tolist(), entries)
+    for example, keep in zip(found, kept, strict=True):
+        if keep:
+            yield example
+
+
+def _augmenter(
+    options: RelabelOptions,
+    source: Manifest,
+    vocabulary: Vocabulary,
+    hierarchy: Hierarchy,
+) -> Augmenter:
+    pairs = options.cooccurrence
+    return Augmenter(
+        hierarchy,
+        Pairs.load(pairs, vocabulary) if pairs else None,
+        min_confidence=source.options["labels"]["min_confidence"],
+        rules=[rule for rule in Rule if rule not in options.without_rules],
+        sources=[s for s in Source if s not in options.without_sources],
+    )
+
+
+def _check_out(options: RelabelOptions) -> None:
+    if storage.join(options.out) == storage.join(options.dataset):
+        raise InputError(
+            f"--out must be another folder than the data set: {options.out}"
+        )
+    taken = storage.exists(storage.join(options.out, layout.MANIFEST))
+    if taken and not options.overwrite:
+        raise InputError(
+            f"{options.out} holds a data set; name another folder with --out, "
+            "or give --overwrite"
+        )
+
+
+def _prepare(options: RelabelOptions) -> None:
+    layout.clear(options.out)
+    for name in (layout.VOCABULARY, layout.HIERARCHY):
+        text = storage.read_text(storage.join(options.dataset, name))
+        storage.write_text(storage.join(options.out, name), text)
+
+
+def _path_of(task: tuple[str, str]) -> str:
+    return task[1]
+
+
+def _finish(
+    done: list[RelabelledShard], out: str, facts: DatasetFacts, images
+) -> None:
+    finish_dataset(
+        out,
+        facts,
+        [part.shard for part in done if part.shard],
+        images_in=images["out"],
+        rejected=[part.rejected for part in done],
+        rejections=[part.rejections for part in done if part.rejections],
+    )
