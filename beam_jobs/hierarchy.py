@@ -132,13 +132,22 @@ class Hierarchy:
         """Reads what `save` wrote.
 
         Raises:
-            InputError: no such file, a malformed line, an unknown class.
+            InputError: no such file, a malformed line, a class or parent that
+                the vocabulary lacks (file:line), or a cycle.
         """
+        # By its own index: merged and removed classes have rows as well.
+        index_of = {c.wnid: c.index for c in vocabulary}
         parents: list[list[int]] = [[] for _ in vocabulary]
-        for _, (child, parent) in read_tsv(path, _HEADER):
-            index = vocabulary.index_of(child)
+        for line, row in read_tsv(path, _HEADER):
+            for wnid, what in zip(row, ("class", "parent"), strict=True):
+                if wnid not in index_of and (wnid or what == "class"):
+                    raise InputError(
+                        f"{path}:{line}: {what} {wnid} is not in the "
+                        f"vocabulary of {len(vocabulary)} classes"
+                    )
+            child, parent = row
             if parent:
-                parents[index].append(vocabulary.index_of(parent))
+                parents[index_of[child]].append(index_of[parent])
         return cls(parents)
 
     @classmethod
@@ -146,20 +155,67 @@ class Hierarchy:
         """Links every class to its nearest ancestors within the vocabulary.
 
         On each hypernym path upwards the first class of the vocabulary is a
-        parent, unless it is also an ancestor of another parent.
+        parent, unless it is also an ancestor of another parent. The target of
+        a merged class stands for it, removed classes are passed through, and
+        neither has parents itself.
 
         Raises:
-            InputError: a class that WordNet 3.0 lacks.
+            InputError: a class that WordNet 3.0 lacks, or merges that put a
+                class above its own ancestors.
         """
+        return cls(())._linked(vocabulary, wordnet)
+
+    def grown(self, vocabulary: Vocabulary, wordnet=None) -> Hierarchy:
+        """Returns the hierarchy of a vocabulary that grew from this one's.
+
+        Old classes keep their parents, so a published tree stays the tree it
+        is: a new class between an old one and its parent is linked upwards
+        only. New classes, and old ones without parents, are linked as
+        `from_wordnet` does it. The parents of a class that was removed, and
+        the target of one that was merged, take its place.
+
+        Args:
+            vocabulary: the first classes are those of this hierarchy.
+            wordnet: as `load_wordnet` returns it.
+
+        Raises:
+            InputError: as `from_wordnet`.
+        """
+        return self._linked(vocabulary, wordnet)
+
+    def _linked(self, vocabulary: Vocabulary, wordnet) -> Hierarchy:
         wordnet = wordnet or wn.load_wordnet()
-        found = [_nearest(c.wnid, vocabulary, wordnet) for c in vocabulary]
+        found: list[set[int]] = []
+        for c in vocabulary:
+            if not c.is_active:
+                found.append(set())
+            elif c.index < len(self) and self.parents[c.index]:
+                above = self._active(self.parents[c.index], vocabulary)
+                found.append(above - {c.index})
+            else:
+                found.append(_nearest(c.wnid, vocabulary, wordnet))
         closed = _close(tuple(tuple(f) for f in found))
-        return cls(
+        return Hierarchy(
             [
-                {p for p in near if not any(p in closed[q] for q in near)}
-                for near in found
+                near
+                if index < len(self)
+                else {p for p in near if not any(p in closed[q] for q in near)}
+                for index, near in enumerate(found)
             ]
         )
+
+    def _active(
+        self, parents: Iterable[int], vocabulary: Vocabulary
+    ) -> set[int]:
+        """Replaces removed parents by theirs, merged ones by their target."""
+        found: set[int] = set()
+        for parent in parents:
+            wnid = vocabulary[parent].wnid
+            if wnid in vocabulary:
+                found.add(vocabulary.index_of(wnid))
+            else:
+                found |= self._active(self.parents[parent], vocabulary)
+        return found
 
 
 def load_published(
@@ -190,12 +246,25 @@ def _nearest(wnid: str, vocabulary: Vocabulary, wordnet) -> set[int]:
         synset = waiting.pop()
         above = wn.wnid_of(synset)
         if above in vocabulary:
-            found.add(vocabulary.index_of(above))
-            continue
+            index = vocabulary.index_of(above)
+            target = wn.synset_of(vocabulary[index].wnid, wordnet)
+            # A class above may be merged into this one, or into one below.
+            if above == vocabulary[index].wnid or not _is_at_or_below(
+                target, wnid
+            ):
+                found.add(index)
+                continue
         new = [s for s in wn.hypernyms_of(synset) if s not in seen]
         seen.update(new)
         waiting.extend(new)
     return found
+
+
+def _is_at_or_below(synset, wnid: str) -> bool:
+    return any(
+        wn.wnid_of(s) == wnid
+        for s in (synset, *synset.closure(wn.hypernyms_of))
+    )
 
 
 def _close(parents: tuple[tuple[int, ...], ...]) -> list[tuple[int, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,11 @@ from pathlib import Path
 from beam_jobs.errors import InputError
 from beam_jobs.wordnet import WNID_PATTERN
 
-_HEADER = ("index", "wnid", "name")
+_HEADER = ("index", "wnid", "name", "status")
+
+ACTIVE = "active"
+REMOVED = "removed"
+MERGED = "merged:"
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,27 @@ class TagClass:
         wnid: WordNet 3.0 id, `n02084071`. The key: 262 of the 11,166
             published names belong to several classes.
         name: all its names, separated by `, ` as in ImageNet's lists.
+        status: `active`; `removed`: the index stays, is never given to
+            another class and gets no labels; `merged:<wnid>`: its labels go
+            to that class.
     """
 
     index: int
     wnid: str
     name: str
+    status: str = ACTIVE
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the class itself gets labels."""
+        return self.status == ACTIVE
+
+    @property
+    def merged_into(self) -> str:
+        """The wnid of the class that has its labels; "" if none has."""
+        if not self.status.startswith(MERGED):
+            return ""
+        return self.status.removeprefix(MERGED)
 
     @property
     def display_name(self) -> str:
@@ -39,11 +59,16 @@ class TagClass:
 class Vocabulary:
     """An ordered set of classes, keyed by WordNet id.
 
+    Its length and its order are those of a score vector: a class that was
+    removed or merged keeps its column. `in` and `index_of` follow merges and
+    do not know removed classes.
+
     Args:
         classes: in index order, indices 0 to n - 1, no wnid twice.
 
     Raises:
-        InputError: empty, a repeated or malformed wnid, or a gap.
+        InputError: empty, a repeated or malformed wnid, a gap, an unknown
+            status, or a merge that leads nowhere or in a circle.
     """
 
     def __init__(self, classes: Iterable[TagClass]):
@@ -52,11 +77,19 @@ class Vocabulary:
             raise InputError("a vocabulary needs at least one class")
         for position, tag_class in enumerate(self.classes):
             _check_class(tag_class, position)
-        if len(self._index_by_wnid) != len(self.classes):
+        by_wnid = {c.wnid: c for c in self.classes}
+        if len(by_wnid) != len(self.classes):
             raise InputError(
                 "a WordNet id stands twice in the vocabulary: "
                 f"{_first_repeated(c.wnid for c in self.classes)}"
             )
+        self._index_by_wnid = {
+            c.wnid: _resolve(c, by_wnid).index
+            for c in self.classes
+            if c.status != REMOVED
+        }
+        if not self.active:
+            raise InputError("a vocabulary needs at least one active class")
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -71,14 +104,15 @@ class Vocabulary:
         return wnid in self._index_by_wnid
 
     @cached_property
-    def _index_by_wnid(self) -> dict[str, int]:
-        return {c.wnid: c.index for c in self.classes}
+    def active(self) -> tuple[TagClass, ...]:
+        """The classes that get labels, in index order."""
+        return tuple(c for c in self.classes if c.is_active)
 
     def index_of(self, wnid: str) -> int:
-        """Returns the index of a wnid.
+        """Returns the index of a wnid; of a merged class, its target's.
 
         Raises:
-            InputError: the vocabulary lacks it.
+            InputError: the vocabulary lacks it, or it was removed.
         """
         try:
             return self._index_by_wnid[wnid]
@@ -89,36 +123,45 @@ class Vocabulary:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over all indices, ids and names."""
+        """SHA-256 (hex) over all indices, ids, names and statuses."""
         digest = hashlib.sha256()
         for c in self.classes:
-            digest.update(f"{c.index}\t{c.wnid}\t{c.name}\n".encode())
+            # Without it where all are active, as before there were statuses.
+            status = "" if c.is_active else f"\t{c.status}"
+            digest.update(f"{c.index}\t{c.wnid}\t{c.name}{status}\n".encode())
         return digest.hexdigest()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes `index<TAB>wnid<TAB>name` lines under a header."""
+        """Writes `index wnid name status` lines, by tabs, under a header."""
         rows = ["\t".join(_HEADER)]
-        rows += [f"{c.index}\t{c.wnid}\t{c.name}" for c in self.classes]
+        rows += [
+            f"{c.index}\t{c.wnid}\t{c.name}\t{c.status}" for c in self.classes
+        ]
         Path(path).write_text("\n".join(rows) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Vocabulary:
-        """Reads what `save` wrote.
+        """Reads what `save` wrote, with or without the last column.
 
         Raises:
             InputError: no such file, or a malformed line (file:line).
         """
-        rows = read_tsv(path, _HEADER)
+        rows = read_tsv(path, _HEADER, optional=1)
         return cls(
-            TagClass(parse_index(row[0], path, line), row[1], row[2])
+            TagClass(parse_index(row[0], path, line), *row[1:])
             for line, row in rows
         )
 
 
 def read_tsv(
-    path: str | os.PathLike[str], header: tuple[str, ...]
+    path: str | os.PathLike[str], header: tuple[str, ...], optional: int = 0
 ) -> list[tuple[int, list[str]]]:
     """Returns (line number, fields) of a TSV file with exactly this header.
+
+    Args:
+        path: the file.
+        header: names of the columns.
+        optional: so many of the last columns may be missing, in the whole file.
 
     Raises:
         InputError: no such file, not UTF-8, another header, or a line with
@@ -131,17 +174,18 @@ def read_tsv(
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error.reason})") from error
-    found = lines[0].split("\t") if lines else []
-    if tuple(found) != header:
+    found = tuple(lines[0].split("\t")) if lines else ()
+    least = len(header) - optional
+    if found != header[: max(least, len(found))]:
         raise InputError(
             f"{path}:1: the header must be {'<TAB>'.join(header)!r}; "
             f"received: {lines[0] if lines else 'an empty file'!r}"
         )
     rows = [(n, line.split("\t")) for n, line in enumerate(lines[1:], start=2)]
     for number, row in rows:
-        if len(row) != len(header):
+        if len(row) != len(found):
             raise InputError(
-                f"{path}:{number}: {len(header)} fields separated by tabs "
+                f"{path}:{number}: {len(found)} fields separated by tabs "
                 f"are needed; received: {len(row)}"
             )
     return rows
@@ -172,6 +216,37 @@ def _check_class(tag_class: TagClass, position: int) -> None:
             "a WordNet id is 'n' and 8 digits, as n02084071; "
             f"received: {tag_class.wnid!r} (class {position})"
         )
+    _check_status(tag_class)
+
+
+def _check_status(tag_class: TagClass) -> None:
+    known = tag_class.status in (ACTIVE, REMOVED)
+    if not known and not WNID_PATTERN.fullmatch(tag_class.merged_into):
+        raise InputError(
+            f"a status is {ACTIVE}, {REMOVED} or {MERGED}<WordNet id>; "
+            f"received: {tag_class.status!r} ({tag_class.wnid})"
+        )
+
+
+def _resolve(tag_class: TagClass, by_wnid: Mapping[str, TagClass]) -> TagClass:
+    """Follows merges to the class that gets the labels."""
+    passed = [tag_class.wnid]
+    while tag_class.merged_into:
+        target = by_wnid.get(tag_class.merged_into)
+        if target is None or target.status == REMOVED:
+            raise InputError(
+                f"class {tag_class.wnid} is merged into "
+                f"{tag_class.merged_into}, which the vocabulary lacks or has "
+                "removed; merge into an active class"
+            )
+        if target.wnid in passed:
+            raise InputError(
+                "classes are merged in a circle: "
+                f"{' -> '.join([*passed, target.wnid])}"
+            )
+        passed.append(target.wnid)
+        tag_class = target
+    return tag_class
 
 
 def _first_repeated(items: Iterable[str]) -> str:

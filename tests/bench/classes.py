@@ -13,7 +13,9 @@ from beam_jobs.vocabulary import Vocabulary
 
 def scene_classes() -> tuple[Vocabulary, Hierarchy]:
     """Returns the catalogue's classes with their WordNet ancestors."""
-    return build_classes({c.wnid: 1 for c in load_catalogue()})
+    counts = {"imagenet": {c.wnid: 1 for c in load_catalogue()}}
+    vocabulary, hierarchy, _ = build_classes(counts)
+    return vocabulary, hierarchy
 
 
 def save_classes(folder: Path) -> Path:
