@@ -1,0 +1,442 @@
+import json
+
+import pytest
+import tensorflow as tf
+import typer
+from typer.testing import CliRunner
+
+from beam_jobs import cli_cooccurrence, layout, predict_records, records
+from beam_jobs.cooccurrence_options import CooccurrenceOptions, ModelOptions
+from beam_jobs.cooccurrence_pipeline import find_cooccurrence
+from beam_jobs.errors import InputError
+from beam_jobs.hierarchy import Hierarchy
+from beam_jobs.records import Label, Record, Rule, Source
+from beam_jobs.vocabulary import TagClass, Vocabulary
+
+ANIMAL, DOG, HUSKY, SNOW, SLED = range(5)
+VOCABULARY = Vocabulary(
+    [
+        TagClass(ANIMAL, "n00015388", "animal"),
+        TagClass(DOG, "n02084071", "dog"),
+        TagClass(HUSKY, "n02109961", "husky"),
+        TagClass(SNOW, "n15043763", "snow"),
+        TagClass(SLED, "n04235291", "sled [x]"),
+    ]
+)
+TREE = Hierarchy([(), (ANIMAL,), (DOG,), (), ()])
+WNIDS = tuple(c.wnid for c in VOCABULARY)
+
+# What a model says of four images, by class: 0.95 itself is not enough.
+SCORES = {
+    "csv/a": {DOG: 0.99, SNOW: 0.96},
+    "csv/b": {DOG: 0.97, SNOW: 0.99, SLED: 0.95},
+    "csv/c": {DOG: 0.96, HUSKY: 0.98},
+    "csv/d": {SLED: 0.99},
+}
+# Their annotations.
+LABELS = {"csv/a": HUSKY, "csv/b": HUSKY, "csv/c": HUSKY, "csv/d": SNOW}
+
+
+def save_scores(path, scores=None):
+    lines = [
+        json.dumps(
+            {
+                "image_id": name,
+                "scores": {WNIDS[i]: s for i, s in found.items()},
+            }
+        )
+        for name, found in (scores or SCORES).items()
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def labels_of(annotated):
+    """The label and its ancestors, as a data set has them."""
+    found = [
+        Label(i, 1.0, Rule.ANCESTOR, annotated, Source.CSV)
+        for i in TREE.ancestors(annotated)
+    ]
+    found.append(Label(annotated, 1.0, Rule.ANNOTATED, annotated, Source.CSV))
+    return found
+
+
+def picture(name):
+    """The scores of an image as text: what the model below reads."""
+    values = [SCORES[name].get(i, 0.0) for i in range(len(VOCABULARY))]
+    return " ".join(map(str, values)).encode()
+
+
+def make_dataset(folder, extra=()):
+    path = folder / layout.shard_path("train", 0, 1)
+    path.parent.mkdir(parents=True)
+    examples = [
+        Record(name, picture(name), 1, 1, labels_of(label))
+        for name, label in LABELS.items()
+    ]
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in (*examples, *extra):
+            writer.write(records.to_example(record))
+    VOCABULARY.save(folder / layout.VOCABULARY)
+    TREE.save(folder / layout.HIERARCHY, VOCABULARY)
+    (folder / layout.MANIFEST).write_text("{}")
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("dataset"))
+
+
+class TextModel(tf.Module):
+    """Says the scores that an image spells out; raises if it spells none."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image")])
+    def scores(self, image):
+        numbers = tf.strings.to_number(tf.strings.split(image))
+        return {"scores": numbers.to_tensor(shape=[None, 5])}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image")])
+    def tags(self, image):
+        values, places = tf.math.top_k(self.scores(image)["scores"], 2)
+        wnids = tf.gather(tf.constant(WNIDS), places)
+        valid = tf.strings.length(image) > 0
+        return {"wnids": wnids, "scores": values, "valid": valid}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "rows")])
+    def examples(self, rows):
+        spec = {records.IMAGE_ENCODED: tf.io.FixedLenFeature([], tf.string)}
+        parsed = tf.io.parse_example(rows, spec)
+        return self.scores(parsed[records.IMAGE_ENCODED])
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "pixels")])
+    def pixels(self, pixels):
+        return {"scores": pixels[:, tf.newaxis]}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("model"))
+    module = TextModel()
+    signatures = {
+        "scores": module.scores,
+        "serving_default": module.tags,
+        "tf_example": module.examples,
+        "pixels": module.pixels,
+    }
+    tf.saved_model.save(module, folder, signatures)
+    return folder
+
+
+def run(out, **options):
+    options = CooccurrenceOptions(out=str(out), **options)
+    return find_cooccurrence(options, show_progress=False)
+
+
+def found(pairs):
+    """{(i, j): (n_ij, n_i)}"""
+    columns = (pairs.source_class, pairs.added_class, pairs.n_ij, pairs.n_i)
+    rows = zip(*(c.tolist() for c in columns), strict=True)
+    return {(i, j): (n_ij, n_i) for i, j, n_ij, n_i in rows}
+
+
+# Predictions alone: dog 3 images, snow 2, husky 1, sled 1. Dog and snow share
+# two, dog and husky one; dog is above husky.
+PREDICTED = {(DOG, SNOW): (2, 3), (SNOW, DOG): (2, 2)}
+
+# With labels every image of a, b, c has animal, dog and husky; d has snow and
+# sled. Snow is in a, b, d.
+JOINED = {
+    (ANIMAL, SNOW): (2, 3),
+    (DOG, SNOW): (2, 3),
+    (HUSKY, SNOW): (2, 3),
+    (SNOW, ANIMAL): (2, 3),
+    (SNOW, DOG): (2, 3),
+    (SNOW, HUSKY): (2, 3),
+    (SLED, SNOW): (1, 1),
+}
+
+
+@pytest.fixture
+def vocabulary_file(tmp_path):
+    folder = tmp_path / "classes"
+    folder.mkdir()
+    VOCABULARY.save(folder / layout.VOCABULARY)
+    TREE.save(folder / layout.HIERARCHY, VOCABULARY)
+    return str(folder / layout.VOCABULARY)
+
+
+def test_predictions_alone(tmp_path, vocabulary_file):
+    scores = save_scores(tmp_path / "s.jsonl")
+    summary, pairs, _ = run(
+        tmp_path / "pairs.tsv", scores=(scores,), vocabulary=vocabulary_file
+    )
+    assert found(pairs) == PREDICTED
+    assert (summary.rows_in, summary.rejected) == (4, {})
+    assert (summary.images, summary.with_predictions) == (4, 4)
+    assert summary.with_labels == 0
+    assert pairs.co.tolist() == [2 / 3, 1.0]
+
+
+def test_pairs_file(tmp_path, vocabulary_file):
+    scores = save_scores(tmp_path / "s.jsonl")
+    out = tmp_path / "new" / "pairs.tsv"
+    run(out, scores=(scores,), vocabulary=vocabulary_file)
+    assert out.read_text().splitlines() == [
+        "wnid\tadds_wnid\tco\tn_i\tn_ij",
+        "n02084071\tn15043763\t0.6666666666666666\t3\t2",
+        "n15043763\tn02084071\t1.0\t2\t2",
+    ]
+    # Nothing else is left behind.
+    assert [p.name for p in out.parent.iterdir()] == ["pairs.tsv"]
+
+
+def test_the_other_reading(tmp_path, vocabulary_file):
+    # Dog comes with its subclass husky in every image.
+    scores = save_scores(
+        tmp_path / "s.jsonl", {"csv/a": {DOG: 0.99, HUSKY: 0.99}}
+    )
+    options = {"scores": (scores,), "vocabulary": vocabulary_file}
+    _, unrelated, _ = run(tmp_path / "a.tsv", **options)
+    _, other, _ = run(tmp_path / "b.tsv", reading="not_ancestor", **options)
+    assert found(unrelated) == {}
+    assert found(other) == {(DOG, HUSKY): (1, 1)}
+
+
+def test_bounds(tmp_path, vocabulary_file):
+    scores = save_scores(tmp_path / "s.jsonl")
+    options = {"scores": (scores,), "vocabulary": vocabulary_file}
+    _, pairs, _ = run(tmp_path / "a.tsv", min_co=0.7, **options)
+    assert found(pairs) == {(SNOW, DOG): (2, 2)}
+    _, pairs, _ = run(tmp_path / "b.tsv", min_images=3, **options)
+    assert found(pairs) == {(DOG, SNOW): (2, 3)}
+    _, pairs, _ = run(tmp_path / "c.tsv", posterior=0.97, **options)
+    assert found(pairs) == {}
+
+
+def test_joined_with_the_labels(tmp_path, dataset):
+    scores = save_scores(tmp_path / "s.jsonl")
+    summary, pairs, _ = run(
+        tmp_path / "pairs.tsv", scores=(scores,), dataset=dataset
+    )
+    assert found(pairs) == JOINED
+    assert (summary.images, summary.rows_in) == (4, 4)
+    assert (summary.with_labels, summary.with_predictions) == (4, 4)
+
+
+def test_labels_left_out(tmp_path, dataset):
+    scores = save_scores(tmp_path / "s.jsonl")
+    summary, pairs, _ = run(
+        tmp_path / "pairs.tsv",
+        scores=(scores,),
+        dataset=dataset,
+        predictions_only=True,
+    )
+    assert found(pairs) == PREDICTED
+    assert summary.with_labels == 0
+
+
+def test_an_image_in_several_files(tmp_path, dataset):
+    first = save_scores(tmp_path / "s.jsonl", {"csv/a": {DOG: 0.99}})
+    second = tmp_path / "s.csv"
+    second.write_text(
+        f"image_id,wnid,score\ncsv/a,{WNIDS[SNOW]},0.99\n"
+        f"csv/a,{WNIDS[SNOW]},0.98\ncsv/z,{WNIDS[SNOW]},0.99\n"
+    )
+    summary, pairs, _ = run(
+        tmp_path / "pairs.tsv",
+        scores=(first, str(second)),
+        dataset=dataset,
+        predictions_only=True,
+    )
+    # Snow is in a and z, dog in a.
+    assert found(pairs) == {(DOG, SNOW): (1, 1)}
+    assert (summary.images, summary.rows_in) == (2, 4)
+
+
+def test_bad_rows_are_accounted_for(tmp_path, vocabulary_file):
+    path = tmp_path / "s.jsonl"
+    save_scores(path)
+    unknown = '{"image_id": "x", "scores": {"n00000001": 0.99}}\n'
+    path.write_text(path.read_text() + "{\n" + unknown)
+    out = tmp_path / "pairs.tsv"
+    options = {"scores": (str(path),), "vocabulary": vocabulary_file}
+    summary, pairs, _ = run(out, **options)
+    assert found(pairs) == PREDICTED
+    assert (summary.rows_in, summary.rejected) == (6, {"malformed_row": 1})
+    assert summary.unknown_scores == 1
+    letter = json.loads((tmp_path / "pairs.rejected.jsonl").read_text())
+    assert letter["item"] == f"{path}:5"
+    # A run without rejections takes the old file away.
+    save_scores(path)
+    run(out, **options)
+    assert not (tmp_path / "pairs.rejected.jsonl").exists()
+
+
+def test_what_co_occurrence_added_is_no_observation(tmp_path):
+    # e: a husky to which a pair added sled, and a hidden annotation of snow,
+    # which another pair added with more confidence.
+    added = [
+        *labels_of(HUSKY),
+        Label(SNOW, 1.0, Rule.CO_OCCURRENCE, HUSKY, Source.CSV),
+        Label(SLED, 1.0, Rule.CO_OCCURRENCE, HUSKY, Source.CSV),
+    ]
+    hidden = [(SNOW, 0.8, Source.CSV)]
+    record = Record("csv/e", b"", 1, 1, added, hidden=hidden)
+    path = str(tmp_path / "one.tfrecord")
+    with tf.io.TFRecordWriter(path) as writer:
+        writer.write(records.to_example(record))
+    (image,) = predict_records.annotated(path, TREE)
+    assert image.image_id == "csv/e"
+    assert image.ids == [ANIMAL, DOG, HUSKY, SNOW]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"signature": "serving_default"},
+        {"signature": "tf_example", "examples": True},
+    ],
+    ids=["scores", "tags", "records"],
+)
+def test_a_model_in_the_job(tmp_path, dataset, model, options):
+    called = ModelOptions(model, batch_size=3, **options)
+    summary, pairs, _ = run(
+        tmp_path / "pairs.tsv", model=called, dataset=dataset
+    )
+    assert found(pairs) == JOINED
+    assert (summary.rows_in, summary.with_labels) == (4, 4)
+    _, pairs, _ = run(
+        tmp_path / "pairs.tsv",
+        model=called,
+        dataset=dataset,
+        predictions_only=True,
+    )
+    assert found(pairs) == PREDICTED
+
+
+def test_a_model_of_other_classes(tmp_path, dataset, model):
+    # Its five columns are cat, unknown here, then dog, husky, snow, sled.
+    other = Vocabulary(
+        [
+            TagClass(0, "n02121620", "cat"),
+            *(TagClass(i, WNIDS[i], "") for i in range(1, 5)),
+        ]
+    )
+    path = tmp_path / "model_vocabulary.tsv"
+    other.save(path)
+    called = ModelOptions(model, vocabulary=str(path))
+    _, pairs, _ = run(
+        tmp_path / "pairs.tsv",
+        model=called,
+        dataset=dataset,
+        predictions_only=True,
+    )
+    assert found(pairs) == PREDICTED
+
+
+def test_images_that_a_model_cannot_read(tmp_path, model):
+    dataset = make_dataset(
+        tmp_path / "dataset", [Record("csv/e", b"no number", 1, 1)]
+    )
+    out = tmp_path / "pairs.tsv"
+    summary, pairs, _ = run(out, model=ModelOptions(model), dataset=dataset)
+    assert found(pairs) == JOINED
+    assert (summary.rows_in, summary.rejected) == (5, {"broken_image": 1})
+    assert summary.images == 4
+    letter = json.loads((tmp_path / "pairs.rejected.jsonl").read_text())
+    assert letter["item"] == "csv/e"
+
+
+def test_a_data_set_without_pictures_is_refused(tmp_path, model):
+    dataset = make_dataset(tmp_path / "dataset", [Record("csv/e", b"", 1, 1)])
+    with pytest.raises(Exception, match="csv/e has no picture"):
+        run(tmp_path / "p.tsv", model=ModelOptions(model), dataset=dataset)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"signature": "none"}, "no signature 'none'; it has: pixels, scores"),
+        ({"scores": "none"}, "no output 'none'; it has: scores"),
+        ({"signature": "pixels"}, "one batch of strings; .*pixels: float32"),
+    ],
+)
+def test_models_that_do_not_fit(tmp_path, dataset, model, options, message):
+    with pytest.raises(InputError, match=message):
+        run(
+            tmp_path / "pairs.tsv",
+            model=ModelOptions(model, **options),
+            dataset=dataset,
+        )
+
+
+def test_a_model_of_another_width(tmp_path, model):
+    small = Vocabulary([TagClass(0, WNIDS[0], "animal")])
+    with pytest.raises(InputError, match="5 classes.*1; .*--model-vocabulary"):
+        predict_records.Predictor(ModelOptions(model), [c.wnid for c in small])
+
+
+def test_no_model_there(tmp_path, dataset):
+    with pytest.raises(InputError, match="holds no saved_model.pb"):
+        run(
+            tmp_path / "pairs.tsv",
+            model=ModelOptions(str(tmp_path)),
+            dataset=dataset,
+        )
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"dataset": "d"}, "received: neither"),
+        ({"scores": ("s",), "model": ModelOptions("m")}, "received: both"),
+        ({"model": ModelOptions("m"), "vocabulary": "v"}, "needs images"),
+        ({"scores": ("s",)}, "--vocabulary FILE; received: neither"),
+        ({"posterior": 1.0}, "posterior must be 0 to under 1"),
+        ({"min_co": -0.1}, "min_co must be 0 to under 1"),
+        ({"reading": "both"}, "unrelated or not_ancestor"),
+        ({"min_images": 0}, "at least 1"),
+    ],
+)
+def test_options_that_do_not_fit(tmp_path, options, message):
+    if not {"scores", "model", "dataset"} & set(options):
+        options = {"scores": ("s.csv",), "vocabulary": "v.tsv"} | options
+    with pytest.raises(InputError, match=message):
+        CooccurrenceOptions(out=str(tmp_path / "pairs.tsv"), **options)
+
+
+def test_out_is_a_file(tmp_path):
+    with pytest.raises(InputError, match="is a folder; name a file"):
+        CooccurrenceOptions(str(tmp_path), scores=("s",), vocabulary="v")
+
+
+def test_equal_input_gives_equal_bytes(tmp_path, dataset):
+    lines = list(SCORES.items())
+    first = save_scores(tmp_path / "a.jsonl", dict(lines))
+    second = save_scores(tmp_path / "b.jsonl", dict(reversed(lines)))
+    run(tmp_path / "a.tsv", scores=(first,), dataset=dataset)
+    run(tmp_path / "b.tsv", scores=(second,), dataset=dataset)
+    assert (tmp_path / "a.tsv").read_bytes() == (
+        tmp_path / "b.tsv"
+    ).read_bytes()
+
+
+def test_command(tmp_path, dataset):
+    app = typer.Typer()
+    app.command(context_settings=cli_cooccurrence.CONTEXT_SETTINGS)(
+        cli_cooccurrence.cooccurrence
+    )
+    scores = save_scores(tmp_path / "s.jsonl")
+    out = tmp_path / "pairs.tsv"
+    result = CliRunner().invoke(
+        app, ["--scores", scores, "--dataset", dataset, "--out", str(out)]
+    )
+    assert result.exit_code == 0, result.output
+    text = " ".join(result.output.split())
+    assert "4 predictions in = 4 out + 0 rejected" in text
+    assert "4 images: 4 with predictions, 4 with labels" in text
+    assert f"7 pairs in {out}" in text
+    assert "sled [x]" in text
+    assert f"next: tagforest relabel {dataset} --cooccurrence {out}" in text
