@@ -40,6 +40,9 @@ TRANSIENT = frozenset(
     }
 )
 
+# How a connection ends that was closed before the request came.
+_CLOSED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+
 Gate = Callable[[str], Awaitable[None]]
 
 
@@ -104,8 +107,11 @@ def open_session(options: FetchOptions) -> aiohttp.ClientSession:
         use_dns_cache=False,
         happy_eyeballs_delay=None,
     )
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(_note_reuse)
     session = aiohttp.ClientSession(
         connector=connector,
+        trace_configs=[tracing],
         cookie_jar=aiohttp.DummyCookieJar(),
         # A small body may unpack to a huge one: see `_unpack`.
         auto_decompress=False,
@@ -120,9 +126,23 @@ def open_session(options: FetchOptions) -> aiohttp.ClientSession:
             sock_read=options.read_timeout,
         ),
     )
-    # Attempts are counted and spaced by the caller alone.
+    # It would ask again on new connections too; see `_Used`.
     session._retry_connection = False
     return session
+
+
+class _Used:
+    """Whether a request went over a connection that was used before.
+
+    A server may close such a one just when it is used again, which says
+    nothing about the URL.
+    """
+
+    reused = False
+
+
+async def _note_reuse(session, context, parameters) -> None:
+    context.trace_request_ctx.reused = True
 
 
 def parse_url(text: str) -> URL:
@@ -189,9 +209,28 @@ async def _ask(
     session: aiohttp.ClientSession, url: URL, options: FetchOptions
 ) -> Response | URL:
     """Returns the answer, or where it redirects to."""
+    used = _Used()
+    try:
+        return await _ask_once(session, url, options, used)
+    except FetchError as error:
+        failed = error.reason is Reason.CONNECTION_FAILED
+        closed = failed and isinstance(error.__cause__, _CLOSED)
+        if not closed or not used.reused:
+            raise
+    return await _ask_once(session, url, options, _Used())
+
+
+async def _ask_once(
+    session: aiohttp.ClientSession,
+    url: URL,
+    options: FetchOptions,
+    used: _Used,
+) -> Response | URL:
     answered = False
     try:
-        async with session.get(url, allow_redirects=False) as response:
+        async with session.get(
+            url, allow_redirects=False, trace_request_ctx=used
+        ) as response:
             if response.status in _REDIRECTS:
                 return _target(response)
             _check_status(response)
