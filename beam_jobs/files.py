@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import os
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from beam_jobs.annotations import ImageRef
 from beam_jobs.errors import InputError
 
 _MAX_LINE = 1 << 20
@@ -92,28 +91,61 @@ def read_lines(
     """Yields the lines whose first byte lies in [start, end), without ends.
 
     Ranges that touch cover every line of a file once. A line that is no UTF-8
-    or longer than 1 MiB becomes a BadRow.
+    or longer than 1 MiB, about, becomes a BadRow.
     """
+    first = not start
+    for block, is_cut in _read_blocks(path, start, end):
+        if first:
+            block = block.removeprefix(codecs.BOM_UTF8)
+            first = False
+        lines = _decode_lines(block)
+        if is_cut:
+            lines[-1] = BadRow(f"a line of over {_MAX_LINE} bytes")
+        yield from lines
+
+
+def _read_blocks(
+    path: str, start: int, end: int
+) -> Iterator[tuple[bytes, bool]]:
+    """Yields whole lines, and whether the last of them was cut short."""
     with open_binary(path) as file:
         position = start
         if start:
             file.seek(start - 1)
             position += _skip_line(file) - 1
         while end < 0 or position < end:
-            raw = file.readline(_MAX_LINE)
-            if not raw:
+            size = _MAX_LINE if end < 0 else min(_MAX_LINE, end - position)
+            block = file.read(size)
+            if not block:
                 return
-            position += len(raw)
-            if len(raw) >= _MAX_LINE and not raw.endswith(b"\n"):
-                position += _skip_line(file)
-                yield BadRow(f"a line of over {_MAX_LINE} bytes")
-                continue
-            # A byte-order mark may stand before the first line alone.
-            encoding = "utf-8" if position > len(raw) else "utf-8-sig"
-            try:
-                yield raw.decode(encoding).rstrip("\r\n")
-            except UnicodeDecodeError:
-                yield BadRow("not UTF-8 text")
+            if not block.endswith(b"\n"):
+                block += file.readline(_MAX_LINE)
+            position += len(block)
+            skipped = 0
+            if not block.endswith(b"\n"):
+                skipped = _skip_line(file)
+                position += skipped
+            yield block, bool(skipped)
+
+
+def _decode_lines(block: bytes) -> list[str | BadRow]:
+    try:
+        text = block.decode()
+    except UnicodeDecodeError:
+        raw = block.removesuffix(b"\n").split(b"\n")
+        return [_decode_line(line) for line in raw]
+    lines: list[str | BadRow] = []
+    lines += text.removesuffix("\n").split("\n")
+    if "\r" in text:
+        lines = [str(line).rstrip("\r") for line in lines]
+    return lines
+
+
+def _decode_line(line: bytes) -> str | BadRow:
+    try:
+        return line.decode().rstrip("\r")
+    except UnicodeDecodeError:
+        return BadRow("not UTF-8 text")
 
 
 def first_line_number(path: str, start: int) -> int:
@@ -177,40 +209,3 @@ def find_file(path: str) -> tuple[str, int]:
     if not found[0][1]:
         raise InputError(f"{path}: an empty file")
     return found[0]
-
-
-class ImageReader:
-    """Reads images from files and archives, keeping a few handles open.
-
-    Args:
-        max_open: handles kept; the one unused longest is closed first.
-    """
-
-    def __init__(self, max_open: int = 64):
-        self._max_open = max_open
-        self._handles: OrderedDict[str, BinaryIO] = OrderedDict()
-
-    def read(self, ref: ImageRef) -> bytes:
-        """Returns the bytes of one image.
-
-        Raises:
-            OSError: the file is gone, or shorter than it was.
-        """
-        try:
-            handle = self._handles.pop(ref.path, None) or open_binary(ref.path)
-        except BeamIOError as error:
-            raise OSError(str(error)) from error
-        self._handles[ref.path] = handle
-        if len(self._handles) > self._max_open:
-            self._handles.popitem(last=False)[1].close()
-        handle.seek(ref.offset)
-        data = handle.read(ref.length)
-        if 0 <= ref.length != len(data):
-            raise OSError(f"{ref.length} bytes expected, {len(data)} there")
-        return data
-
-    def close(self) -> None:
-        """Closes all handles."""
-        for handle in self._handles.values():
-            handle.close()
-        self._handles.clear()

@@ -7,6 +7,7 @@ import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import BinaryIO
 
 from beam_jobs import files
 from beam_jobs.annotations import (
@@ -69,7 +70,7 @@ def estimate_images(parts: Sequence[Part]) -> int:
     if not tars:
         return len(found)
     size, path = min(tars)
-    images = max(1, sum(1 for _ in _tar_members(path)))
+    images = max(1, sum(1 for _ in _tar_members(path, size)))
     total = sum(size for size, _ in tars)
     return len(found) - len(tars) + total * images // max(1, size)
 
@@ -104,7 +105,7 @@ def _read_file(
     if not path.endswith(".tar"):
         yield path, ImageRef(path, 0, size)
         return
-    for item in _tar_members(path):
+    for item in _tar_members(path, size):
         if isinstance(item, Rejection):
             yield item
         else:
@@ -112,7 +113,24 @@ def _read_file(
             yield name, ImageRef(path, offset, length)
 
 
-def _tar_members(path: str) -> Iterator[tuple[str, int, int] | Rejection]:
+def _check_end(file: BinaryIO, archive: tarfile.TarFile) -> None:
+    """Checks that the mark of an archive's end follows the last member.
+
+    `tarfile` takes a damaged or cut header for the end.
+
+    Raises:
+        TarError: it does not.
+    """
+    file.seek(archive.offset)
+    if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.TarError(
+            f"damaged or cut off before byte {archive.offset}"
+        )
+
+
+def _tar_members(
+    path: str, size: int
+) -> Iterator[tuple[str, int, int] | Rejection]:
     """Yields (name, offset, bytes); a broken archive ends in a Rejection."""
     try:
         with (
@@ -120,8 +138,11 @@ def _tar_members(path: str) -> Iterator[tuple[str, int, int] | Rejection]:
             tarfile.open(fileobj=file, mode="r:") as archive,
         ):
             for member in archive:
+                if member.offset_data + member.size > size:
+                    break
                 if member.isfile():
                     yield member.name, member.offset_data, member.size
+            _check_end(file, archive)
     except (tarfile.TarError, OSError, EOFError) as error:
         # What was read before the break is good and already handed on.
         yield Rejection(Reason.UNREADABLE_ARCHIVE, path, str(error), path)

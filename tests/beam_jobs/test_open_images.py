@@ -1,13 +1,15 @@
 import pytest
 
 from beam_jobs import open_images
-from beam_jobs.annotations import Reason, Rejection
+from beam_jobs.annotations import AnnotatedImage, ImageRef, Reason, Rejection
 from beam_jobs.errors import InputError
-from beam_jobs.open_images import LabelRow
+from beam_jobs.parts import Part, cut_text
 from beam_jobs.records import Source
 
 HEADER = "ImageID,Source,LabelName,Confidence\n"
+LABELS = "train_annotations_human_imagelabels"
 HUMAN = Source.OPEN_IMAGES_HUMAN
+MACHINE = Source.OPEN_IMAGES_MACHINE
 
 
 def write(folder, **contents):
@@ -17,8 +19,19 @@ def write(folder, **contents):
     return str(folder)
 
 
+def written(folder, text):
+    path = folder / "a.csv"
+    path.write_text(text)
+    return str(path)
+
+
+def labels(path, source=HUMAN):
+    part = Part("", path, options=(("source", source.name),))
+    return list(open_images.read_labels(part))
+
+
 GOOD = {
-    "train_annotations_human_imagelabels": HEADER + "a,verification,/m/0,1\n",
+    LABELS: HEADER + "a,verification,/m/0,1\n",
     "class_descriptions": "LabelName,DisplayName\n/m/0,Dog\n",
 }
 
@@ -37,29 +50,67 @@ def test_finds_files_by_their_published_names(tmp_path):
     assert found.overrides is None
 
 
+BOXES = (
+    "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,"
+    "IsTruncated,IsGroupOf,IsDepiction,IsInside\n"
+)
+ROTATIONS = (
+    "ImageID,Subset,OriginalURL,OriginalLandingURL,License,AuthorProfileURL,"
+    "Author,Title,OriginalSize,OriginalMD5,Thumbnail300KURL,Rotation\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "attribute"),
+    [
+        ("train-annotations-human-imagelabels.csv", "human_labels"),
+        ("train-annotations-human-imagelabels-boxable.csv", "human_labels"),
+        ("oidv6-train-annotations-human-imagelabels.csv", "human_labels"),
+        ("oidv7-val-annotations-human-imagelabels.csv", "human_labels"),
+        ("validation-annotations-machine-imagelabels.csv", "machine_labels"),
+        ("oidv7-test-annotations-machine-imagelabels.csv", "machine_labels"),
+        ("oidv6-train-annotations-bbox.csv", "boxes"),
+        ("test-annotations-bbox.csv", "boxes"),
+        ("oidv7-class-descriptions.csv", "classes"),
+        ("class-descriptions-boxable.csv", "classes"),
+        ("image_ids_and_rotation.csv", "images"),
+        ("oidv6-train-images-with-labels-with-rotation.csv", "images"),
+        ("train-images-boxable-with-rotation.csv", "images"),
+        ("validation-images-with-rotation.csv", "images"),
+    ],
+)
+def test_published_names_of_every_version(tmp_path, name, attribute):
+    contents = {
+        "human_labels": HEADER + "a,verification,/m/0,1\n",
+        "machine_labels": HEADER + "a,machine,/m/0,0.5\n",
+        "boxes": BOXES + "a,xclick,/m/0,1,0,1,0,1,0,0,0,0,0\n",
+        "classes": "/m/0,Dog\n",
+        "images": ROTATIONS + "a,train,,,,,,,,,,\n",
+    }
+    folder = write(tmp_path, **GOOD)
+    (tmp_path / name).write_text(contents[attribute])
+    found = getattr(open_images.find_files(folder), attribute)
+    assert f"{folder}/{name}" in found
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"class_descriptions": None}, "class-descriptions.csv is needed"),
+        ({LABELS: None}, "train-annotations-human-imagelabels.csv is needed"),
+        ({LABELS: ""}, "imagelabels.csv:1: the header lacks.*an empty file"),
+        ({LABELS: HEADER}, "a header and no rows"),
         (
-            {"train_annotations_human_imagelabels": None},
-            "train-annotations-human-imagelabels.csv is needed",
-        ),
-        (
-            {"train_annotations_human_imagelabels": ""},
-            "imagelabels.csv:1: the header lacks.*an empty file",
-        ),
-        (
-            {"train_annotations_human_imagelabels": HEADER},
-            "a header and no rows",
-        ),
-        (
-            {"train_annotations_human_imagelabels": "ImageID,Label\na,b\n"},
+            {LABELS: "ImageID,Label\na,b\n"},
             "csv:1: the header lacks Source, LabelName, Confidence",
         ),
         (
-            {"train_annotations_human_imagelabels": HEADER + "a,b\n"},
+            {LABELS: HEADER + "a,b\n"},
             "csv:2: 4 fields are needed.*received: 2",
+        ),
+        (
+            {"train_annotations_bbox": "ImageID,Label\na,b\n"},
+            "bbox.csv:1: the header lacks LabelName",
         ),
     ],
 )
@@ -76,49 +127,163 @@ def test_refuses_missing_folder(tmp_path):
 
 def test_refuses_binary_csv(tmp_path):
     folder = write(tmp_path, **GOOD)
-    labels = tmp_path / "train-annotations-human-imagelabels.csv"
-    labels.write_bytes(b"\xff\xfe\x00\x01" * 50)
+    path = tmp_path / "train-annotations-human-imagelabels.csv"
+    path.write_bytes(b"\xff\xfe\x00\x01" * 50)
     with pytest.raises(InputError, match="not a CSV file"):
         open_images.find_files(folder)
 
 
+def test_rows_of_one_image_become_one(tmp_path):
+    path = written(
+        tmp_path,
+        HEADER
+        + "a,machine,/m/0,0.9\n"
+        + "a,machine,/m/1,0.2\n"
+        + "b,machine,/m/0,1\n"
+        + "a,machine,/m/2,0\n",
+    )
+    assert labels(path, MACHINE) == [
+        AnnotatedImage(
+            "open_images/a", MACHINE, ("oi:/m/0", "oi:/m/1"), (0.9, 0.2)
+        ),
+        AnnotatedImage("open_images/b", MACHINE, ("oi:/m/0",), (1.0,)),
+        AnnotatedImage("open_images/a", MACHINE, ("oi:/m/2",), (0.0,)),
+    ]
+
+
 def test_bad_rows_become_rejections_with_their_line(tmp_path):
-    path = tmp_path / "labels.csv"
-    path.write_text(
+    path = written(
+        tmp_path,
         HEADER
         + "a,verification,/m/0,1\n"
         + "a,verification\n"
         + "b,verification,/m/0,yes\n"
         + "c,verification,/m/0,1.5\n"
-        + "d,verification,/m/0,0\n"
+        + ",verification,/m/0,1\n"
+        + '"d,verification,/m/0,0\n'
+        + "e,verification,/m/0,0\n",
     )
-    rows = list(open_images.read_labels(str(path), HUMAN))
-    assert rows[0] == LabelRow("a", "/m/0", 1.0, HUMAN)
-    assert rows[-1] == LabelRow("d", "/m/0", 0.0, HUMAN)
+    rows = labels(path)
+    assert [r for r in rows if isinstance(r, AnnotatedImage)] == [
+        AnnotatedImage("open_images/a", HUMAN, ("oi:/m/0",), (1.0,)),
+        AnnotatedImage("open_images/e", HUMAN, ("oi:/m/0",), (0.0,)),
+    ]
     rejected = [row for row in rows if isinstance(row, Rejection)]
-    assert [r.item for r in rejected] == [f"{path}:{n}" for n in (3, 4, 5)]
+    assert [r.item for r in rejected] == [f"{path}:{n}" for n in range(3, 8)]
     assert {r.reason for r in rejected} == {Reason.MALFORMED_ROW}
-    assert rejected[0].detail == "2 fields, not 4"
+    assert [r.detail for r in rejected] == [
+        "2 fields, not 4",
+        "Confidence 'yes', not 0 to 1",
+        "Confidence '1.5', not 0 to 1",
+        "an empty ImageID",
+        "unexpected end of data",
+    ]
+
+
+def test_parts_say_together_what_the_whole_file_says(tmp_path):
+    rows = [f"i{n // 3},verification,/m/{n},{n % 2}\n" for n in range(200)]
+    path = written(tmp_path, HEADER + "".join(rows))
+    options = [("source", HUMAN.name)]
+    size = len(HEADER + "".join(rows))
+    parts = cut_text("", path, size, options, part_bytes=100)
+    assert len(parts) > 30
+    found = [
+        (image.image_id, key, confidence)
+        for part in parts
+        for image in open_images.read_labels(part)
+        for key, confidence in zip(
+            image.classes, image.confidences, strict=True
+        )
+    ]
+    assert found == [
+        (f"open_images/i{n // 3}", f"oi:/m/{n}", float(n % 2))
+        for n in range(200)
+    ]
+
+
+def test_columns_are_found_by_name(tmp_path):
+    path = written(
+        tmp_path, "Confidence,LabelName,ImageID,Source\n1,/m/0,a,x\n"
+    )
+    assert labels(path) == [
+        AnnotatedImage("open_images/a", HUMAN, ("oi:/m/0",), (1.0,))
+    ]
+
+
+def test_boxes_are_positives_once_an_image(tmp_path):
+    row = "{},xclick,{},1,0,1,0,1,0,0,1,0,-1\n"
+    path = written(
+        tmp_path,
+        BOXES
+        + row.format("a", "/m/0")
+        + row.format("a", "/m/1")
+        + "a,xclick\n"
+        + row.format("a", "/m/0")
+        + row.format("b", "/m/0"),
+    )
+    rows = list(open_images.read_boxes(Part("", path)))
+    boxes = Source.OPEN_IMAGES_BOXES
+    assert rows == [
+        AnnotatedImage(
+            "open_images/a", boxes, ("oi:/m/0", "oi:/m/1"), (1.0, 1.0)
+        ),
+        Rejection(Reason.MALFORMED_ROW, f"{path}:4", "2 fields, not 13", path),
+        AnnotatedImage("open_images/b", boxes, ("oi:/m/0",), (1.0,)),
+    ]
 
 
 def test_rotations(tmp_path):
-    path = tmp_path / "images.csv"
-    path.write_text("ImageID,Rotation\na,\nb,270.0\nc,45\nd,inf\n")
-    rows = list(open_images.read_rotations(str(path)))
-    assert rows[:2] == [("a", 0), ("b", 270)]
+    path = written(
+        tmp_path,
+        'ImageID,Title,Rotation\na,"x, y",\nb,,270.0\nc,,45\nd,,inf\n',
+    )
+    rows = list(open_images.read_rotations(Part("", path)))
+    assert rows[:2] == [
+        AnnotatedImage("open_images/a", HUMAN, rotation=0),
+        AnnotatedImage("open_images/b", HUMAN, rotation=270),
+    ]
     assert [row.detail for row in rows[2:]] == [
         "Rotation '45', not 0, 90, 180 or 270",
         "Rotation 'inf', not 0, 90, 180 or 270",
     ]
 
 
-def test_display_names_with_and_without_header(tmp_path):
-    (tmp_path / "a.csv").write_text('/m/0,Dog\n/m/1,"Cat, house"\n')
-    names = open_images.read_display_names((str(tmp_path / "a.csv"),))
+def test_parts_of_a_folder(tmp_path):
+    folder = write(
+        tmp_path,
+        **GOOD,
+        image_ids_and_rotation="ImageID,Rotation\na,0\n",
+        validation_annotations_machine_imagelabels=HEADER + "a,x,/m/0,0.5\n",
+    )
+    (tmp_path / "images" / "a.jpg").write_bytes(b"abc")
+    (tmp_path / "images" / "notes.txt").write_bytes(b"abc")
+    (tmp_path / "image_ids_and_rotation.csv").write_text(
+        "ImageID,Rotation\na,0\n"
+    )
+    found = open_images.find_files(folder)
+    texts, pictures = open_images.find_parts(found)
+    assert [(part.kind, part.option("source")) for part in texts] == [
+        ("open_images_labels", "OPEN_IMAGES_HUMAN"),
+        ("open_images_labels", "OPEN_IMAGES_MACHINE"),
+        ("open_images_rotations", None),
+    ]
+    ref = ImageRef(f"{folder}/images/a.jpg", 0, 3)
+    assert list(open_images.read_pictures(pictures[0])) == [
+        AnnotatedImage("open_images/a", HUMAN, ref=ref)
+    ]
+    texts, pictures = open_images.find_parts(found, labels_only=True)
+    assert len(texts) == 2
+    assert pictures == []
+
+
+@pytest.mark.parametrize("header", ["", "LabelName,DisplayName\n", "id,name\n"])
+def test_display_names_with_and_without_header(tmp_path, header):
+    path = written(tmp_path, header + '/m/0,Dog\n/m/1,"Cat, house"\n')
+    names = open_images.read_display_names((path,))
     assert names == {"/m/0": "Dog", "/m/1": "Cat, house"}
 
 
 def test_malformed_class_names_file_and_line(tmp_path):
-    (tmp_path / "a.csv").write_text("LabelName,DisplayName\nDog\n")
+    path = written(tmp_path, "LabelName,DisplayName\nDog\n")
     with pytest.raises(InputError, match="a.csv:2: a label name"):
-        open_images.read_display_names((str(tmp_path / "a.csv"),))
+        open_images.read_display_names((path,))

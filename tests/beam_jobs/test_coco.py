@@ -1,0 +1,98 @@
+import json
+
+import pytest
+
+from beam_jobs import coco
+from beam_jobs.annotations import AnnotatedImage, ImageRef, Reason
+from beam_jobs.errors import InputError
+from beam_jobs.records import Source
+
+IMAGES = [
+    {"id": 7, "file_name": "train/a.jpg", "height": 1, "width": 2},
+    {"id": 8, "file_name": "b.jpg"},
+]
+CATEGORIES = [{"id": 18, "name": "dog"}, {"id": 90, "name": "wine glass"}]
+
+
+def box(image_id, category_id, **further):
+    polygon = {"segmentation": [[1.5, 2.5, 3.5]], "bbox": [1, 2, 3, 4]}
+    return {"image_id": image_id, "category_id": category_id, **polygon}
+
+
+def read(folder, annotations, *options, images=IMAGES):
+    content = {
+        "info": {"year": 2017},
+        "images": images,
+        "annotations": annotations,
+        "categories": CATEGORIES,
+    }
+    path = folder / "instances.json"
+    path.write_text(json.dumps(content))
+    (part,) = coco.find_parts(str(path), options)
+    return list(coco.read_part(part))
+
+
+def test_objects_become_positives_once_an_image(tmp_path):
+    boxes = [box(7, 90), box(7, 18), box(7, 90, iscrowd=1)]
+    images = read(tmp_path, boxes, ("images", "/p"))
+    assert images == [
+        AnnotatedImage(
+            "coco/a",
+            Source.COCO,
+            ("coco:wine glass", "coco:dog"),
+            (1.0, 1.0),
+            ImageRef("/p/train/a.jpg"),
+        ),
+        AnnotatedImage("coco/b", Source.COCO, ref=ImageRef("/p/b.jpg")),
+    ]
+    assert read(tmp_path, [])[0].ref is None
+
+
+def test_malformed_entries_become_rejections(tmp_path):
+    images = [*IMAGES, {"id": 9}, {"id": 10, "file_name": "../c.jpg"}, 3]
+    boxes = [box(7, 18), box(6, 18), box(7, 17), {"id": 1}, 5, box([], {})]
+    found = read(tmp_path, boxes, images=images)
+    assert [i.image_id for i in found if isinstance(i, AnnotatedImage)] == [
+        "coco/a",
+        "coco/b",
+    ]
+    rejected = [r for r in found if not isinstance(r, AnnotatedImage)]
+    assert [(r.item.rpartition(":")[2], r.detail) for r in rejected] == [
+        ("annotations[1]", "image_id 6 is in no image"),
+        ("annotations[2]", "category_id 17 is no category"),
+        ("annotations[3]", "no image_id or category_id"),
+        ("annotations[4]", "no image_id or category_id"),
+        ("annotations[5]", "no image_id or category_id"),
+        ("images[2]", "no id, or no relative path"),
+        ("images[3]", "no id, or no relative path"),
+        ("images[4]", "no id, or no relative path"),
+    ]
+    assert {r.reason for r in rejected} == {Reason.MALFORMED_RECORD}
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ('{"images": [}', "not a COCO file: Expecting value"),
+        ('{"images": []}', "the lists images, annotations, categories"),
+        ('{"a":' * 100_000 + "}", "not a COCO file: maximum recursion"),
+    ],
+)
+def test_malformed_file_becomes_a_rejection(tmp_path, text, detail):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    (part,) = coco.find_parts(str(path))
+    (rejection,) = coco.read_part(part)
+    assert rejection.item == str(path)
+    assert detail in rejection.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "an empty file"), ("[]", "a JSON object"), ('{"images": [', "end")],
+)
+def test_refuses_files_that_are_no_json_object(tmp_path, text, message):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        coco.find_parts(str(path))

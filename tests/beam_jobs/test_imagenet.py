@@ -1,0 +1,155 @@
+import io
+import tarfile
+
+import pytest
+
+from beam_jobs import imagenet
+from beam_jobs.annotations import AnnotatedImage, ImageRef, Reason, Rejection
+from beam_jobs.errors import InputError
+from beam_jobs.parts import Part
+from beam_jobs.records import Source
+
+DICTIONARY = (
+    "category_index\tcategory_id\tindex_of_parent_category\tcategory name\n"
+    "0\tn00000001\t-1\tthing\n1\tn00000002\t0\tdog\n"
+)
+
+
+def write_tar(path, **members):
+    with tarfile.open(path, "w") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(f"{name}.JPEG")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+
+
+def read(folder, **options):
+    parts = imagenet.find_parts(str(folder), **options)
+    return [item for part in parts for item in imagenet.read_part(part)]
+
+
+def test_members_of_tars_with_their_place(tmp_path):
+    tar = tmp_path / "n00000002.tar"
+    write_tar(tar, n00000002_1=b"abc", n00000002_2=b"de")
+    assert read(tmp_path) == [
+        AnnotatedImage(
+            f"imagenet/n00000002_{number}",
+            Source.IMAGENET,
+            ("n00000002",),
+            (1.0,),
+            ImageRef(str(tar), offset, length),
+        )
+        for number, offset, length in ((1, 512, 3), (2, 1536, 2))
+    ]
+
+
+def test_files_of_folders_with_their_bytes(tmp_path):
+    nested = tmp_path / "train" / "n00000001" / "images"
+    nested.mkdir(parents=True)
+    (nested / "a.JPEG").write_bytes(b"abcd")
+    (nested / "boxes.txt").write_bytes(b"x")
+    assert read(tmp_path) == [
+        AnnotatedImage(
+            "imagenet/a",
+            Source.IMAGENET,
+            ("n00000001",),
+            (1.0,),
+            ImageRef(f"{nested}/a.JPEG", 0, 4),
+        )
+    ]
+
+
+def test_labels_alone_have_no_place(tmp_path):
+    write_tar(tmp_path / "n00000002.tar", n00000002_1=b"abc")
+    (image,) = read(tmp_path, labels_only=True)
+    assert image.ref is None
+    assert image.classes == ("n00000002",)
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        pytest.param(1024, id="no second member, no end"),
+        pytest.param(1100, id="half a header"),
+        pytest.param(1537, id="half a member"),
+    ],
+)
+def test_broken_tar_gives_what_lies_before_the_break(tmp_path, there):
+    tar = tmp_path / "n00000002.tar"
+    write_tar(tar, n00000002_1=b"abc", n00000002_2=b"de")
+    tar.write_bytes(tar.read_bytes()[:there])
+    first, rejection = read(tmp_path)
+    assert first.image_id == "imagenet/n00000002_1"
+    assert rejection.reason == Reason.UNREADABLE_ARCHIVE
+    assert rejection.path == str(tar)
+
+
+def test_small_files_share_a_part(tmp_path):
+    for number in range(5):
+        write_tar(tmp_path / f"n0000000{number}.tar", x=b"abc")
+    (part,) = imagenet.find_parts(str(tmp_path))
+    assert [path[-13:] for path, _ in part.files] == [
+        f"n0000000{number}.tar" for number in range(5)
+    ]
+    assert imagenet.estimate_images([part]) == 5
+
+
+def test_refuses_folder_without_synsets(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    with pytest.raises(InputError, match="no ImageNet images"):
+        imagenet.find_parts(str(tmp_path))
+
+
+def test_rows_of_a_list(tmp_path):
+    (tmp_path / "list.txt").write_text(
+        "n00000002/n00000002_1.JPEG\n"
+        "n00000002/n00000002_2 7\n"
+        "\n"
+        "train/n00000001/b.JPEG\n"
+        "b.JPEG\n"
+        "../n00000001/b.JPEG\n"
+    )
+    path = str(tmp_path / "list.txt")
+    part = Part("", path, options=(("images", "/p"),))
+
+    def image(image_id, wnid, file):
+        return AnnotatedImage(
+            f"imagenet/{image_id}",
+            Source.IMAGENET,
+            (wnid,),
+            (1.0,),
+            ImageRef(f"/p/{file}"),
+        )
+
+    rows = list(imagenet.read_list(part))
+    assert rows[:3] == [
+        image("n00000002_1", "n00000002", "n00000002/n00000002_1.JPEG"),
+        image("n00000002_2", "n00000002", "n00000002/n00000002_2.JPEG"),
+        image("b", "n00000001", "train/n00000001/b.JPEG"),
+    ]
+    assert [(r.reason, r.item) for r in rows[3:]] == [
+        (Reason.MALFORMED_ROW, f"{path}:5"),
+        (Reason.MALFORMED_ROW, f"{path}:6"),
+    ]
+
+
+def test_rows_of_a_list_with_further_classes(tmp_path):
+    (tmp_path / "dictionary.txt").write_text(DICTIONARY)
+    (tmp_path / "list.txt").write_text(
+        "n00000002/n00000002_1.JPEG\t1:1\t0:0.9\nn00000002/x.JPEG\t2:1\n"
+    )
+    path = str(tmp_path / "list.txt")
+    options = (("dictionary", str(tmp_path / "dictionary.txt")),)
+    image_id = "imagenet/n00000002_1"
+    assert list(imagenet.read_list(Part("", path, options=options))) == [
+        AnnotatedImage(image_id, Source.IMAGENET, ("n00000002",), (1.0,)),
+        AnnotatedImage(
+            image_id, Source.TENCENT, ("n00000002", "n00000001"), (1.0, 0.9)
+        ),
+        Rejection(
+            Reason.MALFORMED_ROW,
+            f"{path}:2",
+            "class 2: the dictionary has 2 classes",
+            path,
+        ),
+    ]

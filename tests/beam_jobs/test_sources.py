@@ -1,0 +1,155 @@
+import json
+import pickle
+
+import pytest
+
+from beam_jobs.annotations import AnnotatedImage, Rejection
+from beam_jobs.errors import InputError
+from beam_jobs.sources import SourcePaths, find_sources, read_part
+
+LABELS = "train-annotations-human-imagelabels.csv"
+DICTIONARY = (
+    "category_index\tcategory_id\tindex_of_parent_category\tcategory name\n"
+    "0\tn00000001\t-1\tthing\n1\tn00000002\t0\tdog\n"
+)
+COCO = {
+    "images": [{"id": 1, "file_name": "c.jpg"}],
+    "annotations": [{"image_id": 1, "category_id": 2}],
+    "categories": [{"id": 2, "name": "dog"}],
+}
+VOC = "<annotation><object><name>dog</name></object></annotation>"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """One small source of every kind but the TFRecords."""
+    contents = {
+        "imagenet/n00000001/n00000001_1.JPEG": "picture",
+        "imagenet.txt": "n00000002/n00000002_1.JPEG\n",
+        "open_images/images/a.jpg": "picture",
+        f"open_images/{LABELS}": (
+            "ImageID,Source,LabelName,Confidence\na,verification,/m/0,1\n"
+        ),
+        "open_images/class-descriptions.csv": "/m/0,Dog\n",
+        "open_images/wordnet-overrides.csv": (
+            "LabelName,WordNetId\n/m/0,n02084071\ncoco:dog,n02084071\n"
+        ),
+        "tencent.txt": "https://example.org/a.jpg\t1:0.9\n",
+        "coco.json": json.dumps(COCO),
+        "voc/Annotations/v.xml": VOC,
+        "voc/JPEGImages/v.jpg": "picture",
+        "labels.csv": "image,label\np.jpg,dog\n",
+        "dictionary.txt": DICTIONARY,
+    }
+    for name, text in contents.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "pictures").mkdir()
+    return tmp_path
+
+
+def all_paths(root, **changes):
+    paths = {
+        "imagenet": (f"{root}/imagenet",),
+        "imagenet_lists": (f"{root}/imagenet.txt",),
+        "open_images": (f"{root}/open_images",),
+        "tencent_lists": (f"{root}/tencent.txt",),
+        "coco": (f"{root}/coco.json",),
+        "voc": (f"{root}/voc",),
+        "csv": (f"{root}/labels.csv",),
+        "images": (f"{root}/pictures",),
+        "dictionary": f"{root}/dictionary.txt",
+    }
+    return SourcePaths(**(paths | changes))
+
+
+def read(sources):
+    return [item for part in sources.parts for item in read_part(part)]
+
+
+def test_every_kind_of_source(root):
+    sources = find_sources(all_paths(root))
+    items = read(sources)
+    assert not [item for item in items if isinstance(item, Rejection)]
+    assert sorted({(i.image_id, i.classes) for i in items}) == [
+        ("coco/c", ("coco:dog",)),
+        ("csv/p.jpg", ("csv:dog",)),
+        ("imagenet/n00000001_1", ("n00000001",)),
+        ("imagenet/n00000002_1", ("n00000002",)),
+        ("open_images/a", ()),
+        ("open_images/a", ("oi:/m/0",)),
+        ("tencent/https://example.org/a.jpg", ("n00000002",)),
+        ("voc/v", ("voc:dog",)),
+    ]
+    assert sources.display_names == {"oi:/m/0": "Dog"}
+    assert sources.overrides == {
+        "oi:/m/0": "n02084071",
+        "coco:dog": "n02084071",
+    }
+    assert sources.estimated_images >= 3
+    located = {item.image_id for item in items if item.ref}
+    assert located == {item.image_id for item in items}
+
+
+def test_listing_names_every_file_with_its_bytes(root):
+    listing = dict(find_sources(all_paths(root)).listing)
+    read_files = {
+        str(path): path.stat().st_size
+        for path in root.rglob("*")
+        if path.is_file() and "JPEGImages" not in str(path)
+    }
+    assert listing == read_files
+
+
+def test_labels_alone_need_no_pictures(root):
+    (root / "open_images" / "images" / "a.jpg").unlink()
+    sources = find_sources(all_paths(root, images=()), labels_only=True)
+    items = read(sources)
+    assert {item.ref for item in items} == {None}
+    assert len(items) == 7
+    assert all(isinstance(item, AnnotatedImage) for item in items)
+
+
+def test_parts_are_the_same_every_time_and_travel(root):
+    first, second = (find_sources(all_paths(root)) for _ in range(2))
+    assert first == second
+    assert pickle.loads(pickle.dumps(first.parts)) == first.parts
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dictionary": None}, "--tencent-lists needs.*--dictionary FILE"),
+        ({"images": ()}, "--imagenet-lists needs.*--images FOLDER"),
+        ({"dictionary": "/none"}, "no such file: /none"),
+        ({"images": ("/none",)}, "images: no such folder: /none"),
+        ({"voc": ("/none",)}, "Pascal VOC source: no such folder: /none"),
+        ({"csv": ("/none.csv",)}, "CSV source: no such file: /none.csv"),
+    ],
+)
+def test_refuses_what_is_missing_before_the_job(root, changes, message):
+    with pytest.raises(InputError, match=message):
+        find_sources(all_paths(root, **changes))
+
+
+def test_refuses_lists_that_are_none(root):
+    (root / "tencent.txt").write_text("some words\nand more\n")
+    with pytest.raises(InputError, match="tencent.txt:1: 'words': class:conf"):
+        find_sources(all_paths(root))
+    (root / "imagenet.txt").write_text("a.JPEG\n")
+    with pytest.raises(InputError, match="imagenet.txt:1: 'a.JPEG': a picture"):
+        find_sources(all_paths(root))
+
+
+def test_refuses_open_images_without_pictures(root):
+    (root / "open_images" / "images" / "a.jpg").unlink()
+    paths = SourcePaths(open_images=(f"{root}/open_images",))
+    with pytest.raises(InputError, match="no image left to read: nothing"):
+        find_sources(paths)
+    assert len(read(find_sources(paths, labels_only=True))) == 1
+
+
+def test_refuses_no_source():
+    with pytest.raises(InputError, match="--imagenet FOLDER"):
+        find_sources(SourcePaths())

@@ -1,0 +1,90 @@
+import pytest
+
+from beam_jobs import voc
+from beam_jobs.annotations import AnnotatedImage, ImageRef, Reason
+from beam_jobs.errors import InputError
+from beam_jobs.records import Source
+
+OBJECT = "<object><name>{}</name><difficult>1</difficult></object>"
+PART = "<object><name>person</name><part><name>head</name></part></object>"
+ENTITY = '<!DOCTYPE a [<!ENTITY x "dog">]><annotation>&x;</annotation>'
+
+
+def annotation(*objects, filename="<filename>a.jpg</filename>"):
+    return f"<annotation>{filename}{''.join(objects)}</annotation>"
+
+
+def write(folder, **contents):
+    (folder / "Annotations").mkdir(parents=True)
+    (folder / "JPEGImages").mkdir()
+    for name, text in contents.items():
+        (folder / "Annotations" / f"{name}.xml").write_text(text)
+    return str(folder)
+
+
+def read(folder, **options):
+    parts = voc.find_parts(folder, **options)
+    return [item for part in parts for item in voc.read_part(part)]
+
+
+def test_objects_become_positives_once_an_image(tmp_path):
+    folder = write(
+        tmp_path,
+        a=annotation(OBJECT.format("dog"), PART, OBJECT.format("dog")),
+        b=annotation(filename=""),
+    )
+    assert read(folder) == [
+        AnnotatedImage(
+            "voc/a",
+            Source.VOC,
+            ("voc:dog", "voc:person"),
+            (1.0, 1.0),
+            ImageRef(f"{folder}/JPEGImages/a.jpg"),
+        ),
+        AnnotatedImage(
+            "voc/b", Source.VOC, ref=ImageRef(f"{folder}/JPEGImages/b.jpg")
+        ),
+    ]
+    assert [image.ref for image in read(folder, labels_only=True)] == [
+        None,
+        None,
+    ]
+
+
+def test_archive_of_several_years(tmp_path):
+    for year in ("VOC2007", "VOC2012"):
+        write(tmp_path / "VOCdevkit" / year, **{year: annotation()})
+    assert [image.image_id for image in read(str(tmp_path))] == [
+        "voc/VOC2007",
+        "voc/VOC2012",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ("<annotation><object>", "no element found"),
+        ("", "no element found"),
+        ("<html></html>", "received: <html>"),
+        (annotation("<object></object>"), "an object without a name"),
+        (annotation(filename="<filename>../a.jpg</filename>"), "no relative"),
+        (ENTITY, "DTDForbidden"),
+    ],
+)
+def test_malformed_files_become_rejections(tmp_path, text, detail):
+    folder = write(tmp_path, a=text, b=annotation())
+    bad, good = read(folder)
+    assert good.image_id == "voc/b"
+    assert bad.reason == Reason.MALFORMED_RECORD
+    assert bad.item == f"{folder}/Annotations/a.xml"
+    assert detail in bad.detail
+
+
+def test_refuses_folders_without_annotations_or_images(tmp_path):
+    with pytest.raises(InputError, match="nothing matches .*Annotations"):
+        voc.find_parts(str(tmp_path))
+    folder = write(tmp_path, a=annotation())
+    (tmp_path / "JPEGImages").rmdir()
+    with pytest.raises(InputError, match="no such folder: .*JPEGImages"):
+        voc.find_parts(folder)
+    assert len(voc.find_parts(folder, labels_only=True)) == 1
