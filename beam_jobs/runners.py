@@ -8,6 +8,8 @@ with the options as they are.
 from __future__ import annotations
 
 import argparse
+import atexit
+import contextlib
 import functools
 import importlib.util
 import os
@@ -102,13 +104,25 @@ def _local_cluster() -> Any:
     from distributed import LocalCluster
 
     # Processes: Beam's transforms share their outputs between threads.
-    return LocalCluster(
+    cluster = LocalCluster(
         n_workers=len(os.sched_getaffinity(0)),
         threads_per_worker=1,
         processes=True,
         host="127.0.0.1",
         dashboard_address=None,
     )
+    atexit.register(_close, cluster)
+    return cluster
+
+
+def _close(cluster: Any) -> None:
+    """Closes the clients that Beam leaves open, then the cluster."""
+    from distributed import default_client
+
+    with contextlib.suppress(ValueError):
+        while True:
+            default_client().close()
+    cluster.close()
 
 
 @functools.cache
