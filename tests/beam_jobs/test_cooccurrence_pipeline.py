@@ -6,6 +6,7 @@ import typer
 from typer.testing import CliRunner
 
 from beam_jobs import cli_cooccurrence, layout, predict_records, records
+from beam_jobs.cooccurrence import Pairs
 from beam_jobs.cooccurrence_options import CooccurrenceOptions, ModelOptions
 from beam_jobs.cooccurrence_pipeline import find_cooccurrence
 from beam_jobs.errors import InputError
@@ -168,25 +169,13 @@ def vocabulary_file(tmp_path):
 
 def test_predictions_alone(tmp_path, vocabulary_file):
     scores = save_scores(tmp_path / "s.jsonl")
-    summary, pairs, _ = run(
-        tmp_path / "pairs.tsv", scores=(scores,), vocabulary=vocabulary_file
-    )
+    out = tmp_path / "new" / "pairs.tsv"
+    summary, pairs, _ = run(out, scores=(scores,), vocabulary=vocabulary_file)
     assert found(pairs) == PREDICTED
+    assert pairs.co.tolist() == [2 / 3, 1.0]
     assert (summary.rows_in, summary.rejected) == (4, {})
     assert (summary.images, summary.with_predictions) == (4, 4)
     assert summary.with_labels == 0
-    assert pairs.co.tolist() == [2 / 3, 1.0]
-
-
-def test_pairs_file(tmp_path, vocabulary_file):
-    scores = save_scores(tmp_path / "s.jsonl")
-    out = tmp_path / "new" / "pairs.tsv"
-    run(out, scores=(scores,), vocabulary=vocabulary_file)
-    assert out.read_text().splitlines() == [
-        "wnid\tadds_wnid\tco\tn_i\tn_ij",
-        "n02084071\tn15043763\t0.6666666666666666\t3\t2",
-        "n15043763\tn02084071\t1.0\t2\t2",
-    ]
     # Nothing else is left behind.
     assert [p.name for p in out.parent.iterdir()] == ["pairs.tsv"]
 
@@ -205,35 +194,16 @@ def test_the_other_reading(tmp_path, vocabulary_file):
 
 def test_bounds(tmp_path, vocabulary_file):
     scores = save_scores(tmp_path / "s.jsonl")
-    options = {"scores": (scores,), "vocabulary": vocabulary_file}
-    _, pairs, _ = run(tmp_path / "a.tsv", min_co=0.7, **options)
-    assert found(pairs) == {(SNOW, DOG): (2, 2)}
-    _, pairs, _ = run(tmp_path / "b.tsv", min_images=3, **options)
-    assert found(pairs) == {(DOG, SNOW): (2, 3)}
-    _, pairs, _ = run(tmp_path / "c.tsv", posterior=0.97, **options)
-    assert found(pairs) == {}
-
-
-def test_joined_with_the_labels(tmp_path, dataset):
-    scores = save_scores(tmp_path / "s.jsonl")
-    summary, pairs, _ = run(
-        tmp_path / "pairs.tsv", scores=(scores,), dataset=dataset
-    )
-    assert found(pairs) == JOINED
-    assert (summary.images, summary.rows_in) == (4, 4)
-    assert (summary.with_labels, summary.with_predictions) == (4, 4)
-
-
-def test_labels_left_out(tmp_path, dataset):
-    scores = save_scores(tmp_path / "s.jsonl")
-    summary, pairs, _ = run(
-        tmp_path / "pairs.tsv",
+    out = tmp_path / "pairs.tsv"
+    _, pairs, _ = run(
+        out,
         scores=(scores,),
-        dataset=dataset,
-        predictions_only=True,
+        vocabulary=vocabulary_file,
+        posterior=0.955,
+        min_co=0.6,
+        min_images=3,
     )
-    assert found(pairs) == PREDICTED
-    assert summary.with_labels == 0
+    assert found(pairs) == {(DOG, SNOW): (2, 3)}
 
 
 def test_an_image_in_several_files(tmp_path, dataset):
@@ -252,25 +222,26 @@ def test_an_image_in_several_files(tmp_path, dataset):
     # Snow is in a and z, dog in a.
     assert found(pairs) == {(DOG, SNOW): (1, 1)}
     assert (summary.images, summary.rows_in) == (2, 4)
+    assert summary.with_labels == 0
 
 
 def test_bad_rows_are_accounted_for(tmp_path, vocabulary_file):
+    # In another order, too: equal rows give equal bytes.
     path = tmp_path / "s.jsonl"
-    save_scores(path)
+    save_scores(path, dict(reversed(SCORES.items())))
     unknown = '{"image_id": "x", "scores": {"n00000001": 0.99}}\n'
     path.write_text(path.read_text() + "{\n" + unknown)
     out = tmp_path / "pairs.tsv"
-    options = {"scores": (str(path),), "vocabulary": vocabulary_file}
-    summary, pairs, _ = run(out, **options)
-    assert found(pairs) == PREDICTED
+    summary, _, _ = run(out, scores=(str(path),), vocabulary=vocabulary_file)
     assert (summary.rows_in, summary.rejected) == (6, {"malformed_row": 1})
     assert summary.unknown_scores == 1
     letter = json.loads((tmp_path / "pairs.rejected.jsonl").read_text())
     assert letter["item"] == f"{path}:5"
-    # A run without rejections takes the old file away.
-    save_scores(path)
-    run(out, **options)
-    assert not (tmp_path / "pairs.rejected.jsonl").exists()
+    assert out.read_text().splitlines() == [
+        "wnid\tadds_wnid\tco\tn_i\tn_ij",
+        "n02084071\tn15043763\t0.6666666666666666\t3\t2",
+        "n15043763\tn02084071\t1.0\t2\t2",
+    ]
 
 
 def test_what_co_occurrence_added_is_no_observation(tmp_path):
@@ -297,26 +268,24 @@ def test_what_co_occurrence_added_is_no_observation(tmp_path):
         {},
         {"signature": "serving_default"},
         {"signature": "tf_example", "examples": True},
+        {"batch_size": 1},
     ],
-    ids=["scores", "tags", "records"],
+    ids=["scores", "tags", "records", "one by one"],
 )
-def test_a_model_in_the_job(tmp_path, dataset, model, options):
-    called = ModelOptions(model, batch_size=3, **options)
-    summary, pairs, _ = run(
-        tmp_path / "pairs.tsv", model=called, dataset=dataset
-    )
-    assert found(pairs) == JOINED
-    assert (summary.rows_in, summary.with_labels) == (4, 4)
-    _, pairs, _ = run(
-        tmp_path / "pairs.tsv",
-        model=called,
-        dataset=dataset,
-        predictions_only=True,
-    )
-    assert found(pairs) == PREDICTED
+def test_predictions_of_a_shard(dataset, model, options):
+    options = ModelOptions(model, **{"batch_size": 3} | options)
+    shard = str(layout.shard_paths(dataset, "train")[0])
+    predictor = predict_records.Predictor(options, WNIDS)
+    images = predict_records.predict(shard, predictor, options, 0.95)
+    assert {i.image_id: set(i.ids) for i in images} == {
+        "csv/a": {DOG, SNOW},
+        "csv/b": {DOG, SNOW},
+        "csv/c": {DOG, HUSKY},
+        "csv/d": {SLED},
+    }
 
 
-def test_a_model_of_other_classes(tmp_path, dataset, model):
+def test_a_model_of_other_classes(tmp_path, model):
     # Its five columns are cat, unknown here, then dog, husky, snow, sled.
     other = Vocabulary(
         [
@@ -326,33 +295,36 @@ def test_a_model_of_other_classes(tmp_path, dataset, model):
     )
     path = tmp_path / "model_vocabulary.tsv"
     other.save(path)
-    called = ModelOptions(model, vocabulary=str(path))
-    _, pairs, _ = run(
-        tmp_path / "pairs.tsv",
-        model=called,
-        dataset=dataset,
-        predictions_only=True,
+    options = ModelOptions(model, vocabulary=str(path))
+    # Snow is the first class of this data set, and it has no husky.
+    predictor = predict_records.Predictor(
+        options, [WNIDS[i] for i in (SNOW, SLED, DOG, ANIMAL)]
     )
-    assert found(pairs) == PREDICTED
+    assert predictor.positives([b"1 1 1 1 0"], 0.95) == [[2, 0]]
 
 
-def test_images_that_a_model_cannot_read(tmp_path, model):
+def test_a_model_in_the_job(tmp_path, model):
     dataset = make_dataset(
         tmp_path / "dataset", [Record("csv/e", b"no number", 1, 1)]
     )
     out = tmp_path / "pairs.tsv"
     summary, pairs, _ = run(out, model=ModelOptions(model), dataset=dataset)
     assert found(pairs) == JOINED
+    # The model cannot read the last image.
     assert (summary.rows_in, summary.rejected) == (5, {"broken_image": 1})
-    assert summary.images == 4
+    assert (summary.images, summary.with_labels) == (4, 4)
     letter = json.loads((tmp_path / "pairs.rejected.jsonl").read_text())
     assert letter["item"] == "csv/e"
 
 
 def test_a_data_set_without_pictures_is_refused(tmp_path, model):
-    dataset = make_dataset(tmp_path / "dataset", [Record("csv/e", b"", 1, 1)])
-    with pytest.raises(Exception, match="csv/e has no picture"):
-        run(tmp_path / "p.tsv", model=ModelOptions(model), dataset=dataset)
+    folder = tmp_path / "dataset"
+    make_dataset(folder, [Record("csv/e", b"", 1, 1)])
+    shard = str(layout.shard_paths(folder, "train")[0])
+    options = ModelOptions(model)
+    predictor = predict_records.Predictor(options, WNIDS)
+    with pytest.raises(InputError, match="csv/e has no picture"):
+        list(predict_records.predict(shard, predictor, options, 0.95))
 
 
 @pytest.mark.parametrize(
@@ -412,18 +384,7 @@ def test_out_is_a_file(tmp_path):
         CooccurrenceOptions(str(tmp_path), scores=("s",), vocabulary="v")
 
 
-def test_equal_input_gives_equal_bytes(tmp_path, dataset):
-    lines = list(SCORES.items())
-    first = save_scores(tmp_path / "a.jsonl", dict(lines))
-    second = save_scores(tmp_path / "b.jsonl", dict(reversed(lines)))
-    run(tmp_path / "a.tsv", scores=(first,), dataset=dataset)
-    run(tmp_path / "b.tsv", scores=(second,), dataset=dataset)
-    assert (tmp_path / "a.tsv").read_bytes() == (
-        tmp_path / "b.tsv"
-    ).read_bytes()
-
-
-def test_command(tmp_path, dataset):
+def test_command_joins_scores_with_labels(tmp_path, dataset):
     app = typer.Typer()
     app.command(context_settings=cli_cooccurrence.CONTEXT_SETTINGS)(
         cli_cooccurrence.cooccurrence
@@ -440,3 +401,4 @@ def test_command(tmp_path, dataset):
     assert f"7 pairs in {out}" in text
     assert "sled [x]" in text
     assert f"next: tagforest relabel {dataset} --cooccurrence {out}" in text
+    assert found(Pairs.load(out, VOCABULARY)) == JOINED
