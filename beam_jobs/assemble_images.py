@@ -20,7 +20,7 @@ from beam_jobs.dead_letters import (
     count_images,
     save_rejections,
 )
-from beam_jobs.files import ImageReader
+from beam_jobs.image_reader import ImageReader
 from beam_jobs.images import (
     ImageError,
     ImageFacts,

@@ -21,7 +21,6 @@ from beam_jobs.build_vocabulary import (
     ClassReport,
     VocabularyOptions,
     build_classes,
-    is_published,
     load_classes,
     save_report,
 )
@@ -29,7 +28,7 @@ from beam_jobs.checks import check_output_folder
 from beam_jobs.class_mapping import ClassChoice, map_classes, save_choices
 from beam_jobs.cooccurrence import Pairs
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy
+from beam_jobs.hierarchy import Hierarchy, is_published
 from beam_jobs.manifest import Manifest
 from beam_jobs.sources import (
     SourcePaths,

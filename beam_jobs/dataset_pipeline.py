@@ -36,6 +36,9 @@ _READ_INDEX = "read.json"
 _CLASS_COUNTS = "classes.json"
 _PLAN = "plan.json"
 
+# Its number, and the files with rows of it.
+_Partition = tuple[int, list[str]]
+
 
 @dataclass(frozen=True)
 class ReadIndex:
@@ -47,7 +50,7 @@ class ReadIndex:
         rejections: files of rejections.
     """
 
-    partitions: list[tuple[int, list[str]]]
+    partitions: list[_Partition]
     rejected: dict[str, int]
     rejections: list[str]
 
@@ -90,7 +93,7 @@ def read(
             | "Parts" >> beam.Create(list(enumerate(parts)))
             | "Spread parts" >> Spread(_first)
             | "Read part"
-            >> beam.MapTuple(read_to_file, work=work, partitions=partitions)
+            >> beam.Map(_read, work, partitions)
             | "All parts" >> AllTogether()
             | "Index rows" >> beam.Map(_save_index, work)
         )
@@ -110,7 +113,7 @@ def count_classes(
             pipeline
             | "Partitions" >> beam.Create(index.partitions)
             | "Spread partitions" >> Spread(_first)
-            | "Count classes" >> beam.MapTuple(_count_classes, min_confidence)
+            | "Count classes" >> beam.Map(_count_classes, min_confidence)
             | "All counts" >> AllTogether()
             | "Add counts" >> beam.Map(_save_counts, work)
         )
@@ -129,7 +132,7 @@ def write(
             pipeline
             | "Partitions" >> beam.Create(index.partitions)
             | "Spread partitions" >> Spread(_first)
-            | "Assemble images" >> beam.MapTuple(_assemble, context)
+            | "Assemble images" >> beam.Map(_assemble, context)
             | "All images" >> AllTogether()
             | "Plan shards" >> beam.FlatMap(_plan, context)
             | "Spread shards" >> Spread(_shard_name)
@@ -160,9 +163,14 @@ def _save_index(parts: list[ReadPart], work: str) -> None:
     _save_json(asdict(index), work, _READ_INDEX)
 
 
+def _read(part: tuple[int, Part], work: str, partitions: int) -> ReadPart:
+    return read_to_file(*part, work, partitions)
+
+
 def _count_classes(
-    number: int, paths: Sequence[str], min_confidence: float
+    partition: _Partition, min_confidence: float
 ) -> dict[str, dict[str, int]]:
+    number, paths = partition
     rows = join_images.read_rows(paths, number)
     images, _, _ = join_images.join_rows(rows, need_files=False)
     return join_images.count_classes(images, rows.class_keys, min_confidence)
@@ -179,11 +187,10 @@ def _save_counts(parts: list[dict[str, dict[str, int]]], work: str) -> None:
 
 
 def _assemble(
-    number: int, paths: Sequence[str], context: WriteContext
+    partition: _Partition, context: WriteContext
 ) -> AssembledPartition:
     return assemble_partition(
-        number,
-        paths,
+        *partition,
         context.work,
         context.class_ids,
         context.augmenter,

@@ -10,6 +10,7 @@ Wire format: https://protobuf.dev/programming-guides/encoding
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -82,7 +83,7 @@ def encode_ids(image_ids: Sequence[str]) -> EncodedRows:
     ]
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     return EncodedRows(
-        np.frombuffer(b"".join(rows), np.uint8),
+        _bytes_array(b"".join(rows)),
         np.concatenate(([0], np.cumsum(lengths))),
     )
 
@@ -117,17 +118,24 @@ def encode_floats(
         *_encode_floats(
             _name_field(name),
             row_splits.astype(np.int64),
-            values.astype("<f4").view(np.uint8),
+            np.ascontiguousarray(values, "<f4").copy().view(np.uint8),
         )
     )
 
 
 def bytes_entry(name: str, value: bytes) -> bytes:
     """Returns the entry of a feature with one bytes value."""
-    value = _delimited(_FIELD_1, value)
-    feature = _delimited(_BYTES_LIST, value)
-    entry = _name_field(name).tobytes() + _delimited(_FIELD_2, feature)
-    return _delimited(_FIELD_1, entry)
+    start = _delimited(_FIELD_1, name.encode())
+    values = b"\x0a" + _varint(len(value))
+    list_size = len(values) + len(value)
+    feature = b"\x0a" + _varint(list_size)
+    feature_size = len(feature) + list_size
+    second = b"\x12" + _varint(feature_size)
+    size = len(start) + len(second) + feature_size
+    # One join, so that the bytes of an image are copied once.
+    return b"".join(
+        (b"\x0a", _varint(size), start, second, feature, values, value)
+    )
 
 
 def to_examples(rows: EncodedRows) -> EncodedRows:
@@ -149,13 +157,19 @@ def join(first: EncodedRows, *others: EncodedRows) -> EncodedRows:
 
 
 def _name_field(name: str) -> np.ndarray:
-    return np.frombuffer(_delimited(_FIELD_1, name.encode()), np.uint8)
+    return _bytes_array(_delimited(_FIELD_1, name.encode()))
+
+
+def _bytes_array(data: bytes) -> np.ndarray:
+    # Writable: each kind of array costs another compilation.
+    return np.frombuffer(data, np.uint8).copy()
 
 
 def _delimited(tag: int, value: bytes) -> bytes:
     return b"".join((bytes((tag,)), _varint(len(value)), value))
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def _varint(value: int) -> bytes:
     out = bytearray()
     while value > 0x7F:
@@ -185,6 +199,14 @@ def _put(data, at, value):
 
 
 @numba.njit(cache=True)
+def _copy(source, start, end, data, at):
+    for i in range(start, end):
+        data[at] = source[i]
+        at += 1
+    return at
+
+
+@numba.njit(cache=True)
 def _entry_size(name_size, payload):
     values = 1 + _size(payload) + payload
     feature = 1 + _size(values) + values
@@ -199,9 +221,7 @@ def _put_head(data, at, name, tag, payload):
     feature = 1 + _size(values) + values
     entry = len(name) + 1 + _size(feature) + feature
     data[at] = _FIELD_1
-    at = _put(data, at + 1, entry)
-    data[at : at + len(name)] = name
-    at += len(name)
+    at = _copy(name, 0, len(name), data, _put(data, at + 1, entry))
     data[at] = _FIELD_2
     at = _put(data, at + 1, feature)
     data[at] = tag
@@ -242,7 +262,7 @@ def _encode_floats(name, row_splits, values):
         start, end = 4 * row_splits[row], 4 * row_splits[row + 1]
         if end > start:
             at = _put_head(data, splits[row], name, _FLOAT_LIST, end - start)
-            data[at : at + end - start] = values[start:end]
+            _copy(values, start, end, data, at)
     return data, splits
 
 
@@ -251,11 +271,9 @@ def _join(data_a, splits_a, data_b, splits_b):
     splits = splits_a + splits_b
     data = np.empty(len(data_a) + len(data_b), np.uint8)
     for row in range(len(splits) - 1):
-        middle = splits[row] + splits_a[row + 1] - splits_a[row]
-        data[splits[row] : middle] = data_a[splits_a[row] : splits_a[row + 1]]
-        data[middle : splits[row + 1]] = data_b[
-            splits_b[row] : splits_b[row + 1]
-        ]
+        at = splits[row]
+        at = _copy(data_a, splits_a[row], splits_a[row + 1], data, at)
+        _copy(data_b, splits_b[row], splits_b[row + 1], data, at)
     return data, splits
 
 
@@ -271,5 +289,5 @@ def _wrap(data, row_splits):
         start, end = row_splits[row], row_splits[row + 1]
         out[splits[row]] = _FIELD_1
         at = _put(out, splits[row] + 1, end - start)
-        out[at : at + end - start] = data[start:end]
+        _copy(data, start, end, out, at)
     return out, splits

@@ -130,7 +130,7 @@ def relabel(
             | "Shards" >> beam.Create(tasks)
             | "Spread shards" >> Spread(_path_of)
             | "Relabel shard"
-            >> beam.MapTuple(relabel_shard, options, augmenter, len(vocabulary))
+            >> beam.Map(_relabel, options, augmenter, len(vocabulary))
             | "All shards" >> AllTogether()
             | "Finish" >> beam.Map(_finish, options.out, facts, source.images)
         )
@@ -326,6 +326,15 @@ def _prepare(options: RelabelOptions) -> None:
 
 def _path_of(task: tuple[str, str]) -> str:
     return task[1]
+
+
+def _relabel(
+    task: tuple[str, str],
+    options: RelabelOptions,
+    augmenter: Augmenter,
+    classes: int,
+) -> RelabelledShard:
+    return relabel_shard(*task, options, augmenter, classes)
 
 
 def _finish(

@@ -16,15 +16,16 @@ from beam_jobs.annotations import ImageRef
 from beam_jobs.assemble_images import BUCKETS, PATHS, SHARD_SALT
 from beam_jobs.augmentation import AugmentedBatch, Augmenter
 from beam_jobs.columns import Annotations
-from beam_jobs.files import ImageReader
+from beam_jobs.image_reader import ImageReader
 from beam_jobs.partitions import open_partitions, ragged
-from beam_jobs.record_encoding import EncodedRows
 from beam_jobs.plan_shards import ShardPlan, load_splits
+from beam_jobs.record_encoding import EncodedRows
 from beam_jobs.splits import uniform
 from beam_jobs.statistics import Statistics
 
-
 _SHA256_BYTES = 32
+# Records of a shard come from archives in any order.
+_OPEN_FILES = 256
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ def _image_examples(
     entries = record_encoding.join(ids, sizes, labels).rows()
     columns = ("path", "offset", "length", "as_is", "sha256")
     values = zip(*(rows.column(c).to_pylist() for c in columns), strict=True)
-    reader = ImageReader()
+    reader = ImageReader(_OPEN_FILES)
     for entry, (path, offset, length, as_is, sha256) in zip(
         entries, values, strict=True
     ):
