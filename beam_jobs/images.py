@@ -215,7 +215,7 @@ def _encode(picture: _Picture) -> bytes:
     if picture.size != image.size:
         # Up to a gap of 3, no difference can be seen, says Pillow.
         image = image.resize(
-            picture.size, Image.Resampling.LANCZOS, reducing_gap=3.0
+            picture.size, Image.Resampling.BICUBIC, reducing_gap=3.0
         )
     image = _turn(image, picture.turns)
     image.info.clear()  # Pillow would write a comment that it finds there.

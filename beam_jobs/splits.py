@@ -118,7 +118,8 @@ def _mix(content: np.ndarray, salt: str) -> np.ndarray:
     """One to one: the finalizer of splitmix64 (Steele et al., 2014)."""
     digest = hashlib.sha256(salt.encode()).digest()
     # The sum wraps around, as meant.
-    mixed = content + np.array([int.from_bytes(digest[:8], "big")], np.uint64)
+    salted = np.array([int.from_bytes(digest[:8], "big")], np.uint64)
+    mixed: np.ndarray = content + salted
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))

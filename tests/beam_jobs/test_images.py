@@ -1,13 +1,23 @@
+import hashlib
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms, features
 
 from beam_jobs.annotations import Reason
-from beam_jobs.images import ImageError, ImageLimits, check_image, convert_image
+from beam_jobs.images import (
+    ImageError,
+    ImageLimits,
+    check_and_convert,
+    check_image,
+    convert_image,
+)
 
 LIMITS = ImageLimits(max_bytes=200_000, max_pixels=10_000, min_side=8)
+FORMS = ("JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP")
 
 
 def picture(width=40, height=20, mode="RGB", form="JPEG", **options) -> bytes:
@@ -108,12 +118,327 @@ def test_rejects_with_the_reason(data, reason):
 
 def test_any_mutation_is_either_fine_or_an_image_error():
     random = np.random.default_rng(0)
-    for data in (picture(), picture(form="PNG"), picture(form="GIF")):
+    for data in [picture(form=f) for f in FORMS]:
         for _ in range(150):
             mutated = bytearray(data)
             for position in random.integers(0, len(data), 8):
                 mutated[position] = random.integers(0, 256)
             try:
-                check_image(bytes(mutated), LIMITS)
+                check_and_convert(bytes(mutated), LIMITS)
             except ImageError as error:
                 assert error.reason in Reason
+
+
+def upright() -> Image.Image:
+    """Every quarter of another colour."""
+    image = Image.new("RGB", (48, 32))
+    for box, colour in (
+        ((0, 0, 24, 16), "red"),
+        ((24, 0, 48, 16), "lime"),
+        ((0, 16, 24, 32), "blue"),
+        ((24, 16, 48, 32), "white"),
+    ):
+        image.paste(colour, box)
+    return image
+
+
+def encoded(image: Image.Image, form="PNG", **options) -> bytes:
+    out = io.BytesIO()
+    image.save(out, form, **options)
+    return out.getvalue()
+
+
+def converted(data: bytes, *args, limits=LIMITS) -> np.ndarray:
+    image = Image.open(io.BytesIO(convert_image(data, limits, *args)))
+    assert (image.format, image.mode) == ("JPEG", "RGB")
+    return np.asarray(image).astype(int)
+
+
+def difference(one, other) -> float:
+    return float(np.abs(np.asarray(one).astype(int) - other).mean())
+
+
+# What a camera held in each of the eight ways stores of an upright picture.
+STORED = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: a.transpose(1, 0, 2)[::-1],
+    7: lambda a: a.transpose(1, 0, 2)[::-1, ::-1],
+    8: lambda a: a.transpose(1, 0, 2)[:, ::-1],
+}
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_becomes_upright(orientation, form):
+    pixels = np.ascontiguousarray(STORED[orientation](np.asarray(upright())))
+    data = encoded(
+        Image.fromarray(pixels), form, exif=rotated_exif(orientation)
+    )
+    facts = check_image(data, LIMITS)
+    assert (facts.width, facts.height) == (48, 32)
+    assert facts.as_is == (orientation == 1 and form == "JPEG")
+    assert difference(converted(data), np.asarray(upright())) < 8
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_rotation_comes_on_top_of_orientation(orientation, rotation):
+    pixels = np.ascontiguousarray(STORED[orientation](np.asarray(upright())))
+    data = encoded(Image.fromarray(pixels), exif=rotated_exif(orientation))
+    expected = np.rot90(np.asarray(upright()), rotation // 90)
+    assert difference(converted(data, rotation), expected) < 8
+
+
+def test_refuses_other_rotations():
+    with pytest.raises(ValueError, match="rotation"):
+        check_image(picture(), LIMITS, 45)
+
+
+def test_one_decoding_gives_what_two_give():
+    for data in (picture(), picture(form="PNG"), picture(300, 20)):
+        for short_side in (None, 10, 20, 30):
+            facts, jpeg = check_and_convert(data, LIMITS, 0, short_side)
+            assert facts == check_image(data, LIMITS, 0, short_side)
+            whole = convert_image(data, LIMITS, 0, short_side)
+            assert jpeg == (None if facts.as_is else whole)
+
+
+@pytest.mark.parametrize(
+    ("short_side", "size", "as_is"),
+    [(None, (40, 20), True), (20, (40, 20), True), (10, (20, 10), False)],
+)
+def test_short_side_is_reduced_never_enlarged(short_side, size, as_is):
+    facts = check_image(picture(), LIMITS, 0, short_side)
+    assert ((facts.width, facts.height), facts.as_is) == (size, as_is)
+    assert converted(picture(), 0, short_side).shape == (*size[::-1], 3)
+    turned = check_image(picture(), LIMITS, 90, short_side)
+    assert (turned.height, turned.width) == size
+
+
+def test_resize_keeps_the_picture():
+    large = upright().resize((480, 320), Image.Resampling.NEAREST)
+    limits = ImageLimits()
+    found = converted(encoded(large, "JPEG"), 0, 32, limits=limits)
+    assert difference(found, np.asarray(upright())) < 8
+
+
+def test_converted_bytes_hold_no_metadata():
+    data = encoded(
+        upright(), "JPEG", comment=b"here", exif=rotated_exif(3), dpi=(9, 9)
+    )
+    image = Image.open(io.BytesIO(convert_image(data, LIMITS)))
+    assert not {"comment", "exif", "icc_profile"} & image.info.keys()
+
+
+GRAY = np.linspace(0, 255, 64 * 32).reshape(32, 64)
+
+
+@pytest.mark.parametrize(
+    ("values", "form"),
+    [
+        (np.rint(GRAY * 257).astype(np.uint16), "PNG"),
+        (np.rint(GRAY * 257).astype(np.uint16), "TIFF"),
+        (np.rint(GRAY * 1e6).astype(np.int32), "TIFF"),
+        ((GRAY / 255).astype(np.float32), "TIFF"),
+        ((GRAY * 7 - 100).astype(np.float32), "TIFF"),
+        (GRAY.astype(np.uint8), "PNG"),
+    ],
+)
+def test_deep_grayscale_is_scaled_not_clipped(values, form):
+    found = converted(encoded(Image.fromarray(values), form))
+    assert difference(found, GRAY[:, :, None]) < 2
+
+
+def test_floats_within_0_to_1_are_not_stretched():
+    half = Image.fromarray(np.full((16, 16), 0.5, np.float32))
+    assert difference(converted(encoded(half, "TIFF")), 128) < 2
+    odd = Image.fromarray(np.full((16, 16), np.nan, np.float32))
+    assert converted(encoded(odd, "TIFF")).max() == 0
+
+
+def test_one_bit_pictures():
+    data = encoded(Image.fromarray(GRAY > 128))
+    assert difference(converted(data), (GRAY > 128)[..., None] * 255) < 4
+
+
+def half_seen(mode: str) -> bytes:
+    """Black; the right half is transparent."""
+    alpha = Image.new("L", (16, 16), 255)
+    alpha.paste(0, (8, 0, 16, 16))
+    if mode == "P":
+        image = Image.new("P", (16, 16))
+        image.putpalette([0, 0, 0, 255, 0, 0])
+        image.paste(1, (8, 0, 16, 16))
+        return encoded(image, transparency=1)
+    if mode == "L":
+        image = Image.new("L", (16, 16))
+        image.paste(9, (8, 0, 16, 16))
+        return encoded(image, transparency=9)
+    image = Image.new(mode[:-1], (16, 16))
+    image.putalpha(alpha)
+    return encoded(image)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L"])
+def test_every_kind_of_transparency_becomes_white(mode):
+    found = converted(half_seen(mode))
+    assert found[4, 3].max() < 40 and found[4, 12].min() > 215
+
+
+@pytest.mark.parametrize(
+    ("ink", "colour"),
+    [
+        ((255, 0, 0, 0), (0, 255, 255)),
+        ((0, 255, 0, 0), (255, 0, 255)),
+        ((0, 0, 255, 0), (255, 255, 0)),
+        ((0, 0, 0, 255), (0, 0, 0)),
+        ((0, 0, 0, 0), (255, 255, 255)),
+    ],
+)
+@pytest.mark.parametrize("form", ["JPEG", "TIFF"])
+def test_cmyk_has_the_colours_of_its_inks(ink, colour, form):
+    # Pillow writes JPEG with Adobe's marker, so inverted.
+    data = encoded(Image.new("CMYK", (32, 32), ink), form)
+    assert b"Adobe" in data or form == "TIFF"
+    assert difference(converted(data), np.array(colour)) < 4
+
+
+def test_lab_is_converted():
+    lab = Image.new("LAB", (16, 16), (255, 128, 128))
+    assert difference(converted(encoded(lab, "TIFF")), 255) < 4
+
+
+def test_a_colour_profile_is_applied():
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    red = Image.new("RGB", (16, 16), "red")
+    # A profile of other pixels than these changes nothing.
+    data = encoded(red, icc_profile=lab.tobytes())
+    assert difference(converted(data), (254, 0, 0)) < 3
+    data = encoded(red, icc_profile=srgb.tobytes())
+    assert difference(converted(data), (254, 0, 0)) < 3
+    data = encoded(red, icc_profile=b"broken")
+    assert difference(converted(data), (254, 0, 0)) < 3
+    # Red and blue swapped: the primaries of sRGB's profile, exchanged.
+    swapped = srgb.tobytes().replace(b"sRGB", b"none")
+    swapped = swapped.replace(b"s\0R\0G\0B", b"n\0o\0n\0e")
+    swapped = swapped.replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ")
+    swapped = swapped.replace(b"????", b"bXYZ")
+    data = encoded(red, icc_profile=swapped)
+    assert difference(converted(data), (0, 0, 254)) < 3
+
+
+def test_jpeg_with_a_profile_keeps_its_bytes():
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    data = encoded(upright(), "JPEG", icc_profile=srgb.tobytes())
+    assert check_image(data, LIMITS).as_is
+
+
+@pytest.mark.parametrize("options", [{"progressive": True}, {"quality": 20}])
+def test_jpeg_variants_stay_as_they_are(options):
+    assert check_image(picture(**options), LIMITS).as_is
+
+
+def test_picture_of_several_views_counts_as_its_first():
+    views = [Image.new("RGB", (16, 16), c) for c in ("red", "blue")]
+    data = encoded(views[0], "MPO", save_all=True, append_images=views[1:])
+    assert check_image(data, LIMITS).as_is
+    assert difference(converted(data), (254, 0, 0)) < 3
+
+
+@pytest.mark.parametrize("form", ["GIF", "TIFF", "WEBP", "PNG"])
+def test_first_of_many_frames(form):
+    frames = [Image.new("RGB", (48, 32), (i, 9, 9)) for i in range(200)]
+    data = encoded(
+        upright(), form, save_all=True, append_images=frames, lossless=True
+    )
+    found = converted(data, limits=ImageLimits())
+    assert difference(found, np.asarray(upright())) < 8
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow lacks AVIF")
+def test_avif():
+    data = encoded(upright(), "AVIF", quality=95)
+    assert difference(converted(data), np.asarray(upright())) < 8
+
+
+def png_chunk(name: bytes, body: bytes) -> bytes:
+    checksum = struct.pack(">I", zlib.crc32(name + body))
+    return struct.pack(">I", len(body)) + name + body + checksum
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [(b"iCCP", b"p\0\0"), (b"zTXt", b"Comment\0\0")]
+)
+def test_metadata_that_unpacks_to_much_is_refused(name, start):
+    data = picture(form="PNG")
+    bomb = png_chunk(name, start + zlib.compress(bytes(50_000_000), 9))
+    with pytest.raises(ImageError) as caught:
+        check_image(data[:33] + bomb + data[33:], LIMITS)
+    assert caught.value.reason == Reason.BROKEN_IMAGE
+
+
+def claims(width: int, height: int, form: str) -> bytes:
+    """A small file whose header claims a large picture."""
+    data = bytearray(picture(form=form))
+    if form == "PNG":
+        data[16:24] = struct.pack(">II", width, height)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    elif form == "GIF":
+        data[6:10] = struct.pack("<HH", width, height)
+    else:
+        data[18:26] = struct.pack("<ii", width, height)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("size", [(2000, 1000), (60_000, 60_000)])
+@pytest.mark.parametrize("form", ["PNG", "GIF", "BMP"])
+def test_size_is_checked_before_decoding(form, size):
+    with pytest.raises(ImageError) as caught:
+        check_image(claims(*size, form), LIMITS)
+    assert caught.value.reason == Reason.TOO_MANY_PIXELS
+
+
+def test_no_jpeg_is_that_long():
+    data = encoded(Image.new("1", (70_000, 8)))
+    limits = ImageLimits(max_pixels=600_000)
+    with pytest.raises(ImageError) as caught:
+        check_image(data, limits)
+    assert caught.value.reason == Reason.TOO_MANY_PIXELS
+    assert check_image(data, limits, 0, 4).width == 35_000
+
+
+@pytest.mark.parametrize("form", ["PNG", "GIF", "TIFF", "WEBP", "BMP"])
+def test_any_cut_file_is_rejected(form):
+    data = picture(form=form)
+    # Pillow forgives a missing end mark, so long as all pixels are there.
+    for length in range(9, len(data) - 30, len(data) // 17):
+        with pytest.raises(ImageError):
+            check_image(data[:length], LIMITS)
+
+
+def test_known_start_with_a_broken_header_is_a_broken_image():
+    for data in (b"\x89PNG\r\n\x1a\n" + b"0" * 40, b"\xff\xd8\xff" + b"0" * 9):
+        with pytest.raises(ImageError) as caught:
+            check_image(data, LIMITS)
+        assert caught.value.reason == Reason.BROKEN_IMAGE
+
+
+def blobs() -> Image.Image:
+    noise = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
+    return Image.fromarray(noise).resize((90, 60), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_hash_is_that_of_the_upright_picture(orientation):
+    expected = check_image(encoded(blobs()), LIMITS)
+    pixels = np.ascontiguousarray(STORED[orientation](np.asarray(blobs())))
+    exif = rotated_exif(orientation)
+    data = encoded(Image.fromarray(pixels), "JPEG", exif=exif)
+    facts = check_image(data, LIMITS)
+    assert (facts.perceptual ^ expected.perceptual).bit_count() <= 6
+    assert facts.sha256 == hashlib.sha256(data).hexdigest()
