@@ -118,8 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.delay:
             time.sleep(self.server.delay)
         behaviour, _, number = self.path[1:].partition("/")
-        digits = "".join(filter(str.isdigit, number)) or "0"
-        self._number = int(digits)
+        digits = filter(str.isdigit, number.partition("?")[0])
+        self._number = int("".join(digits) or "0")
         getattr(self, "_do_" + behaviour)()
 
     def _send(
