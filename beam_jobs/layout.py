@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from beam_jobs import storage
 from beam_jobs.errors import InputError
@@ -40,22 +39,30 @@ def shard_path(split: str, index: int, count: int) -> str:
     return f"{split}/{split}-{index:05d}-of-{count:05d}.tfrecord"
 
 
-def shard_paths(dataset: str | os.PathLike[str], split: str) -> list[Path]:
+def shard_paths(dataset: str | os.PathLike[str], split: str) -> list[str]:
     """Returns the shards of a split, in order.
 
     Raises:
         InputError: no data set there, or the split is empty or unknown.
+        OSError: the object store cannot be reached.
     """
-    folder = Path(dataset)
-    if not (folder / MANIFEST).is_file():
+    folder = os.fspath(dataset)
+    if not storage.exists(storage.join(folder, MANIFEST)):
         raise InputError(
             f"{folder} is no data set (it holds no {MANIFEST}); "
             "`tagforest dataset` makes one"
         )
-    shards = sorted((folder / split).glob(f"{split}-*.tfrecord"))
+    shards = _shards(folder, split)
     if not shards:
-        have = [s for s in SPLITS if (folder / s).is_dir()]
+        have = [s for s in SPLITS if _shards(folder, s)]
         raise InputError(
             f"{folder} has no records in split {split!r}; it has: {have}"
         )
     return shards
+
+
+def _shards(folder: str, split: str) -> list[str]:
+    pattern = storage.join(
+        storage.escape(folder), storage.escape(split), f"{split}-*.tfrecord"
+    )
+    return [path for path, _ in storage.list_files(pattern)]

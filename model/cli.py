@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def train(
     dataset: Annotated[
-        Path, typer.Argument(help="Data set folder, from `tagforest dataset`.")
+        str, typer.Argument(help="Data set folder, from `tagforest dataset`.")
     ],
     workdir: Annotated[
         Path,

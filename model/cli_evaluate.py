@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     workdir: Annotated[Path, typer.Argument(help="Folder of a training run.")],
-    dataset: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    dataset: Annotated[str, typer.Argument(help="Folder of the data set.")],
     split: Annotated[
         str, typer.Option(help="Which images to judge by.")
     ] = "validation",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import tensorflow as tf
 from keras import ops
 from tqdm import tqdm
 
-from beam_jobs import layout
+from beam_jobs import layout, object_stores, storage
 from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.statistics import load_images_per_class
@@ -31,8 +32,8 @@ KS = (5, 10)
 
 
 def evaluate(
-    workdir: Path,
-    dataset: Path,
+    workdir: str | os.PathLike[str],
+    dataset: str | os.PathLike[str],
     split: str = layout.VALIDATION,
     *,
     batch_size: int = 64,
@@ -54,7 +55,8 @@ def evaluate(
         InputError: nothing trained there, no such data set or split, or the
             data set has other classes.
     """
-    workdir, dataset = Path(workdir), Path(dataset)
+    workdir, dataset = Path(workdir), os.fspath(dataset)
+    object_stores.register(dataset)
     shards = layout.shard_paths(dataset, split)
     tagger = load_tagger(workdir)
     vocabulary = _common_vocabulary(workdir, dataset)
@@ -238,9 +240,9 @@ def _check_shapes(labels: np.ndarray, scores: Any, classes: int) -> None:
         )
 
 
-def _common_vocabulary(workdir: Path, dataset: Path) -> Vocabulary:
+def _common_vocabulary(workdir: Path, dataset: str) -> Vocabulary:
     trained = Vocabulary.load(workdir / layout.VOCABULARY)
-    given = Vocabulary.load(dataset / layout.VOCABULARY)
+    given = Vocabulary.load(storage.join(dataset, layout.VOCABULARY))
     if trained.fingerprint != given.fingerprint:
         raise InputError(
             f"{dataset} has other classes ({len(given)}) than {workdir} was "
@@ -251,7 +253,7 @@ def _common_vocabulary(workdir: Path, dataset: Path) -> Vocabulary:
 
 
 def _train_counts(
-    tagger: Tagger, dataset: Path, vocabulary: Vocabulary
+    tagger: Tagger, dataset: str, vocabulary: Vocabulary
 ) -> np.ndarray:
     least = tagger.config.data.min_confidence
     if least > 0:

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from beam_jobs import layout, records
+from beam_jobs import layout, object_stores, records
 from beam_jobs.errors import InputError
 from model import preprocessing
 from model.config import DataConfig
@@ -28,14 +27,14 @@ UNKNOWN = -1
 _READ_BATCH = 1024
 
 
-def count_records(shards: Sequence[Path]) -> int:
+def count_records(shards: Sequence[str]) -> int:
     """Returns the number of records in the shards."""
     blocks = _read(shards).batch(_READ_BATCH).map(tf.size)
     return int(blocks.reduce(0, lambda total, size: total + size).numpy())
 
 
 def label_counts(
-    shards: Sequence[Path], classes: int, min_confidence: float = 0.0
+    shards: Sequence[str], classes: int, min_confidence: float = 0.0
 ) -> np.ndarray:
     """Returns int64 [classes]: images with each class as a label.
 
@@ -123,7 +122,7 @@ def _encoded(row: tf.Tensor) -> tf.Tensor:
 
 
 def _shuffled(
-    shards: Sequence[Path], buffer: int, seed: tf.Tensor
+    shards: Sequence[str], buffer: int, seed: tf.Tensor
 ) -> tf.data.Dataset:
     # Of this function's own graph: the caller's must not change the order.
     tf.random.set_seed(1)
@@ -209,8 +208,11 @@ def dense_targets(
 _ENCODED = records.IMAGE_ENCODED
 
 
-def _read(shards: Sequence[Path]) -> tf.data.Dataset:
-    return tf.data.TFRecordDataset([os.fspath(s) for s in shards])
+def _read(shards: Sequence[str]) -> tf.data.Dataset:
+    object_stores.register(shards[0])
+    return tf.data.TFRecordDataset(
+        [object_stores.tensorflow_path(shard) for shard in shards]
+    )
 
 
 def _subset(*names: str) -> dict:

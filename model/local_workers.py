@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.2
 _TAIL_LINES = 15
 
 
-def launch(dataset: Path, workdir: Path, count: int) -> None:
+def launch(dataset: str, workdir: Path, count: int) -> None:
     """Trains what `workdir/config.json` says with `count` workers.
 
     The chief's output is shown; all of it is in `workers/worker-N.log`.
@@ -70,7 +70,7 @@ def check_equal_weights(folder: Path, count: int) -> str:
 
 
 def _start(
-    dataset: Path, workdir: Path, addresses: list[str], index: int
+    dataset: str, workdir: Path, addresses: list[str], index: int
 ) -> subprocess.Popen:
     config = {
         "cluster": {"worker": addresses},
@@ -83,7 +83,7 @@ def _start(
         "TF_NUM_INTRAOP_THREADS": str(max(cores, 1)),
     }
     command = [sys.executable, "-m", "model.train"]
-    command += [os.fspath(dataset), os.fspath(workdir)]
+    command += [dataset, os.fspath(workdir)]
     log = workdir / files.WORKERS / f"worker-{index}.log"
     with log.open("wb") as output:
         if index:

@@ -16,7 +16,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from beam_jobs import layout
+from beam_jobs import layout, object_stores, storage
 from beam_jobs.errors import InputError
 from beam_jobs.vocabulary import Vocabulary
 from model import local_workers
@@ -76,7 +76,7 @@ def train(
             before TensorFlow is loaded. Also: the loss is NaN, or a worker
             failed.
     """
-    dataset, workdir = Path(dataset), Path(workdir)
+    dataset, workdir = os.fspath(dataset), Path(workdir)
     if local_workers < 1:
         raise InputError(
             f"local workers must be 1 or more; received: {local_workers}"
@@ -110,15 +110,18 @@ def weights_sha256(variables) -> str:
     return digest.hexdigest()
 
 
-def _check(config: Config, dataset: Path, workdir: Path) -> None:
+def _check(config: Config, dataset: str, workdir: Path) -> None:
     layout.shard_paths(dataset, layout.TRAIN)
-    classes = len(Vocabulary.load(dataset / layout.VOCABULARY))
-    if not (dataset / layout.HIERARCHY).is_file():
-        raise InputError(f"no such file: {dataset / layout.HIERARCHY}")
+    path = storage.join(dataset, layout.VOCABULARY)
+    classes = len(Vocabulary.load(path))
+    hierarchy = storage.join(dataset, layout.HIERARCHY)
+    if not storage.exists(hierarchy):
+        raise InputError(f"no such file: {hierarchy}")
     if workdir.exists() and not workdir.is_dir():
         raise InputError(f"--workdir {workdir} is a file")
     parameters = _about_parameters(config, classes)
     files.check_disk(workdir, _COPIES * _BYTES_PER_PARAMETER * parameters)
+    object_stores.register(dataset)
 
 
 def _about_parameters(config: Config, classes: int) -> int:
@@ -142,7 +145,7 @@ def _is_chief() -> bool:
     return workers_from_environment().is_chief
 
 
-def _train_locally(dataset: Path, workdir: Path, count: int) -> TrainResult:
+def _train_locally(dataset: str, workdir: Path, count: int) -> TrainResult:
     start = time.monotonic()
     local_workers.launch(dataset, workdir, count)
     result = finished(workdir)
@@ -156,7 +159,7 @@ def _train_locally(dataset: Path, workdir: Path, count: int) -> TrainResult:
     return TrainResult(**values)
 
 
-def _train_worker(config: Config, dataset: Path, workdir: Path) -> TrainResult:
+def _train_worker(config: Config, dataset: str, workdir: Path) -> TrainResult:
     """Trains in this process: the steps, in order."""
     start = time.monotonic()
     import keras
@@ -215,7 +218,8 @@ def _make_tagger(config, dataset, workdir, strategy, steps, images):
     from model import input_pipeline, schedules
     from model.tagger import Tagger
 
-    classes = len(Vocabulary.load(dataset / layout.VOCABULARY))
+    path = storage.join(dataset, layout.VOCABULARY)
+    classes = len(Vocabulary.load(path))
     latest = files.latest_checkpoint(workdir)
     with strategy.scope():
         tagger = Tagger(config, classes)
@@ -310,7 +314,7 @@ def _finish(tagger, workdir, workers, *, steps, rate, start) -> TrainResult:
 
 def _main(arguments: list[str]) -> int:
     """Runs one worker: DATASET WORKDIR."""
-    dataset, workdir = (Path(a) for a in arguments)
+    dataset, workdir = arguments[0], Path(arguments[1])
     text = (workdir / files.CONFIG).read_text(encoding="utf-8")
     try:
         _train_worker(Config.from_json(text), dataset, workdir)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from beam_jobs import layout
+from beam_jobs import layout, storage
 from beam_jobs.errors import InputError
 from model.config import Config
 
@@ -69,7 +69,7 @@ def latest_checkpoint(workdir: Path) -> Checkpoint | None:
 
 
 def prepare(
-    workdir: Path, dataset: Path, config: Config, *, restart: bool = False
+    workdir: Path, dataset: str, config: Config, *, restart: bool = False
 ) -> None:
     """Makes the directory and writes the config and the data set's classes.
 
@@ -77,7 +77,10 @@ def prepare(
         InputError: it holds a training with another config or other classes.
     """
     names = (layout.VOCABULARY, layout.HIERARCHY)
-    texts = {name: (dataset / name).read_bytes() for name in names}
+    texts = {}
+    for name in names:
+        with storage.open_read(storage.join(dataset, name)) as file:
+            texts[name] = file.read()
     texts[CONFIG] = config.to_json().encode()
     if restart:
         clear(workdir)

@@ -20,7 +20,8 @@ from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import Examples
 
 from beam_jobs import layout
-from beam_jobs.build_dataset import DatasetOptions, build_dataset
+from beam_jobs.build_dataset import build_dataset
+from beam_jobs.cli_options import dataset_options
 from tfx_pipeline import configs
 
 SPLITS = (layout.TRAIN, layout.VALIDATION)
@@ -35,7 +36,7 @@ def DatasetGen(  # noqa: N802 (TFX names a component like a class)
     """Builds the data set into `<uri>/dataset` and shows its splits to TFX.
 
     Args:
-        options: fields of `DatasetOptions` as JSON, without `out`.
+        options: of `tagforest dataset` as JSON, without `out`.
         sources: fingerprint of the input files. Not read: changed files
             change it, and so make TFX run this component again.
         examples: gets the splits train and validation.
@@ -43,7 +44,7 @@ def DatasetGen(  # noqa: N802 (TFX names a component like a class)
     del sources
     dataset = dataset_folder(examples.uri)
     build_dataset(
-        DatasetOptions(out=str(dataset), **json.loads(options)),
+        dataset_options(json.loads(options), str(dataset)),
         show_progress=sys.stderr.isatty(),
     )
     publish_splits(dataset, examples)
@@ -64,7 +65,7 @@ def publish_splits(dataset: Path, examples: Examples) -> None:
         folder = Path(examples.uri) / f"Split-{split}"
         folder.mkdir(parents=True, exist_ok=True)
         for shard in layout.shard_paths(dataset, split):
-            _link_or_copy(shard, folder / shard.name)
+            _link_or_copy(Path(shard), folder / Path(shard).name)
     examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
     examples_utils.set_payload_format(
         examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE
