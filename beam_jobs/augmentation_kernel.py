@@ -42,8 +42,8 @@ LABEL = np.dtype(
 )
 _STATE = np.dtype(
     [
-        ("round", np.int64),
-        ("absent_round", np.int64),
+        ("round", np.int32),
+        ("absent_round", np.int32),
         ("bits", np.uint32),
         ("parent", np.int32),
         ("rule", np.uint8),
@@ -78,13 +78,21 @@ def _compiled(*signature):
 @numba.njit
 def _sort(values, count):
     """Sorts the first `count` values in place: Shell's sort, Ciura's gaps."""
-    for gap in (8858, 3937, 1750, 701, 301, 132, 57, 23, 10, 4, 1):
-        for i in range(gap, count):
-            value = values[i]
-            while i >= gap and values[i - gap] > value:
-                values[i] = values[i - gap]
-                i -= gap
-            values[i] = value
+    if count > 64:
+        for gap in (8858, 3937, 1750, 701, 301, 132, 57, 23, 10, 4):
+            for i in range(gap, count):
+                value = values[i]
+                while i >= gap and values[i - gap] > value:
+                    values[i] = values[i - gap]
+                    i -= gap
+                values[i] = value
+    # Most rows need no more than this, and a fixed gap makes it faster.
+    for i in range(1, count):
+        value = values[i]
+        while i >= 1 and values[i - 1] > value:
+            values[i] = values[i - 1]
+            i -= 1
+        values[i] = value
 
 
 @numba.njit

@@ -155,6 +155,15 @@ def test_rows_do_not_touch_each_other():
     assert batch.absent_ids.tolist() == [CANINE, DOG, CAT]
 
 
+def test_long_rows_are_sorted():
+    order = np.random.default_rng(0).permutation(500)
+    present = [(int(i), 1.0) for i in order if i % 3]
+    row = [*present, *((int(i), 0.0) for i in order if not i % 3)]
+    labels, absent, _ = augment(*row, hierarchy=Hierarchy([()] * 500))
+    assert [x.index for x in labels] == [i for i in range(500) if i % 3]
+    assert absent == list(range(0, 500, 3))
+
+
 def test_no_rows():
     batch = Augmenter(TREE).augment(said())
     assert (len(batch.labels), len(batch.hidden)) == (0, 0)
