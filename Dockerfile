@@ -1,5 +1,5 @@
-# One image for Beam workers, the trainer and TFX components, so that their
-# code cannot differ; and a second one that serves an export.
+# One image for the command line, Beam workers, the trainer and TFX components,
+# so that their code cannot differ; and a second one that serves an export.
 #
 #   docker build -t tagforest .
 #   docker build -t tagforest-serving --target serving \
@@ -25,12 +25,13 @@ COPY serving serving
 COPY tfx_pipeline tfx_pipeline
 RUN uv pip install --system --no-cache --no-deps .
 
-# Dataflow starts a worker through Beam's own launcher.
+# Beam's launcher of workers.
 COPY --from=apache/beam_python3.13_sdk:2.77.0 /opt/apache/beam /opt/apache/beam
 ENV TF_CPP_MIN_LOG_LEVEL=2
 
-# A worker overrides this with /opt/apache/beam/boot.
-ENTRYPOINT ["tagforest"]
+# Dataflow keeps an image's entrypoint and passes options for Beam's launcher,
+# which must run then: https://cloud.google.com/dataflow/docs/guides/build-container-image
+ENTRYPOINT ["/bin/sh", "-c", "case \"$1\" in --id*|-id*|--worker_pool*|-worker_pool*) exec /opt/apache/beam/boot \"$@\" ;; *) exec tagforest \"$@\" ;; esac", "tagforest"]
 CMD ["--help"]
 
 # TensorFlow Serving with one model, gRPC on 8500 and REST on 8501.
