@@ -31,6 +31,7 @@ pipeline: $(VENV)/.ready ## Run the TFX pipeline on drawn scenes (3 min).
 	  $(PIPELINE)/raw --images-per-class 4 --scenes 1200
 	@$(TAGFOREST) pipeline --imagenet $(PIPELINE)/raw/imagenet \
 	  --open-images $(PIPELINE)/raw/open_images --root $(PIPELINE) \
+	  --min-images-open-images 1 --validation-per-class 0 \
 	  --config demo --set schedule.epochs=16 \
 	  --set schedule.batch_size=32 --min-f1 0.4
 

@@ -152,14 +152,12 @@ def build_dataset(
     """
     check_output_folder(options.out)
     check_beam_args(beam_args)
-    labels_only = options.images.labels_only
-    sources = find_sources(_with_dictionary(options), labels_only)
+    sources, request = find_inputs(options)
     base = _load_base(options)
-    request = _request(options, sources)
     present = _present(options, request)
     if present is not None:
         return present
-    if not labels_only:
+    if not options.images.labels_only:
         _check_disk(options.out, sum(size for _, size in sources.listing))
     layout.clear(options.out)
     from beam_jobs import dataset_pipeline
@@ -181,6 +179,29 @@ def build_dataset(
     return Manifest.load(options.out)
 
 
+def find_inputs(options: DatasetOptions) -> tuple[Sources, str]:
+    """Finds all sources; returns them and a digest of the whole request.
+
+    Raises:
+        InputError: a source that is missing, empty or malformed.
+    """
+    sources = find_sources(
+        _with_dictionary(options), options.images.labels_only
+    )
+    named = (
+        options.vocabulary.base,
+        options.vocabulary.abstract_classes,
+        options.labels.cooccurrence,
+    )
+    files = [
+        (path, Path(path).stat().st_size)
+        for path in named
+        if path and Path(path).is_file()
+    ]
+    request = request_digest([*sources.listing, *files], options.described())
+    return sources, request
+
+
 def _with_dictionary(options: DatasetOptions) -> SourcePaths:
     """A published dictionary as vocabulary is one for Tencent's lists too."""
     paths, base = options.sources, options.vocabulary.base
@@ -196,20 +217,6 @@ def _load_base(options: DatasetOptions) -> tuple[Vocabulary, Hierarchy] | None:
     if options.labels.cooccurrence and base:
         Pairs.load(options.labels.cooccurrence, base[0])
     return base
-
-
-def _request(options: DatasetOptions, sources: Sources) -> str:
-    named = (
-        options.vocabulary.base,
-        options.vocabulary.abstract_classes,
-        options.labels.cooccurrence,
-    )
-    files = [
-        (path, Path(path).stat().st_size)
-        for path in named
-        if path and Path(path).is_file()
-    ]
-    return request_digest([*sources.listing, *files], options.described())
 
 
 def _partitions(sources: Sources) -> int:

@@ -164,8 +164,22 @@ def takes_dataset_options(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+def path_options() -> tuple[str, ...]:
+    """Returns the names of options that are paths, or lists of them."""
+    others = ("vocabulary", "abstract_classes", "cooccurrence")
+    return (*_OPTIONS["Sources"], *others)
+
+
 def _names() -> list[str]:
     return [name for options in _OPTIONS.values() for name in options]
+
+
+def _defaults() -> dict[str, Any]:
+    return {
+        name: default
+        for options in _OPTIONS.values()
+        for name, (_, default, _) in options.items()
+    }
 
 
 def _parameters() -> list[inspect.Parameter]:
@@ -199,9 +213,15 @@ def source_paths(given: _Given) -> SourcePaths:
 def dataset_options(given: _Given, out: str) -> DatasetOptions:
     """Returns what is to be built.
 
+    Args:
+        given: values by option, `open_images` and so on; the others have
+            their defaults.
+        out: folder of the data set.
+
     Raises:
         InputError: a value that is not allowed.
     """
+    given = {**_defaults(), **given}
     from beam_jobs.assemble_images import ImageChecks
     from beam_jobs.build_dataset import DatasetOptions, LabelOptions
     from beam_jobs.build_vocabulary import VocabularyOptions

@@ -25,6 +25,7 @@ from beam_jobs.assemble_images import (
 )
 from beam_jobs.augmentation import Augmenter
 from beam_jobs.chains import AllTogether, Spread, pipeline_of
+from beam_jobs.dead_letters import count_images
 from beam_jobs.finish_dataset import DatasetFacts, finish_dataset
 from beam_jobs.plan_shards import Plan, ShardPlan, plan_shards
 from beam_jobs.read_annotations import ReadPart, read_to_file
@@ -249,7 +250,8 @@ def _finish(
         context.dataset,
         facts,
         [shard for shard in shards if shard is not None],
-        images_in=sum(partition.images_in for partition in assembled),
+        images_in=sum(partition.images_in for partition in assembled)
+        + count_images(index.rejected),
         rejected=[index.rejected, *(part.rejected for part in assembled)],
         rejections=[
             *index.rejections,

@@ -143,12 +143,20 @@ def _draw(paths: DemoPaths, seed: int) -> list[dict[str, Any]]:
 
 def _build(paths: DemoPaths, say: Callable) -> None:
     from beam_jobs.build_dataset import DatasetOptions, build_dataset
+    from beam_jobs.build_vocabulary import VocabularyOptions
+    from beam_jobs.checks import SourcePaths
     from beam_jobs.cli import describe
+    from beam_jobs.splits import SplitOptions
 
     options = DatasetOptions(
         out=str(paths.dataset),
-        imagenet=(str(paths.raw / "imagenet"),),
-        open_images=(str(paths.raw / "open_images"),),
+        sources=SourcePaths(
+            imagenet=(str(paths.raw / "imagenet"),),
+            open_images=(str(paths.raw / "open_images"),),
+        ),
+        # The paper's least counts and caps are for millions of images.
+        vocabulary=VocabularyOptions(min_images_open_images=1),
+        splits=SplitOptions(validation_per_class=0),
     )
     say(describe(build_dataset(options), paths.dataset))
 

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from beam_jobs.cli import (
-    DEFAULT_SPLITS,
-    ImageNetFolders,
-    OpenImagesFolders,
-    Splits,
-    VocabularyFile,
-)
+from beam_jobs.cli_options import takes_dataset_options
 from tfx_pipeline import configs
 
 if TYPE_CHECKING:
@@ -37,14 +31,12 @@ def register(app: typer.Typer) -> None:
     app.command("pipeline")(pipeline)
 
 
+@takes_dataset_options
 def pipeline(
-    imagenet: ImageNetFolders = None,
-    open_images: OpenImagesFolders = None,
+    given: dict[str, Any],
     root: Annotated[
         Path, typer.Option(help="Folder of artifacts and metadata.")
     ] = Path("pipeline_output"),
-    vocabulary: VocabularyFile = None,
-    splits: Splits = DEFAULT_SPLITS,
     config: Annotated[
         str, typer.Option(help="Training config: a name or a file.")
     ] = "demo",
@@ -64,17 +56,11 @@ def pipeline(
     A second run reuses every step whose inputs have not changed, and
     measures a new model against the last blessed one.
     """
-    from beam_jobs.splits import parse_fractions
     from tfx_pipeline.run_options import RunOptions, find_inputs
 
     options = RunOptions(
         root=str(root),
-        dataset={
-            "imagenet": [str(folder) for folder in imagenet or ()],
-            "open_images": [str(folder) for folder in open_images or ()],
-            "vocabulary": str(vocabulary) if vocabulary else None,
-            "splits": parse_fractions(splits),
-        },
+        dataset=given,
         config=config,
         overrides=changes or [],
         min_f1=min_f1,

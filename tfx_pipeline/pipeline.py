@@ -55,8 +55,7 @@ def create_pipeline(
         root: folder of the artifacts and of the metadata (SQLite).
         serving_dir: gets one numbered folder for each pushed model; the
             model server watches it.
-        dataset: fields of `beam_jobs.build_dataset.DatasetOptions`, without
-            `out`.
+        dataset: options of `tagforest dataset`, without `out`.
         sources: fingerprint of the data set's input files.
         config: of the training; None for `model.config.Config()`.
         min_f1: F1@5 that a model must exceed to be blessed, from 0 to 1.

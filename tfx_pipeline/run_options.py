@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from beam_jobs.build_dataset import DatasetOptions
+from beam_jobs import storage
+from beam_jobs.build_dataset import find_inputs as find_dataset_inputs
+from beam_jobs.cli_options import dataset_options, path_options
 from beam_jobs.errors import InputError
-from beam_jobs.sources import find_sources, request_digest
 from model.config import Config, load_config, override
 from serving import contract
 from tfx_pipeline import configs
-
-_PATHS = ("imagenet", "open_images", "vocabulary")
-
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -24,7 +22,7 @@ class RunOptions:
 
     Attributes:
         root: folder of artifacts and metadata.
-        dataset: fields of `DatasetOptions`, without `out`.
+        dataset: options of `tagforest dataset`, without `out`.
         config: name or file of the training config.
         overrides: `FIELD=VALUE` items on top of it.
         min_f1: F1@5 that a model must exceed to be blessed, from 0 to 1.
@@ -64,7 +62,7 @@ class Inputs:
     """What the options name, found and checked.
 
     Attributes:
-        dataset: fields of `DatasetOptions` with absolute paths.
+        dataset: options of `tagforest dataset` with absolute paths.
         sources: digest of the names, sizes and times of all input files.
         config: of the training.
     """
@@ -84,11 +82,15 @@ def find_inputs(options: RunOptions) -> Inputs:
     if Path(options.root).exists() and not Path(options.root).is_dir():
         raise InputError(f"{options.root} is a file; a folder is needed")
     dataset = {
-        name: _absolute(value) if name in _PATHS else value
+        name: _absolute(value) if name in path_options() else value
         for name, value in options.dataset.items()
     }
     config = override(load_config(options.config), options.overrides)
-    return Inputs(dataset, _digest_sources(dataset), config)
+    vocabulary = dataset.get("vocabulary")
+    if vocabulary and not storage.exists(vocabulary):
+        raise InputError(f"no such vocabulary: {vocabulary}")
+    _, request = find_dataset_inputs(dataset_options(dataset, out=""))
+    return Inputs(dataset, request, config)
 
 
 def _absolute(paths: Any) -> Any:
@@ -98,15 +100,3 @@ def _absolute(paths: Any) -> Any:
     if isinstance(paths, str):
         return paths if "://" in paths else os.path.abspath(paths)
     return [_absolute(path) for path in paths]
-
-
-def _digest_sources(dataset: Mapping[str, Any]) -> str:
-    options = DatasetOptions(out="", **dataset)
-    sources = find_sources(options.imagenet, options.open_images)
-    listing = sources.listing() + sources.pictures()
-    if options.vocabulary and "://" not in options.vocabulary:
-        if not os.path.isfile(options.vocabulary):
-            raise InputError(f"no such vocabulary: {options.vocabulary}")
-        size = os.path.getsize(options.vocabulary)
-        listing.append((options.vocabulary, size))
-    return request_digest(listing, options.described())

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import tarfile
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 from beam_jobs import layout, records
 from beam_jobs.build_dataset import DatasetOptions, build_dataset
+from beam_jobs.cli_options import dataset_options
 from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.manifest import Manifest
@@ -85,12 +87,15 @@ def write_open_images(folder) -> None:
 
 
 def options(raw, out="dataset", **changes) -> DatasetOptions:
-    return DatasetOptions(
-        out=str(raw / out),
-        imagenet=[str(raw / "imagenet")],
-        open_images=[str(raw / "open_images")],
+    """Returns options as the command line gives them, without caps."""
+    given = {
+        "imagenet": [str(raw / "imagenet")],
+        "open_images": [str(raw / "open_images")],
+        "min_images_open_images": 1,
+        "validation_per_class": 0,
         **changes,
-    )
+    }
+    return dataset_options(given, str(raw / out))
 
 
 def read_examples(dataset) -> dict[str, dict]:
@@ -114,21 +119,16 @@ def build(options) -> Manifest:
 def test_every_input_is_accounted_for(raw):
     manifest = build(options(raw))
     assert manifest.images == {"in": 30, "out": 23, "rejected": 7}
-    assert (
-        manifest.rejected
-        == {
-            "broken_image": 1,
-            "duplicate_id": 1,
-            "empty_file": 1,
-            "malformed_row": 1,
-            "missing_image": 1,
-            "no_annotation": 1,
-            "no_label_in_vocabulary": 1,
-            "not_an_image": 1,
-        }
-        | {"duplicate_id": 1}
-        or True
-    )
+    assert manifest.rejected == {
+        "broken_image": 1,
+        "duplicate_id": 1,
+        "empty_file": 1,
+        "malformed_row": 1,
+        "missing_image": 1,
+        "no_annotation": 1,
+        "no_label_in_vocabulary": 1,
+        "not_an_image": 1,
+    }
     letters = {
         path.stem: [json.loads(line) for line in path.open()]
         for path in (raw / "dataset" / layout.DEAD_LETTERS).iterdir()
@@ -149,9 +149,8 @@ def test_records_hold_closed_labels_and_upright_jpegs(raw):
     closed = {dog, apple, *tree.ancestors(dog), *tree.ancestors(apple)}
     assert set(good[records.LABEL_ID]) == closed
     assert good[records.ABSENT_ID].tolist() == [vocabulary.index_of(CAT)]
-    rules = dict(
-        zip(good[records.LABEL_ID], good[records.LABEL_RULE], strict=True)
-    )
+    found = records.rules_of(good[records.LABEL_LEDGER])
+    rules = dict(zip(good[records.LABEL_ID], found, strict=True))
     assert rules[dog] == records.Rule.ANNOTATED
     assert rules[tree.roots[0]] == records.Rule.ANCESTOR
     turned = examples["open_images/turned"]
@@ -181,9 +180,9 @@ def test_a_rerun_is_byte_equal(raw):
 def test_the_same_request_is_not_built_twice(raw):
     build(options(raw))
     shard = layout.shard_paths(raw / "dataset", "train")[0]
-    before = shard.stat().st_mtime_ns
+    before = os.stat(shard).st_mtime_ns
     build(options(raw))
-    assert shard.stat().st_mtime_ns == before
+    assert os.stat(shard).st_mtime_ns == before
 
 
 def test_another_request_needs_overwrite(raw):
@@ -191,7 +190,7 @@ def test_another_request_needs_overwrite(raw):
     with pytest.raises(InputError, match="--overwrite"):
         build(options(raw, seed=1))
     manifest = build(options(raw, seed=1, overwrite=True))
-    assert manifest.options["seed"] == 1
+    assert manifest.options["splits"]["seed"] == 1
 
 
 def test_an_unfinished_folder_is_built_anew(raw):
@@ -215,7 +214,7 @@ def test_exact_copies_share_a_split(raw):
     same = picture(7)
     path = raw / "imagenet" / "images" / f"{APPLE}.tar"
     write_tar(path, [(f"{APPLE}_{i}.JPEG", same) for i in range(12)])
-    build(options(raw, splits={"train": 0.5, "validation": 0.5}))
+    build(options(raw, splits="train=0.5,validation=0.5"))
     where = set()
     for split in ("train", "validation"):
         for shard in layout.shard_paths(raw / "dataset", split):
@@ -234,26 +233,21 @@ def test_exact_copies_share_a_split(raw):
     ],
 )
 def test_wrong_input_is_refused_before_the_job(raw, changes, message):
-    import dataclasses
-
-    wrong = dataclasses.replace(options(raw), **changes)
+    wrong = options(raw, **changes)
     with pytest.raises(InputError, match=message):
         build(wrong)
     assert not (raw / "dataset").exists()
 
 
-def test_wrong_values_are_refused():
+def test_wrong_values_are_refused(raw):
     with pytest.raises(InputError, match="min_confidence.*received: 0"):
-        DatasetOptions(out="x", min_confidence=0)
+        options(raw, min_confidence=0)
     with pytest.raises(InputError, match="images_per_shard.*received: 0"):
-        DatasetOptions(out="x", images_per_shard=0)
+        options(raw, images_per_shard=0)
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
+    given = {"imagenet": [str(tmp_path / "empty")]}
     with pytest.raises(InputError, match="no ImageNet images"):
-        build(
-            DatasetOptions(
-                out=str(tmp_path / "d"), imagenet=[str(tmp_path / "empty")]
-            )
-        )
+        build(dataset_options(given, str(tmp_path / "d")))

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from beam_jobs import layout, records, statistics
 from beam_jobs.errors import InputError
+from beam_jobs.columns import Labels
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.records import Label, Record, Rule, Source
 from beam_jobs.statistics import Statistics
@@ -44,6 +45,13 @@ def record(name, labels, confidence=1.0):
     return Record(name, image, 20, 24, rows)
 
 
+def annotated(images) -> Labels:
+    ids = np.array(sum(images, []), np.int32)
+    codes = np.zeros(len(ids), np.uint8)
+    splits = np.cumsum([0, *map(len, images)])
+    return Labels(splits, ids, np.ones(len(ids)), codes, ids, codes)
+
+
 def save_classes(folder: Path, vocabulary=VOCABULARY, tree=TREE):
     vocabulary.save(folder / layout.VOCABULARY)
     tree.save(folder / layout.HIERARCHY, vocabulary)
@@ -61,8 +69,7 @@ def dataset(tmp_path_factory):
             for number, labels in enumerate(images):
                 example = records.to_example(record(f"{number}", labels))
                 writer.write(example)
-                origin = [0] * len(labels)
-                counts[split].add(labels, origin, origin)
+        counts[split].add(annotated(images))
     save_classes(folder)
     statistics.write(counts, folder / layout.STATISTICS, VOCABULARY)
     (folder / layout.MANIFEST).write_text("{}")

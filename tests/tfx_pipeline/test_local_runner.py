@@ -25,6 +25,8 @@ def options(tmp_path_factory):
         dataset={
             "imagenet": [str(folder / "imagenet")],
             "open_images": [str(folder / "open_images")],
+            "min_images_open_images": 1,
+            "validation_per_class": 0,
         },
         overrides=[
             "data.image_size=16",
