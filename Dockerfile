@@ -31,7 +31,7 @@ ENV TF_CPP_MIN_LOG_LEVEL=2
 
 # Dataflow keeps an image's entrypoint and passes options for Beam's launcher,
 # which must run then: https://cloud.google.com/dataflow/docs/guides/build-container-image
-ENTRYPOINT ["/bin/sh", "-c", "case \"$1\" in --id*|-id*|--worker_pool*|-worker_pool*) exec /opt/apache/beam/boot \"$@\" ;; *) exec tagforest \"$@\" ;; esac", "tagforest"]
+ENTRYPOINT ["/bin/sh", "-c", "case \"$*\" in *--provision_endpoint*|*--logging_endpoint*|*--worker_pool*) exec /opt/apache/beam/boot \"$@\" ;; *) exec tagforest \"$@\" ;; esac", "tagforest"]
 CMD ["--help"]
 
 # TensorFlow Serving with one model, gRPC on 8500 and REST on 8501.

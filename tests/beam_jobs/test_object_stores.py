@@ -1,0 +1,54 @@
+"""TensorFlow reads what the data set job wrote to an object store."""
+
+import importlib.util
+
+import pytest
+import tensorflow as tf
+
+from beam_jobs import object_stores, storage
+from beam_jobs.errors import InputError
+
+RECORDS = [bytes([number]) * 1000 for number in range(5)]
+
+
+@pytest.fixture
+def shard(s3):
+    final = storage.join(s3, "dataset", "train-00000-of-00001.tfrecord")
+    temporary = storage.work_file(final)
+    with tf.io.TFRecordWriter(temporary) as writer:
+        for record in RECORDS:
+            writer.write(record)
+    storage.publish(temporary, final)
+    return final
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("data/train", "data/train"),
+        ("s3://bucket/a", "s3://bucket/a"),
+        ("azfs://account/container/a", "az://account/container/a"),
+    ],
+)
+def test_tensorflow_path(path, expected):
+    assert object_stores.tensorflow_path(path) == expected
+
+
+def test_records_of_s3(shard):
+    if importlib.util.find_spec("tensorflow_io") is None:
+        with pytest.raises(InputError, match="copy the data set"):
+            object_stores.register(shard)
+        return
+    object_stores.register(shard)
+    rows = tf.data.TFRecordDataset([object_stores.tensorflow_path(shard)])
+    assert list(rows.as_numpy_iterator()) == RECORDS
+
+
+def test_what_needs_nothing(tmp_path):
+    object_stores.register(tmp_path)
+    object_stores.register("gs://bucket/dataset")
+
+
+def test_what_nobody_reads():
+    with pytest.raises(InputError, match="reads no nosuch://"):
+        object_stores.register("nosuch://bucket/dataset")
