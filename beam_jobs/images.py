@@ -3,7 +3,7 @@
 An image is decoded once, whole, within limits that are checked before. Good
 JPEG files keep their bytes. Everything else becomes an upright RGB JPEG:
 
-- quality 95, chroma 4:2:0, no metadata;
+- quality 95, chroma 4:2:0, no metadata; resized by a bicubic filter;
 - of several frames, the first;
 - transparent parts become white;
 - 16-bit values lose their low byte; 32-bit integers and floats, which have
