@@ -107,8 +107,10 @@ def assemble_partition(
     )
     rejections += unlabelled
     converted = storage.join(work, "converted", f"{number:06d}.bin")
-    checked = _Checked.of_ids(images) if checks.labels_only else _check_all(
-        images, rows.path_names, checks, converted
+    checked = (
+        _Checked.of_ids(images)
+        if checks.labels_only
+        else _check_all(images, rows.path_names, checks, converted)
     )
     rejections += checked.rejections
     path = storage.join(work, "images", f"{number:06d}.arrow")
@@ -182,11 +184,11 @@ class _Checked:
         digests = [hashlib.sha256(i.encode()).digest() for i in ids]
         progress.advance(len(ids))
         no_offset = [-1] * len(ids)
-        return cls([*range(len(ids))], digests, none, none, none, no_offset, none)
+        return cls(
+            [*range(len(ids))], digests, none, none, none, no_offset, none
+        )
 
-    def add(
-        self, i: int, facts: ImageFacts, offset: int, length: int
-    ) -> None:
+    def add(self, i: int, facts: ImageFacts, offset: int, length: int) -> None:
         self.kept.append(i)
         self.digests.append(bytes.fromhex(facts.sha256))
         self.perceptual.append(facts.perceptual)

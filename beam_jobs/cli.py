@@ -51,6 +51,14 @@ def dataset(
     typer.echo(f"next: tagforest train {out} --workdir runs/first")
 
 
+_MOVED = {
+    "moved_by_class_cap": "validation image left to train by "
+    "--validation-per-class",
+    "moved_by_total_cap": "validation image left to train by --validation-max",
+    "moved_as_near_duplicates": "image put beside its near-duplicate",
+}
+
+
 def describe(manifest, out: str | Path) -> str:
     """Returns a few lines on a data set, for the terminal."""
     counts = ", ".join(
@@ -63,6 +71,9 @@ def describe(manifest, out: str | Path) -> str:
         f"+ {images['rejected']} rejected",
         f"{manifest.classes['count']} classes; data set in {out}",
     ]
+    for how, count in manifest.moved.items():
+        if count:
+            lines.append(f"  {count} x {_MOVED[how]}")
     for reason, count in manifest.rejected.items():
         letters = f"{out}/dead_letters/{reason}.jsonl"
         lines.append(f"  {count} x {reason}: {letters}")

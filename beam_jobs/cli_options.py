@@ -136,7 +136,7 @@ _OPTIONS: dict[str, dict[str, tuple[Any, Any, str]]] = {
         ),
         "near_duplicates": (
             int,
-            4,
+            6,
             "Bits of 64 that perceptual hashes of one picture may differ in; "
             "such images share a split. -1: exact copies only.",
         ),
@@ -189,7 +189,12 @@ def _parameters() -> list[inspect.Parameter]:
             inspect.Parameter.KEYWORD_ONLY,
             default=default,
             annotation=Annotated[
-                kind, typer.Option(help=text, rich_help_panel=heading)
+                kind,
+                typer.Option(
+                    help=text,
+                    rich_help_panel=heading,
+                    metavar="PATH" if name in path_options() else None,
+                ),
             ],
         )
         for heading, options in _OPTIONS.items()
@@ -201,13 +206,11 @@ def source_paths(given: _Given) -> SourcePaths:
     """Returns what is to be read."""
     from beam_jobs.checks import SourcePaths
 
-    return SourcePaths(
-        **{
-            name: tuple(given[name] or ()) if kind == list[str] | None
-            else given[name]
-            for name, (kind, _, _) in _OPTIONS["Sources"].items()
-        }
-    )
+    paths = {
+        name: given[name] if kind == str | None else tuple(given[name] or ())
+        for name, (kind, _, _) in _OPTIONS["Sources"].items()
+    }
+    return SourcePaths(**paths)  # type: ignore[arg-type]
 
 
 def dataset_options(given: _Given, out: str) -> DatasetOptions:

@@ -93,8 +93,7 @@ def read(
             pipeline
             | "Parts" >> beam.Create(list(enumerate(parts)))
             | "Spread parts" >> Spread(_first)
-            | "Read part"
-            >> beam.Map(_read, work, partitions)
+            | "Read part" >> beam.Map(_read, work, partitions)
             | "All parts" >> AllTogether()
             | "Index rows" >> beam.Map(_save_index, work)
         )

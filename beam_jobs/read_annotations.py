@@ -136,11 +136,16 @@ class _Rows:
             np.int64,
             len(self.image_ids),
         )
-        lists = {CLASS_KEYS: list(self.class_codes), PATHS: list(self.path_codes)}
+        lists = {
+            CLASS_KEYS: list(self.class_codes),
+            PATHS: list(self.path_codes),
+        }
         return write_partitions(path, table, partition, lists)
 
 
 def _numbers(values: array) -> np.ndarray:
-    return np.frombuffer(values, values.typecode) if values else np.empty(
-        0, values.typecode
+    return (
+        np.frombuffer(values, values.typecode)
+        if values
+        else np.empty(0, values.typecode)
     )

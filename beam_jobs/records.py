@@ -153,7 +153,9 @@ def to_example(record: Record) -> bytes:
         IMAGE_HEIGHT: [record.height],
         IMAGE_WIDTH: [record.width],
         LABEL_ID: [label.index for label in labels],
-        LABEL_LEDGER: [ledger_codes(int(x.rule), int(x.source)) for x in labels],
+        LABEL_LEDGER: [
+            ledger_codes(int(x.rule), int(x.source)) for x in labels
+        ],
         LABEL_PARENT: [label.parent for label in labels],
         ABSENT_ID: list(record.absent),
         ANNOTATION_ID: [index for index, _, _ in hidden],

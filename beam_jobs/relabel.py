@@ -150,7 +150,8 @@ def relabel_shard(
     Raises:
         UnclosedRecordError: a record is not closed under the hierarchy.
     """
-    statistics, rejections = Statistics(classes), []
+    statistics = Statistics(classes)
+    rejections: list[Rejection] = []
     counts = {"records": 0, "label_bytes": 0}
 
     def examples() -> Iterator[shards.Example]:

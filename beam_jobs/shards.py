@@ -107,7 +107,8 @@ def _read_shard(
 
     Records are ordered by content and id: as good as random, always the same.
     """
-    tables, names = [], []
+    tables: list[pa.Table] = []
+    names: list[str] = []
     for path in sorted(paths):
         with open_partitions(path) as file:
             tables.append(_rows_of(plan, file, load_splits(path), len(names)))
@@ -173,9 +174,7 @@ def check_closed(
 Example = tuple[bytes, bytes]
 
 
-def label_examples(
-    ids: EncodedRows, labels: EncodedRows
-) -> Iterator[Example]:
+def label_examples(ids: EncodedRows, labels: EncodedRows) -> Iterator[Example]:
     """Yields records without images."""
     joined = record_encoding.join(ids, labels)
     for example in record_encoding.to_examples(joined).rows():

@@ -16,6 +16,7 @@ from model.config import Config, load_config, override
 from serving import contract
 from tfx_pipeline import configs
 
+
 @dataclass(frozen=True)
 class RunOptions:
     """What to run.

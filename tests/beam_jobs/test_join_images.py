@@ -143,10 +143,7 @@ def test_rotations_that_disagree_are_reported(tmp_path):
     rows, images, rejections, count = join(
         tmp_path,
         [said("a", "x"), named("a", "a.jpg")],
-        [
-            AnnotatedImage("a", HUMAN, rotation=r)
-            for r in (180, 90, 180)
-        ],
+        [AnnotatedImage("a", HUMAN, rotation=r) for r in (180, 90, 180)],
     )
     assert content(rows, images)["a"][2] == 90
     (rejection,) = rejections

@@ -10,8 +10,8 @@ import typer
 from typer.testing import CliRunner
 
 from beam_jobs import layout, records, statistics
-from beam_jobs.errors import InputError
 from beam_jobs.columns import Labels
+from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.records import Label, Record, Rule, Source
 from beam_jobs.statistics import Statistics
