@@ -61,13 +61,21 @@ def run_pipeline(
             pipeline
             | "Parts" >> beam.Create(list(parts))
             | "Read"
-            >> beam.FlatMap(lambda part: read_part(*part, buckets, by_host))
+            >> beam.FlatMapTuple(
+                lambda number, part: read_part(number, part, buckets, by_host)
+            )
             | "Shares" >> beam.GroupByKey()
             | "Fetch"
-            >> beam.FlatMap(lambda share: _fetch(*share, options, run))
+            >> beam.FlatMapTuple(
+                lambda bucket, batches: _fetch(bucket, batches, options, run)
+            )
             | "Same contents" >> beam.GroupByKey()
             | "Finish"
-            >> beam.Map(lambda piece: finish_piece(*piece, options, run, work))
+            >> beam.MapTuple(
+                lambda piece, groups: finish_piece(
+                    piece, groups, options, run, work
+                )
+            )
         )
 
 
