@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from beam_jobs.cooccurrence import Pairs
+    from beam_jobs.cooccurrence_options import CooccurrenceOptions
     from beam_jobs.cooccurrence_pipeline import Summary
     from beam_jobs.vocabulary import Vocabulary
 
@@ -18,94 +20,103 @@ CONTEXT_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 _SHOWN = 20
 
 
+OutFile = Annotated[Path, typer.Option(help="File of the pairs, as pairs.tsv.")]
+ScoreFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Predictions: JSON lines {image_id, scores: {wnid: score}}, or "
+        "CSV or TSV with the columns image_id, wnid, score."
+    ),
+]
+SavedModel = Annotated[
+    Path | None,
+    typer.Option(help="SavedModel to run over the records instead."),
+]
+Dataset = Annotated[
+    Path | None,
+    typer.Option(help="Data set: its classes, labels and images."),
+]
+Split = Annotated[str, typer.Option(help="Its records to count.")]
+VocabularyFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Without a data set: vocabulary.tsv or the published dictionary."
+    ),
+]
+PredictionsOnly = Annotated[
+    bool,
+    typer.Option(
+        "--predictions-only",
+        help="Leave the labels of the data set out of the counts.",
+    ),
+]
+Posterior = Annotated[
+    float, typer.Option(help="A class is positive with a higher score.")
+]
+MinCo = Annotated[
+    float, typer.Option(help="CO(i, j) = n_ij / n_i must be higher.")
+]
+ReadingOfRule = Annotated[
+    str,
+    typer.Option(
+        help="unrelated: no is-a path between i and j. not_ancestor: j is no "
+        "ancestor of i, so a class may add its own subclasses."
+    ),
+]
+MinImages = Annotated[int, typer.Option(help="Least images with class i.")]
+Signature = Annotated[str, typer.Option(help="Signature of the model.")]
+ScoresOutput = Annotated[str, typer.Option(help="Its output with the scores.")]
+WnidsOutput = Annotated[
+    str,
+    typer.Option(
+        help="Its output with the WordNet id of each score; if there is none, "
+        "scores are of all classes."
+    ),
+]
+ModelVocabulary = Annotated[
+    Path | None,
+    typer.Option(
+        help="vocabulary.tsv of the model, if it knows other classes than "
+        "the data set."
+    ),
+]
+FeedRecords = Annotated[
+    bool,
+    typer.Option(
+        "--feed-records",
+        help="Feed tf.Example records to the signature, not image bytes.",
+    ),
+]
+BatchSize = Annotated[int, typer.Option(help="Images a call.")]
+
+
 def cooccurrence(
     context: typer.Context,
-    out: Annotated[Path, typer.Option(help="File of the pairs, as pairs.tsv.")],
-    scores: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Predictions: JSON lines {image_id, scores: {wnid: score}}, "
-            "or CSV or TSV with the columns image_id, wnid, score."
-        ),
-    ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(help="SavedModel to run over the records instead."),
-    ] = None,
-    dataset: Annotated[
-        Path | None,
-        typer.Option(help="Data set: its classes, labels and images."),
-    ] = None,
-    split: Annotated[str, typer.Option(help="Its records to count.")] = "train",
-    vocabulary: Annotated[
-        Path | None,
-        typer.Option(
-            help="Without a data set: vocabulary.tsv or the published "
-            "dictionary."
-        ),
-    ] = None,
-    predictions_only: Annotated[
-        bool,
-        typer.Option(
-            "--predictions-only",
-            help="Leave the labels of the data set out of the counts.",
-        ),
-    ] = False,
-    posterior: Annotated[
-        float, typer.Option(help="A class is positive with a higher score.")
-    ] = 0.95,
-    min_co: Annotated[
-        float, typer.Option(help="CO(i, j) = n_ij / n_i must be higher.")
-    ] = 0.5,
-    reading: Annotated[
-        str,
-        typer.Option(
-            help="unrelated: no is-a path between i and j. not_ancestor: j is "
-            "no ancestor of i, so a class may add its own subclasses."
-        ),
-    ] = "unrelated",
-    min_images: Annotated[
-        int, typer.Option(help="Least images with class i.")
-    ] = 1,
-    signature: Annotated[
-        str, typer.Option(help="Signature of the model.")
-    ] = "scores",
-    scores_output: Annotated[
-        str, typer.Option(help="Its output with the scores.")
-    ] = "scores",
-    wnids_output: Annotated[
-        str,
-        typer.Option(
-            help="Its output with the WordNet id of each score; if there is "
-            "none, scores are of all classes."
-        ),
-    ] = "wnids",
-    model_vocabulary: Annotated[
-        Path | None,
-        typer.Option(
-            help="vocabulary.tsv of the model, if it knows other classes "
-            "than the data set."
-        ),
-    ] = None,
-    feed_records: Annotated[
-        bool,
-        typer.Option(
-            "--feed-records",
-            help="Feed tf.Example records to the signature, not image bytes.",
-        ),
-    ] = False,
-    batch_size: Annotated[int, typer.Option(help="Images a call.")] = 32,
+    out: OutFile,
+    scores: ScoreFiles = None,
+    model: SavedModel = None,
+    dataset: Dataset = None,
+    split: Split = "train",
+    vocabulary: VocabularyFile = None,
+    predictions_only: PredictionsOnly = False,
+    posterior: Posterior = 0.95,
+    min_co: MinCo = 0.5,
+    reading: ReadingOfRule = "unrelated",
+    min_images: MinImages = 1,
+    signature: Signature = "scores",
+    scores_output: ScoresOutput = "scores",
+    wnids_output: WnidsOutput = "wnids",
+    model_vocabulary: ModelVocabulary = None,
+    feed_records: FeedRecords = False,
+    batch_size: BatchSize = 32,
 ) -> None:
     """Find classes that come with others, from a model's predictions.
 
     Options not listed here go to Beam: --direct_num_workers 2 and so on.
     """
-    from beam_jobs.cooccurrence_options import (
-        CooccurrenceOptions,
-        ModelOptions,
-    )
+    from beam_jobs import cooccurrence_options
 
-    called = ModelOptions(
+    called = cooccurrence_options.ModelOptions(
         path=str(model or ""),
         signature=signature,
         scores=scores_output,
@@ -114,7 +125,7 @@ def cooccurrence(
         examples=feed_records,
         batch_size=batch_size,
     )
-    options = CooccurrenceOptions(
+    options = cooccurrence_options.CooccurrenceOptions(
         out=str(out),
         scores=tuple(str(path) for path in scores or ()),
         model=called if model else None,
@@ -127,19 +138,23 @@ def cooccurrence(
         reading=reading,  # type: ignore[arg-type]
         min_images=min_images,
     )
+    _run(options, context.args)
+
+
+def _run(options: CooccurrenceOptions, beam_args: Sequence[str]) -> None:
     from beam_jobs.cooccurrence_pipeline import find_cooccurrence
 
-    summary, pairs, classes = find_cooccurrence(options, context.args)
+    summary, pairs, classes = find_cooccurrence(options, beam_args)
     _print_pairs(pairs, classes)
-    typer.echo(describe(summary, out))
+    typer.echo(describe(summary, options.out))
     if len(pairs):
-        named = dataset or "DATASET"
         typer.echo(
-            f"next: tagforest relabel {named} --cooccurrence {out} --out NEW"
+            f"next: tagforest relabel {options.dataset or 'DATASET'} "
+            f"--cooccurrence {options.out} --out NEW"
         )
 
 
-def describe(summary: Summary, out: Path) -> str:
+def describe(summary: Summary, out: str) -> str:
     """Returns a few lines on what was counted, for the terminal."""
     rejected = sum(summary.rejected.values())
     lines = [
@@ -153,7 +168,7 @@ def describe(summary: Summary, out: Path) -> str:
         from beam_jobs.cooccurrence_pipeline import rejected_path
 
         reasons = ", ".join(f"{n:,} x {r}" for r, n in summary.rejected.items())
-        lines.insert(1, f"  {reasons}: {rejected_path(str(out))}")
+        lines.insert(1, f"  {reasons}: {rejected_path(out)}")
     if summary.unknown_scores:
         lines.append(
             f"{summary.unknown_scores:,} scores are of classes that the "

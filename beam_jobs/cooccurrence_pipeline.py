@@ -168,8 +168,9 @@ def _find_parts(
         else []
     )
     if options.model:
-        from beam_jobs.predict_records import load_predictor
+        from beam_jobs.predict_records import check_pictures, load_predictor
 
+        check_pictures(shards[0])
         load_predictor(options.model, wnids)
         return [Part(_PREDICT, shard) for shard in shards]
     parts = scores.find_parts(options.scores)

@@ -24,7 +24,12 @@ from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.records import Rule
 from beam_jobs.vocabulary import Vocabulary
 
-_LABELS_BATCH = 1024
+_LABELS_BATCH = 256
+_NOT_LABELS = (
+    records.IMAGE_ENCODED,
+    records.IMAGE_HEIGHT,
+    records.IMAGE_WIDTH,
+)
 
 
 class Positives(NamedTuple):
@@ -155,13 +160,11 @@ def predict(
         InputError: a data set without pictures.
     """
     for batch in _read(shard, options.batch_size):
-        image_ids, encoded = batch.image_ids, batch.encoded
-        if not all(encoded) and not options.examples:
-            raise InputError(
-                f"{shard}: {image_ids[encoded.index(b'')]} has no picture; "
-                "a data set with pictures is needed to run a model"
-            )
-        fed = batch.serialized if options.examples else encoded
+        image_ids = batch.image_ids
+        encoded = batch.parsed[records.IMAGE_ENCODED].numpy().tolist()
+        if not all(encoded):
+            raise _no_picture(shard, image_ids[encoded.index(b"")])
+        fed = batch.serialized.numpy().tolist() if options.examples else encoded
         found = predictor.positives(fed, posterior)
         labels = _closed_labels(batch.parsed, hierarchy) if hierarchy else None
         for row, (image_id, ids) in enumerate(
@@ -173,35 +176,54 @@ def predict(
                 yield Positives(image_id, ids + (labels[row] if labels else []))
 
 
+def check_pictures(shard: str) -> None:
+    """Checks the first record of a shard for a picture.
+
+    Raises:
+        InputError: it has none.
+    """
+    for batch in _read(shard, batch_size=1):
+        if not batch.parsed[records.IMAGE_ENCODED].numpy()[0]:
+            raise _no_picture(shard, batch.image_ids[0])
+        return
+
+
 def annotated(shard: str, hierarchy: Hierarchy) -> Iterator[Positives]:
     """Yields the annotated classes of every record with their ancestors.
 
     What the co-occurrence rule added to a data set is left out: it is no
     observation.
     """
-    for batch in _read(shard, _LABELS_BATCH):
+    for batch in _read(shard, _LABELS_BATCH, pictures=False):
         labels = _closed_labels(batch.parsed, hierarchy)
         for image_id, ids in zip(batch.image_ids, labels, strict=True):
             yield Positives(image_id, ids)
 
 
 class _Batch(NamedTuple):
-    serialized: list[bytes]
+    serialized: Any
     image_ids: list[str]
-    encoded: list[bytes]
     parsed: Mapping[str, Any]
 
 
-def _read(shard: str, batch_size: int) -> Iterator[_Batch]:
+def _read(
+    shard: str, batch_size: int, pictures: bool = True
+) -> Iterator[_Batch]:
     spec = records.feature_spec()
-    for serialized in tf.data.TFRecordDataset(shard).batch(batch_size):
+    if not pictures:
+        spec = {k: v for k, v in spec.items() if k not in _NOT_LABELS}
+    batches = tf.data.TFRecordDataset(shard).batch(batch_size).prefetch(1)
+    for serialized in batches:
         parsed = tf.io.parse_example(serialized, spec)
-        yield _Batch(
-            serialized.numpy().tolist(),
-            [i.decode() for i in parsed[records.IMAGE_ID].numpy().tolist()],
-            parsed[records.IMAGE_ENCODED].numpy().tolist(),
-            parsed,
-        )
+        image_ids = parsed[records.IMAGE_ID].numpy().tolist()
+        yield _Batch(serialized, [i.decode() for i in image_ids], parsed)
+
+
+def _no_picture(shard: str, image_id: str) -> InputError:
+    return InputError(
+        f"{shard}: {image_id} has no picture; to run a model, a data set with "
+        "pictures is needed"
+    )
 
 
 def _closed_labels(

@@ -325,6 +325,16 @@ def test_a_data_set_without_pictures_is_refused(tmp_path, model):
     predictor = predict_records.Predictor(options, WNIDS)
     with pytest.raises(InputError, match="csv/e has no picture"):
         list(predict_records.predict(shard, predictor, options, 0.95))
+    # The first record has one, and that is all that is looked at early.
+    predict_records.check_pictures(shard)
+
+
+def test_a_data_set_of_labels_is_refused_at_once(tmp_path):
+    path = str(tmp_path / "one.tfrecord")
+    with tf.io.TFRecordWriter(path) as writer:
+        writer.write(records.to_example(Record("csv/e", b"", 1, 1)))
+    with pytest.raises(InputError, match="csv/e has no picture"):
+        predict_records.check_pictures(path)
 
 
 @pytest.mark.parametrize(
@@ -357,31 +367,6 @@ def test_no_model_there(tmp_path, dataset):
             model=ModelOptions(str(tmp_path)),
             dataset=dataset,
         )
-
-
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ({"dataset": "d"}, "received: neither"),
-        ({"scores": ("s",), "model": ModelOptions("m")}, "received: both"),
-        ({"model": ModelOptions("m"), "vocabulary": "v"}, "needs images"),
-        ({"scores": ("s",)}, "--vocabulary FILE; received: neither"),
-        ({"posterior": 1.0}, "posterior must be 0 to under 1"),
-        ({"min_co": -0.1}, "min_co must be 0 to under 1"),
-        ({"reading": "both"}, "unrelated or not_ancestor"),
-        ({"min_images": 0}, "at least 1"),
-    ],
-)
-def test_options_that_do_not_fit(tmp_path, options, message):
-    if not {"scores", "model", "dataset"} & set(options):
-        options = {"scores": ("s.csv",), "vocabulary": "v.tsv"} | options
-    with pytest.raises(InputError, match=message):
-        CooccurrenceOptions(out=str(tmp_path / "pairs.tsv"), **options)
-
-
-def test_out_is_a_file(tmp_path):
-    with pytest.raises(InputError, match="is a folder; name a file"):
-        CooccurrenceOptions(str(tmp_path), scores=("s",), vocabulary="v")
 
 
 def test_command_joins_scores_with_labels(tmp_path, dataset):
