@@ -3,8 +3,10 @@
 The paper removed 1,989 "visually abstract" classes (event, summer, ...) and
 published neither list nor criterion (section 2.2). Ours is a table of WordNet
 subtrees and single classes, `abstract_classes.tsv` beside this module: what
-lies under none of the paper's four roots is out, and so are subtrees under
-them that name a role, a region or a substance that looks like nothing.
+lies under none of the paper's four roots is out, and so are named individuals and
+subtrees under the roots that look like nothing: a molecule, a legal district,
+a believer. What the published vocabulary holds nevertheless is in by a row of
+its own where it is seen.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from beam_jobs.vocabulary import read_tsv
 SHIPPED = Path(__file__).with_name("abstract_classes.tsv")
 HEADER = ("wnid", "verdict", "scope", "reason", "name")
 _VERDICTS = ("in", "out")
-_SCOPES = ("subtree", "class")
+_SCOPES = ("subtree", "class", "instances")
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,18 @@ class AbstractRules:
 
     Attributes:
         subtrees: of a class and all below it.
+        instances: of the named individuals below a class (Paris below city).
         classes: of one class alone.
         reasons: why, by wnid.
     """
 
     subtrees: Mapping[str, bool] = field(default_factory=dict)
+    instances: Mapping[str, bool] = field(default_factory=dict)
     classes: Mapping[str, bool] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.subtrees or self.classes)
+        return bool(self.subtrees or self.instances or self.classes)
 
 
 def load_rules(path: str | os.PathLike[str] | None = None) -> AbstractRules:
@@ -47,8 +51,8 @@ def load_rules(path: str | os.PathLike[str] | None = None) -> AbstractRules:
 
     Args:
         path: TSV with the columns wnid, verdict (`in`, `out`), scope
-            (`subtree`, `class`), reason, name. None for the shipped one, ""
-            for no rules: nothing is abstract.
+            (`subtree`, `class`, `instances`), reason, name. None for the
+            shipped one, "" for no rules: nothing is abstract.
 
     Raises:
         InputError: no such file, or a malformed or repeated row (file:line).
@@ -64,38 +68,46 @@ def load_rules(path: str | os.PathLike[str] | None = None) -> AbstractRules:
             raise InputError(f"{path}:{line}: {wnid} has a second {scope} rule")
         found[scope][wnid] = verdict == "out"
         reasons[wnid] = reason
-    return AbstractRules(found["subtree"], found["class"], reasons)
+    return AbstractRules(
+        found["subtree"], found["instances"], found["class"], reasons
+    )
 
 
 def is_abstract(wnid: str, rules: AbstractRules, wordnet) -> bool:
     """Tells whether a class is left out.
 
-    A rule for the class alone decides first. Else the nearest subtree rule
-    upwards does, the class itself included; of two equally near ones `in`
+    A rule for the class alone decides first; then, for a named individual,
+    the nearest rule for instances upwards; then the nearest rule for a
+    subtree upwards, the class itself included. Of two equally near ones `in`
     wins, since one visible reading is enough. Without any rule up to the top
     a class is out, unless there are no rules at all.
 
     Raises:
         InputError: an unknown WordNet id.
     """
+    synset = wn.synset_of(wnid, wordnet)
     if not rules:
         return False
     if wnid in rules.classes:
         return rules.classes[wnid]
-    level = {wnid: wn.synset_of(wnid, wordnet)}
-    seen = set(level)
+    verdict = None
+    if synset.instance_hypernyms():
+        verdict = _nearest_verdict(synset, rules.instances)
+    if verdict is None:
+        verdict = _nearest_verdict(synset, rules.subtrees)
+    return verdict is None or verdict
+
+
+def _nearest_verdict(synset, verdicts: Mapping[str, bool]) -> bool | None:
+    level, seen = {synset}, {synset}
     while level:
-        verdicts = [rules.subtrees[w] for w in level if w in rules.subtrees]
-        if verdicts:
-            return all(verdicts)
-        above = {
-            wn.wnid_of(s): s
-            for synset in level.values()
-            for s in wn.hypernyms_of(synset)
-        }
-        level = {w: s for w, s in above.items() if w not in seen}
-        seen.update(level)
-    return True
+        found = [verdicts.get(wn.wnid_of(s)) for s in level]
+        decided = [out for out in found if out is not None]
+        if decided:
+            return all(decided)
+        level = {h for s in level for h in wn.hypernyms_of(s)} - seen
+        seen |= level
+    return None
 
 
 def _check_row(wnid: str, verdict: str, scope: str, place: str) -> None:

@@ -3,8 +3,10 @@
 The paper merges Open Images classes into ImageNet's by meaning (section 2.2)
 and publishes no rule; ours, in order:
 
-1. `override`: a row of an overrides file. `open_images_overrides.tsv` beside
-   this module is one that was reviewed by eye; the user's rows win over it.
+1. `override`: a row of the user's overrides file. Then `reviewed`, or
+   `reviewed_general` where WordNet has only something more general: a row of
+   `reviewed_classes.tsv` beside this module, which corrects the rules
+   below where they were seen to fail, with the reason of each.
 2. `lemma`: the name is a noun in WordNet.
 3. `inflected`: its base form is (NLTK's morphy: plurals).
 4. `compound`: it is one when joined, hyphenated or taken apart: `Wheel chair`,
@@ -38,8 +40,8 @@ from beam_jobs.class_names import Candidate, candidates, split_qualifier
 from beam_jobs.errors import InputError
 from beam_jobs.vocabulary import read_tsv
 
-SHIPPED = Path(__file__).with_name("open_images_overrides.tsv")
-_SHIPPED_HEADER = ("key", "display_name", "wnid", "reason")
+SHIPPED = Path(__file__).with_name("reviewed_classes.tsv")
+_SHIPPED_HEADER = ("key", "display_name", "wnid", "fit", "reason")
 _OVERRIDE_HEADER = ["LabelName", "WordNetId"]
 _CHOICES_HEADER = (
     "key",
@@ -51,7 +53,9 @@ _CHOICES_HEADER = (
     "synset",
     "gloss",
 )
-_GENERAL = frozenset({"common", "suffix", "head", "hypernym"})
+_GENERAL = frozenset(
+    {"reviewed_general", "common", "suffix", "head", "hypernym"}
+)
 _GLOSS_WORDS = 12
 
 # Limits of the two rules that climb: what lies farther says too little.
@@ -121,12 +125,13 @@ def map_classes(
     choices = []
     for key, name in sorted(display_names.items()):
         override = _override(key, overrides)
-        if override is None:
-            override = shipped.get(key)
-            # Reviewed without knowing which classes are wanted.
-            if override and not chooser.wanted(override):
-                override = None
-        choices.append(chooser.choose(key, name, override))
+        if override is not None:
+            choice = ClassChoice(key, name, override, "override")
+        elif key in shipped:
+            choice = chooser.reviewed(key, name, *shipped[key])
+        else:
+            choice = chooser.choose(key, name)
+        choices.append(choice)
     return _note_merges(choices)
 
 
@@ -143,9 +148,16 @@ class _Chooser:
     visible: Wanted
     wordnet: Any
 
-    def choose(self, key: str, name: str, override: str | None) -> ClassChoice:
-        if override is not None:
-            return ClassChoice(key, name, override, "override")
+    def reviewed(
+        self, key: str, name: str, wnid: str, general: bool
+    ) -> ClassChoice:
+        # Reviewed without knowing which classes are wanted.
+        if wnid and not self.wanted(wnid):
+            return self._above(key, name, [wnid])
+        rule = "reviewed_general" if general else "reviewed"
+        return ClassChoice(key, name, wnid, rule)
+
+    def choose(self, key: str, name: str) -> ClassChoice:
         if wn.WNID_PATTERN.fullmatch(key):
             wn.synset_of(key, self.wordnet)
             return ClassChoice(key, name, key, "wnid")
@@ -161,7 +173,8 @@ class _Chooser:
                 best = min(fitting, key=lambda w: not self.preferred(w))
                 others = tuple(w for w in senses if w != best)
                 return ClassChoice(key, name, best, candidate.rule, others)
-        return self._above(key, name, readings)
+        exact = [w for c, found in readings if c.exact for w in found]
+        return self._above(key, name, exact)
 
     def _senses(self, candidate: Candidate, qualifier: str) -> list[str]:
         """Returns wnids, best first."""
@@ -200,14 +213,9 @@ class _Chooser:
             ]
         return list(dict.fromkeys(wnid for _, wnid in sorted(found)))
 
-    def _above(
-        self,
-        key: str,
-        name: str,
-        readings: Sequence[tuple[Candidate, list[str]]],
-    ) -> ClassChoice:
+    def _above(self, key: str, name: str, senses: list[str]) -> ClassChoice:
         """Chooses the nearest wanted class above the first visible sense."""
-        senses = [w for c, found in readings if c.exact for w in found]
+        others = tuple(dict.fromkeys(senses))
         for wnid in filter(self.visible, senses):
             level = [wn.synset_of(wnid, self.wordnet)]
             for _ in range(_HYPERNYM_EDGES):
@@ -216,12 +224,11 @@ class _Chooser:
                     w for w in map(wn.wnid_of, level) if self.wanted(w)
                 )
                 if fitting:
-                    others = tuple(dict.fromkeys(senses))
                     return ClassChoice(
                         key, name, fitting[0], "hypernym", others
                     )
             break
-        return ClassChoice(key, name, "", "none", tuple(dict.fromkeys(senses)))
+        return ClassChoice(key, name, "", "none", others)
 
 
 def _closure(synset) -> set:
@@ -273,9 +280,12 @@ def _check_overrides(
             )
 
 
-def read_shipped_overrides() -> dict[str, str]:
-    """Returns wnid by key from `open_images_overrides.tsv`."""
-    return {row[0]: row[2] for _, row in read_tsv(SHIPPED, _SHIPPED_HEADER)}
+def read_shipped_overrides() -> dict[str, tuple[str, bool]]:
+    """Returns wnid, and whether it is more general, by key."""
+    return {
+        key: (wnid, fit == "general")
+        for _, (key, _, wnid, fit, _) in read_tsv(SHIPPED, _SHIPPED_HEADER)
+    }
 
 
 def read_overrides(path: str | None) -> dict[str, str]:

@@ -33,6 +33,7 @@ _THINGS = frozenset(
         "noun.animal",
         "noun.artifact",
         "noun.body",
+        "noun.communication",
         "noun.food",
         "noun.object",
         "noun.person",

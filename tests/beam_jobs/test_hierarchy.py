@@ -87,9 +87,16 @@ def test_save_and_load(tmp_path):
     assert loaded.fingerprint == tree.fingerprint
 
 
-def test_load_refuses_unknown_class(tmp_path):
-    (tmp_path / "h.tsv").write_text("wnid\tparent_wnid\nn00001740\t\n")
-    with pytest.raises(InputError, match="n00001740 is not in the vocabulary"):
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("n00001740\t", "h.tsv:2: class n00001740 is not in the vocabulary"),
+        ("n02084071\tn00001740", "h.tsv:2: parent n00001740 is not in"),
+    ],
+)
+def test_load_refuses_unknown_class_and_orphan(tmp_path, row, message):
+    (tmp_path / "h.tsv").write_text(f"wnid\tparent_wnid\n{row}\n")
+    with pytest.raises(InputError, match=message):
         Hierarchy.load(tmp_path / "h.tsv", small_vocabulary())
 
 

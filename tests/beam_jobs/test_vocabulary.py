@@ -23,6 +23,15 @@ def test_save_and_load_keep_everything(tmp_path):
     assert loaded.fingerprint == vocabulary.fingerprint
 
 
+def test_three_columns_are_read_and_keep_their_fingerprint(tmp_path):
+    path = tmp_path / "v.tsv"
+    path.write_text(f"index\twnid\tname\n0\t{DOG.wnid}\t{DOG.name}\n")
+    loaded = Vocabulary.load(path)
+    assert loaded.classes == (DOG,)
+    # SHA-256 of "0\tn02084071\tdog, domestic dog, Canis familiaris\n".
+    assert loaded.fingerprint.startswith("3e3d626f4527")
+
+
 def test_fingerprint_depends_on_order():
     turned = [TagClass(0, CAT.wnid, CAT.name), TagClass(1, DOG.wnid, DOG.name)]
     assert Vocabulary([DOG, CAT]).fingerprint != Vocabulary(turned).fingerprint
@@ -35,6 +44,7 @@ def test_fingerprint_depends_on_order():
         ([DOG, TagClass(1, DOG.wnid, "dog")], "stands twice.*n02084071"),
         ([CAT], "0 expected; received: 1"),
         ([TagClass(0, "dog", "dog")], "'n' and 8 digits.*'dog'"),
+        ([TagClass(0, DOG.wnid, "dog", "gone")], "a status is.*'gone'"),
     ],
 )
 def test_refuses_bad_classes(classes, message):

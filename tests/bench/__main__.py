@@ -25,7 +25,7 @@ from rich.table import Table
 
 from .timing import Comparison
 
-NAMES = ("dataset", "train_step", "serving", "labels")
+NAMES = ("dataset", "train_step", "serving", "labels", "hierarchy")
 FILE = "bench.json"
 
 

@@ -1,0 +1,54 @@
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from beam_jobs import cli_vocabulary
+from beam_jobs.errors import InputError
+from beam_jobs.vocabulary import TagClass, Vocabulary
+
+DOG, CAT, POODLE = "n02084071", "n02121620", "n02113335"
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "vocabulary.tsv"
+    Vocabulary([TagClass(0, DOG, "dog"), TagClass(1, CAT, "cat")]).save(path)
+    return path
+
+
+def call(*arguments):
+    app = typer.Typer()
+    cli_vocabulary.register(app)
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_shows_a_summary(file):
+    shown = call(file).output
+    assert "active classes" in shown
+    assert "2: dog, cat" in shown
+
+
+def test_grows_and_shows_what_changed(file, tmp_path):
+    more = tmp_path / "more.tsv"
+    more.write_text(f"wnid\n{POODLE}\n")
+    gone = tmp_path / "gone.tsv"
+    gone.write_text(f"wnid\n{CAT}\n")
+    out = tmp_path / "new" / "vocabulary.tsv"
+    shown = call(
+        file, "--grow-with", more, "--remove", gone, "--out", out
+    ).output
+    assert f"{POODLE} poodle" in shown
+    assert "active -> removed" in shown
+    assert Vocabulary.load(out).index_of(POODLE) == 2
+    assert (out.parent / "hierarchy.tsv").is_file()
+    assert f"{POODLE} poodle" in call(file, "--diff", out).output
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("--remove", "give --out FILE"), ("--out", "--out goes with a change")],
+)
+def test_options_belong_together(file, tmp_path, option, message):
+    error = call(file, option, tmp_path / "x.tsv").exception
+    assert isinstance(error, InputError)
+    assert message in str(error)
