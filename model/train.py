@@ -325,4 +325,4 @@ def _main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1:]))
+    object_stores.end_process(_main(sys.argv[1:]))

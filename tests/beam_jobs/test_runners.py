@@ -1,0 +1,145 @@
+"""The data set job on every runner."""
+
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+from apache_beam.portability.api import beam_runner_api_pb2
+from PIL import Image
+
+from beam_jobs import dataset_pipeline, runners
+from beam_jobs.assemble_images import ImageChecks
+from beam_jobs.augmentation import Augmenter
+from beam_jobs.build_dataset import build_dataset
+from beam_jobs.cli_options import dataset_options
+from beam_jobs.finish_dataset import DatasetFacts
+from beam_jobs.hierarchy import Hierarchy
+from beam_jobs.splits import SplitOptions
+from beam_jobs.vocabulary import TagClass, Vocabulary
+
+DOG, CAT = "n02084071", "n02121620"
+IMAGE = "europe-docker.pkg.dev/some-project/images/tagforest"
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ([], ""),
+        (["--runner", "DirectRunner"], "DirectRunner"),
+        (["--runner=DaskRunner"], runners.DASK),
+        (["--runner", "dask"], runners.DASK),
+        (["--runner", "DataflowRunner"], runners.DATAFLOW),
+        (["--runner", runners.DATAFLOW], runners.DATAFLOW),
+    ],
+)
+def test_class_path(args, expected):
+    assert runners.class_path(args) == expected
+
+
+def test_options_stay_as_they_are():
+    args = ["--runner=DirectRunner", "--direct_num_workers=2"]
+    assert runners.prepare(args) == args
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """Returns a folder of ten dogs and ten cats."""
+    folder = tmp_path_factory.mktemp("raw")
+    (folder / "images").mkdir()
+    for first, wnid in ((0, DOG), (100, CAT)):
+        with tarfile.open(folder / "images" / f"{wnid}.tar", "w") as archive:
+            for seed in range(first, first + 10):
+                data = picture(seed)
+                member = tarfile.TarInfo(f"{wnid}_{seed}.JPEG")
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+    return folder
+
+
+def picture(seed: int) -> bytes:
+    noise = np.random.default_rng(seed).integers(0, 256, (16, 24, 3))
+    out = io.BytesIO()
+    Image.fromarray(noise.astype(np.uint8)).save(out, "JPEG")
+    return out.getvalue()
+
+
+def build(raw, out, *beam_args):
+    given = {"imagenet": [str(raw)], "images_per_shard": 4}
+    options = dataset_options(given, str(out))
+    return build_dataset(options, beam_args, show_progress=False)
+
+
+@pytest.mark.large
+@pytest.mark.parametrize(
+    "beam_args",
+    [
+        (
+            "--direct_num_workers=2",
+            "--direct_running_mode=multi_processing",
+        ),
+        ("--runner=DaskRunner",),
+    ],
+    ids=["two processes", "Dask"],
+)
+def test_runners_write_the_same(raw, tmp_path, beam_args):
+    if "--runner=DaskRunner" in beam_args:
+        pytest.importorskip("distributed", reason="Dask is not installed")
+    alone = build(raw, tmp_path / "alone")
+    found = build(raw, tmp_path / "found", *beam_args)
+    assert found.images == {"in": 20, "out": 20, "rejected": 0}
+    assert found.fingerprint == alone.fingerprint
+
+
+def test_dataflow_job(tmp_path):
+    """The job that Dataflow would get, written to a file instead."""
+    args = [
+        "--runner=DataflowRunner",
+        "--project=some-project",
+        "--region=europe-west1",
+        "--temp_location=gs://bucket/tmp",
+        f"--sdk_container_image={IMAGE}",
+        "--machine_type=n2-standard-8",
+        f"--template_location={tmp_path / 'job.json'}",
+        # So that nothing is asked over the network.
+        f"--staging_location={tmp_path}",
+        "--dataflow_endpoint=http://localhost:1",
+        "--no_auth",
+    ]
+    index = dataset_pipeline.ReadIndex(
+        [(0, ["gs://bucket/dataset/.work/rows/0.arrow"])], {}, []
+    )
+    dataset_pipeline.write(index, *write_arguments(), args)
+
+    job = json.loads((tmp_path / "job.json").read_text())
+    assert job["type"] == "JOB_TYPE_BATCH"
+    (pool,) = job["environment"]["workerPools"]
+    assert pool["machineType"] == "n2-standard-8"
+    assert pool["workerHarnessContainerImage"] == IMAGE
+    pipeline = beam_runner_api_pb2.Pipeline.FromString(
+        (tmp_path / "pipeline.pb").read_bytes()
+    )
+    names = {t.unique_name for t in pipeline.components.transforms.values()}
+    assert {"Assemble images", "Plan shards", "Write shard", "Finish"} <= names
+    for environment in pipeline.components.environments.values():
+        payload = beam_runner_api_pb2.DockerPayload.FromString(
+            environment.payload
+        )
+        assert payload.container_image == IMAGE
+
+
+def write_arguments():
+    vocabulary = Vocabulary([TagClass(0, DOG, "dog"), TagClass(1, CAT, "cat")])
+    hierarchy = Hierarchy([(), ()])
+    context = dataset_pipeline.WriteContext(
+        dataset="gs://bucket/dataset",
+        work="gs://bucket/dataset/.work",
+        class_ids={DOG: 0, CAT: 1},
+        augmenter=Augmenter(hierarchy),
+        classes=2,
+        checks=ImageChecks(),
+        splits=SplitOptions(),
+        images_per_shard=4,
+    )
+    return context, DatasetFacts("request", {}, vocabulary, hierarchy)
