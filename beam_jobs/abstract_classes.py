@@ -2,8 +2,8 @@
 
 The paper removed 1,989 "visually abstract" classes (event, summer, ...) and
 published neither list nor criterion (section 2.2). Ours is a table of WordNet
-subtrees and single classes, `abstract_classes.tsv` beside this module: what
-lies under none of the paper's four roots is out, and so are named individuals and
+subtrees and single classes, `abstract_classes.tsv` beside this module. What
+lies under none of the paper's four roots is out; so are named individuals and
 subtrees under the roots that look like nothing: a molecule, a legal district,
 a believer. What the published vocabulary holds nevertheless is in by a row of
 its own where it is seen.
