@@ -223,6 +223,14 @@ class Hierarchy:
         return found
 
 
+def is_published(path: str | os.PathLike[str]) -> bool:
+    """Tells whether a file is Tencent's dictionary, by its header."""
+    if not Path(path).is_file():
+        return False
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.readline().startswith(_PUBLISHED_HEADER[0])
+
+
 def load_published(
     path: str | os.PathLike[str],
 ) -> tuple[Vocabulary, Hierarchy]:
