@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -79,6 +85,7 @@ def assemble_partition(
     paths: Sequence[str],
     work: str,
     class_ids: Mapping[str, int],
+    inexact: Container[str],
     augmenter: Augmenter,
     checks: ImageChecks,
 ) -> AssembledPartition:
@@ -90,7 +97,9 @@ def assemble_partition(
         number: of the partition.
         paths: the files of the first stage that have rows of it.
         work: folder for files between stages.
-        class_ids: class index by class key; -1 or nothing for others.
+        class_ids: class index by class key; others have none.
+        inexact: keys whose class means more than they do; that they are
+            absent says nothing of it.
         augmenter: tells which annotations give labels.
         checks: how images are read.
 
@@ -100,8 +109,7 @@ def assemble_partition(
     """
     rows = read_rows(paths, number)
     images, rejections, images_in = join_rows(rows, not checks.labels_only)
-    known = [class_ids.get(key, -1) for key in rows.class_keys]
-    ids = np.array([*known, -1], np.int32)[images.classes]
+    ids = _class_ids(images, rows.class_keys, class_ids, inexact)
     images, ids, unlabelled = _labelled(
         images, ids, augmenter, rows.class_keys, rows.path_names
     )
@@ -125,6 +133,18 @@ def assemble_partition(
     return AssembledPartition(
         path, buckets, images_in, rejected, rejected_path if rejected else ""
     )
+
+
+def _class_ids(
+    images: JoinedImages,
+    class_keys: Sequence[str],
+    class_ids: Mapping[str, int],
+    inexact: Container[str],
+) -> np.ndarray:
+    known = np.array([class_ids.get(k, -1) for k in class_keys], np.int32)
+    vague = np.array([k in inexact for k in class_keys], bool)
+    silent = vague[images.classes] & (images.confidences == 0)
+    return np.where(silent, np.int32(-1), known[images.classes])
 
 
 def _labelled(

@@ -114,8 +114,15 @@ class _Classes:
 
     vocabulary: Vocabulary
     hierarchy: Hierarchy
-    choices: Sequence[ClassChoice]
+    choices: Sequence[ClassChoice] = ()
     report: Sequence[ClassReport] = ()
+
+    def inexact(self) -> frozenset[str]:
+        """Returns keys whose synset means more than they do.
+
+        Without a dog bed there may well be a bed.
+        """
+        return frozenset(c.key for c in self.choices if not c.exact)
 
     def ids(self) -> dict[str, int]:
         """Returns class index by class key."""
@@ -191,6 +198,8 @@ def find_inputs(options: DatasetOptions) -> tuple[Sources, str]:
     named = (
         options.vocabulary.base,
         options.vocabulary.abstract_classes,
+        options.vocabulary.merges,
+        options.vocabulary.removals,
         options.labels.cooccurrence,
     )
     files = [
@@ -244,11 +253,16 @@ def _classes(
         counts = dataset_pipeline.count_classes(
             index, options.work, options.labels.min_confidence, beam_args
         )
-    choices = map_classes(
-        _display_names(sources, counts),
-        sources.overrides,
-        base[0].__contains__ if base and not grow else None,
-    )
+    names = _display_names(sources, counts)
+    annotated = {key for keys in counts.values() for key in keys}
+    choices: list[ClassChoice] = []
+    if names:  # WordNet takes seconds to load
+        choices = map_classes(
+            names,
+            sources.overrides,
+            base[0].__contains__ if base and not grow else None,
+            preferred=base[0].__contains__ if base else annotated.__contains__,
+        )
     if base and not grow:
         return _Classes(*base, choices)
     if not any(counts.values()):
@@ -283,6 +297,7 @@ def _context(options: DatasetOptions, classes: _Classes):
         dataset=options.out,
         work=options.work,
         class_ids=classes.ids(),
+        inexact=classes.inexact(),
         augmenter=Augmenter(
             classes.hierarchy,
             Pairs.load(pairs, classes.vocabulary) if pairs else None,

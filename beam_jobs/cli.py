@@ -7,23 +7,24 @@ from typing import Annotated, Any
 
 import typer
 
+from beam_jobs import cli_vocabulary
 from beam_jobs.cli_cooccurrence import cooccurrence
 from beam_jobs.cli_download import download
 from beam_jobs.cli_options import (
     PASS_TO_BEAM,
     dataset_options,
+    option_names,
     source_paths,
     takes_dataset_options,
 )
 from beam_jobs.cli_relabel import relabel
-from beam_jobs.cli_vocabulary import vocabulary
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to an app."""
     for command in (download, dataset, cooccurrence, relabel):
         app.command(context_settings=PASS_TO_BEAM)(command)
-    app.command()(vocabulary)
+    cli_vocabulary.register(app)
     app.command()(scenes)
 
 
@@ -44,8 +45,10 @@ def dataset(
     # Beam takes seconds to import; say at once if nothing can be read.
     check_sources(vars(source_paths(given)))
     check_output_folder(out)
+    from beam_jobs.beam_args import check_beam_args
     from beam_jobs.build_dataset import build_dataset
 
+    check_beam_args(context.args, option_names(dataset))
     manifest = build_dataset(dataset_options(given, out), context.args)
     typer.echo(describe(manifest, out))
     typer.echo(f"next: tagforest train {out} --workdir runs/first")

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from beam_jobs.vocabulary import Vocabulary
 
 # Options not listed go to Beam.
-CONTEXT_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 _SHOWN = 20
 

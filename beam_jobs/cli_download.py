@@ -11,8 +11,6 @@ import typer
 if TYPE_CHECKING:
     from beam_jobs.download import Summary
 
-PASS_TO_BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
-
 
 def download(
     context: typer.Context,
@@ -180,7 +178,7 @@ def describe(summary: Summary, out: Path) -> str:
 
 def next_step(lists: Sequence[str], out: Path) -> str:
     """Returns the command that most likely follows."""
-    option = "--open-images" if lists[0].endswith(".csv") else "--tencent-list"
+    option = "--open-images" if lists[0].endswith(".csv") else "--tencent-lists"
     return (
         f"next: tagforest dataset {option} {lists[0]} --images "
         f"{out / 'images'} --out DATASET"

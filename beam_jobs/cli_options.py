@@ -91,8 +91,14 @@ _OPTIONS: dict[str, dict[str, tuple[Any, Any, str]]] = {
             str | None,
             None,
             "Rules that leave out classes no picture shows. Default: "
-            "beam_jobs/abstract_classes.tsv.",
+            "beam_jobs/abstract_classes.tsv; an empty name leaves none out.",
         ),
+        "merges": (
+            str | None,
+            None,
+            "TSV of classes whose labels go to another: wnid, into.",
+        ),
+        "removals": (str | None, None, "TSV of classes to leave out: wnid."),
     },
     "Labels": {
         "min_confidence": (
@@ -166,8 +172,8 @@ def takes_dataset_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def path_options() -> tuple[str, ...]:
     """Returns the names of options that are paths, or lists of them."""
-    others = ("vocabulary", "abstract_classes", "cooccurrence")
-    return (*_OPTIONS["Sources"], *others)
+    classes = ("vocabulary", "abstract_classes", "merges", "removals")
+    return (*_OPTIONS["Sources"], *classes, "cooccurrence")
 
 
 def _names() -> list[str]:
@@ -200,6 +206,12 @@ def _parameters() -> list[inspect.Parameter]:
         for heading, options in _OPTIONS.items()
         for name, (kind, default, text) in options.items()
     ]
+
+
+def option_names(command: Callable[..., None]) -> list[str]:
+    """Returns the options of a command as they are typed."""
+    names = inspect.signature(command).parameters
+    return ["--" + name.replace("_", "-") for name in names]
 
 
 def source_paths(given: _Given) -> SourcePaths:
@@ -240,6 +252,8 @@ def dataset_options(given: _Given, out: str) -> DatasetOptions:
             min_images=given["min_images"],
             min_images_open_images=given["min_images_open_images"],
             abstract_classes=given["abstract_classes"],
+            merges=given["merges"],
+            removals=given["removals"],
         ),
         labels=LabelOptions(given["min_confidence"], given["cooccurrence"]),
         images=ImageChecks(

@@ -64,6 +64,7 @@ class WriteContext:
         dataset: folder of the data set.
         work: folder for files between stages.
         class_ids: class index by class key.
+        inexact: keys whose class means more than they do.
         augmenter: makes labels.
         classes: size of the vocabulary.
         checks: how images are read.
@@ -74,6 +75,7 @@ class WriteContext:
     dataset: str
     work: str
     class_ids: dict[str, int]
+    inexact: frozenset[str]
     augmenter: Augmenter
     classes: int
     checks: ImageChecks
@@ -193,6 +195,7 @@ def _assemble(
         *partition,
         context.work,
         context.class_ids,
+        context.inexact,
         context.augmenter,
         context.checks,
     )
