@@ -71,7 +71,13 @@ def build(raw, out, *beam_args):
     return build_dataset(options, beam_args, show_progress=False)
 
 
+@pytest.fixture(scope="module")
+def alone(raw, tmp_path_factory):
+    return build(raw, tmp_path_factory.mktemp("alone") / "dataset")
+
+
 @pytest.mark.large
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "beam_args",
     [
@@ -83,10 +89,9 @@ def build(raw, out, *beam_args):
     ],
     ids=["two processes", "Dask"],
 )
-def test_runners_write_the_same(raw, tmp_path, beam_args):
+def test_runners_write_the_same(raw, alone, tmp_path, beam_args):
     if "--runner=DaskRunner" in beam_args:
         pytest.importorskip("distributed", reason="Dask is not installed")
-    alone = build(raw, tmp_path / "alone")
     found = build(raw, tmp_path / "found", *beam_args)
     assert found.images == {"in": 20, "out": 20, "rejected": 0}
     assert found.fingerprint == alone.fingerprint
