@@ -26,6 +26,7 @@ from beam_jobs.dead_letters import (
     count_images,
     save_rejections,
 )
+from beam_jobs.errors import InputError
 from beam_jobs.image_reader import ImageReader
 from beam_jobs.images import (
     ImageError,
@@ -59,6 +60,14 @@ class ImageChecks:
     limits: ImageLimits = field(default_factory=ImageLimits)
     short_side: int | None = None
     labels_only: bool = False
+
+    def __post_init__(self):
+        least = self.limits.min_side
+        if self.short_side is not None and self.short_side < least:
+            raise InputError(
+                f"short_side must be at least {least} pixels; received: "
+                f"{self.short_side}"
+            )
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from beam_jobs import layout, progress, storage
+from beam_jobs import imagenet, layout, progress, storage
 from beam_jobs.assemble_images import ImageChecks
 from beam_jobs.augmentation import Augmenter
-from beam_jobs.beam_args import check_beam_args
+from beam_jobs.beam_args import check_beam_args, check_reachable
 from beam_jobs.build_vocabulary import (
     ClassReport,
     VocabularyOptions,
@@ -38,6 +38,7 @@ from beam_jobs.sources import (
 )
 from beam_jobs.splits import SplitOptions
 from beam_jobs.vocabulary import Vocabulary
+from beam_jobs.wordnet import load_wordnet, synset_of
 
 _MOST_PARTITIONS = 512
 _PARTITION_IMAGES = 8192
@@ -159,8 +160,9 @@ def build_dataset(
     """
     check_output_folder(options.out)
     check_beam_args(beam_args)
+    check_reachable(beam_args, [options.out, *_source_paths(options)])
     sources, request = find_inputs(options)
-    base = _load_base(options)
+    base = _load_base(options, sources)
     present = _present(options, request)
     if present is not None:
         return present
@@ -211,6 +213,15 @@ def find_inputs(options: DatasetOptions) -> tuple[Sources, str]:
     return sources, request
 
 
+def _source_paths(options: DatasetOptions) -> list[str]:
+    named = vars(options.sources).values()
+    return [
+        path
+        for value in named
+        for path in ([value] if isinstance(value, str) else value or ())
+    ]
+
+
 def _with_dictionary(options: DatasetOptions) -> SourcePaths:
     """A published dictionary as vocabulary is one for Tencent's lists too."""
     paths, base = options.sources, options.vocabulary.base
@@ -219,12 +230,23 @@ def _with_dictionary(options: DatasetOptions) -> SourcePaths:
     return paths
 
 
-def _load_base(options: DatasetOptions) -> tuple[Vocabulary, Hierarchy] | None:
+def _load_base(
+    options: DatasetOptions, sources: Sources
+) -> tuple[Vocabulary, Hierarchy] | None:
     """Reads all that the user named, so that mistakes show at once."""
     path = options.vocabulary.base
+    if path is None or options.vocabulary.grow:
+        wordnet = load_wordnet()
+        for wnid in imagenet.synsets(sources.parts):
+            synset_of(wnid, wordnet)
     base = load_classes(path) if path else None
-    if options.labels.cooccurrence and base:
-        Pairs.load(options.labels.cooccurrence, base[0])
+    pairs = options.labels.cooccurrence
+    if pairs and not storage.exists(pairs):
+        raise InputError(
+            f"no such file: {pairs}; `tagforest cooccurrence` makes one"
+        )
+    if pairs and base:
+        Pairs.load(pairs, base[0])
     return base
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from beam_jobs import storage
 from beam_jobs.errors import InputError
 
 _FOLDERS = {
@@ -112,13 +113,12 @@ def check_output_folder(folder: str | os.PathLike[str]) -> None:
     """Checks that a folder can be made here.
 
     Raises:
-        InputError: a part of its path is a file, or it is a remote address.
+        InputError: a part of its path is a file, or it is the address of an
+            object store that cannot be used here.
     """
-    if "://" in os.fspath(folder):
-        raise InputError(
-            "the output must be a folder of this machine's file systems "
-            f"(local or mounted); received: {folder}"
-        )
+    if storage.is_remote(folder):
+        storage.check(folder)
+        return
     path = Path(folder).absolute()
     for part in (path, *path.parents):
         if part.exists() and not part.is_dir():

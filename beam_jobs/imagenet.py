@@ -75,6 +75,17 @@ def estimate_images(parts: Sequence[Part]) -> int:
     return len(found) - len(tars) + total * images // max(1, size)
 
 
+def synsets(parts: Sequence[Part]) -> list[str]:
+    """Returns the WordNet ids that the parts of folders name, sorted."""
+    named = {
+        _wnid_of(path, part.option("folder") or "")
+        for part in parts
+        if part.kind == KIND
+        for path, _ in part.files
+    }
+    return sorted(wnid for wnid in named if wnid)
+
+
 def read_part(part: Part) -> Read:
     """Yields the images of tars and image files.
 

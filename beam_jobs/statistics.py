@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from beam_jobs import columns, layout
-from beam_jobs.annotations import NOT_IMAGES
+from beam_jobs import columns, layout, storage
+from beam_jobs.dead_letters import count_images
 from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.records import Rule, Source
@@ -267,7 +267,7 @@ def to_json(
     train = splits.get(layout.TRAIN, Statistics(len(vocabulary)))
     rejected = rejected or {}
     images = sum(s.images for s in splits.values())
-    images_rejected = rejected_images(rejected)
+    images_rejected = count_images(rejected)
     return {
         "classes": len(vocabulary),
         "vocabulary": vocabulary.fingerprint,
@@ -280,12 +280,6 @@ def to_json(
         "trainable_classes": train.classes_above(trainable_above),
         "splits": {s: splits[s].to_json(vocabulary) for s in sorted(splits)},
     }
-
-
-def rejected_images(rejected: Mapping[str, int]) -> int:
-    """Returns how many of the rejections stand for an image."""
-    others = {reason.value for reason in NOT_IMAGES}
-    return int(sum(n for r, n in rejected.items() if r not in others))
 
 
 def write(
@@ -347,10 +341,10 @@ def load_images_per_class(
         InputError: the data set has no statistics, none of this split, or
             they are of another vocabulary.
     """
-    path = Path(dataset) / layout.STATISTICS / STATISTICS_FILE
-    if not path.is_file():
+    path = storage.join(dataset, layout.STATISTICS, STATISTICS_FILE)
+    if not storage.exists(path):
         raise InputError(f"no such file: {path}; `tagforest dataset` writes it")
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = json.loads(storage.read_text(path))
     if content["vocabulary"] != vocabulary.fingerprint:
         raise InputError(
             f"{path} counts the classes of another vocabulary; "

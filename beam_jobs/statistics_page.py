@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from beam_jobs import layout, statistics_figures
+from beam_jobs.dead_letters import count_images
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.records import Rule, Source
 from beam_jobs.vocabulary import Vocabulary
@@ -47,14 +48,14 @@ def render(
         hierarchy: for the depth of the classes; left out without one.
         trainable_above: a class is trainable with more training images.
     """
-    from beam_jobs.statistics import Statistics, rejected_images
+    from beam_jobs.statistics import Statistics
 
     ordered = _ordered(splits)
     total = Statistics(len(vocabulary))
     for _, part in ordered:
         total.merge(part)
     train = splits.get(layout.TRAIN, Statistics(len(vocabulary)))
-    images_rejected = rejected_images(rejected)
+    images_rejected = count_images(rejected)
     script = _text("statistics.js")
     return _template().render(
         style=_text("statistics.css"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from beam_jobs import storage
 from beam_jobs.errors import InputError
 from beam_jobs.wordnet import WNID_PATTERN
 
@@ -167,13 +168,12 @@ def read_tsv(
         InputError: no such file, not UTF-8, another header, or a line with
             another number of fields (file:line).
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"no such file: {path}")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error.reason})") from error
+        lines = storage.read_text(path).splitlines()
+    except OSError as error:
+        if isinstance(error.__context__, UnicodeDecodeError):
+            raise InputError(str(error)) from error
+        raise InputError(f"no such file: {os.fspath(path)}") from error
     found = tuple(lines[0].split("\t")) if lines else ()
     least = len(header) - optional
     if found != header[: max(least, len(found))]:

@@ -20,15 +20,19 @@ import pytest
 from PIL import Image
 
 COMMANDS = (
+    "cooccurrence",
     "dataset",
     "demo",
+    "download",
     "evaluate",
     "export",
     "pipeline",
+    "relabel",
     "scenes",
     "serve",
     "tag",
     "train",
+    "vocabulary",
 )
 LABELS = "train-annotations-human-imagelabels.csv"
 HEADER = "ImageID,Source,LabelName,Confidence\n"
@@ -170,6 +174,67 @@ CASES = {
         "dataset --open-images {root}/sound --out {root}/d --min-image 5",
         "did you mean --min-images?",
     ),
+    "dataset list without dictionary": Case(
+        "dataset --tencent-lists {root}/rows.txt --out {root}/d",
+        "--tencent-lists needs the published dictionary",
+    ),
+    "dataset no list": Case(
+        "dataset --tencent-lists {root}/none.txt --out {root}/d",
+        "no such file: {root}/none.txt",
+    ),
+    "dataset CSV without labels": Case(
+        "dataset --csv {root}/rows.txt --out {root}/d", "{root}/rows.txt"
+    ),
+    "dataset COCO is no JSON": Case(
+        "dataset --coco {root}/rows.txt --images {root} --out {root}/d",
+        "{root}/rows.txt",
+    ),
+    "dataset nothing to grow": Case(
+        "dataset --open-images {root}/sound --grow --out {root}/d",
+        "name one as base",
+    ),
+    "dataset negative cap": Case(
+        "dataset --open-images {root}/sound --validation-per-class -1 "
+        "--out {root}/d",
+        "must be 0 (none) or more",
+    ),
+    "dataset short side": Case(
+        "dataset --open-images {root}/sound --short-side 4 --out {root}/d",
+        "short_side must be at least 8",
+    ),
+    "dataset unknown bucket": Case(
+        "dataset --open-images {root}/sound --out nowhere://bucket/d",
+        "no file system for nowhere://",
+    ),
+    "dataset no pairs": Case(
+        "dataset --open-images {root}/sound --cooccurrence {root}/none.tsv "
+        "--out {root}/d",
+        "no such file: {root}/none.tsv",
+    ),
+    "dataset Dataflow with a local folder": Case(
+        "dataset --open-images {root}/sound --out {root}/d "
+        "--runner DataflowRunner",
+        "DataflowRunner",
+    ),
+    "relabel no data set": Case(
+        "relabel {root}/none --out {root}/d", "{root}/none is no data set"
+    ),
+    "relabel unknown rule": Case(
+        "relabel {root}/none --out {root}/d --without-rule guess",
+        "one of ancestor, co_occurrence; received: guess",
+    ),
+    "download no list": Case(
+        "download {root}/none.txt --out {root}/d", "{root}/none.txt"
+    ),
+    "download unknown reason": Case(
+        "download {root}/rows.txt --out {root}/d --replay luck", "luck"
+    ),
+    "cooccurrence nothing to count": Case(
+        "cooccurrence --out {root}/pairs.tsv", "--scores"
+    ),
+    "vocabulary no file": Case(
+        "vocabulary {root}/none.tsv", "no such file: {root}/none.tsv"
+    ),
     "dataset damaged manifest": Case(
         "dataset --open-images {root}/sound --out {root}/damaged",
         "{root}/damaged/manifest.json is damaged",
@@ -254,6 +319,7 @@ def folders(tmp_path_factory) -> Path:
     (root / "damaged").mkdir()
     (root / "damaged" / "manifest.json").write_text("{")
     (root / "broken.py").write_text("1 / 0\n")
+    (root / "rows.txt").write_text("a.jpg\t0:1\n")
     good = HEADER + "a,verification,/m/d,1\n"
     open_images(root / "sound", good)
     open_images(root / "empty_csv", "")
