@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from beam_jobs import layout, storage
-from beam_jobs.annotations import NOT_IMAGES, Reason, Rejection
+from beam_jobs.annotations import NOT_IMAGES, Rejection
 
 
 class UnbalancedError(RuntimeError):
@@ -47,11 +47,8 @@ def publish_dead_letters(dataset: str, paths: Iterable[str]) -> None:
 
 def count_images(rejected: Mapping[str, int]) -> int:
     """Returns how many of the rejections stand for an image."""
-    return sum(
-        count
-        for reason, count in rejected.items()
-        if Reason(reason) not in NOT_IMAGES
-    )
+    others = {reason.value for reason in NOT_IMAGES}
+    return sum(n for reason, n in rejected.items() if reason not in others)
 
 
 def _to_line(rejection: Rejection) -> str:
