@@ -23,7 +23,8 @@ COPY beam_jobs beam_jobs
 COPY model model
 COPY serving serving
 COPY tfx_pipeline tfx_pipeline
-RUN uv pip install --system --no-cache --no-deps .
+RUN uv pip install --system --no-cache --no-deps . \
+    && python -c "import beam_jobs.augmentation_kernel"
 
 # Beam's launcher of workers.
 COPY --from=apache/beam_python3.13_sdk:2.77.0 /opt/apache/beam /opt/apache/beam

@@ -161,6 +161,7 @@ def build_dataset(
     check_output_folder(options.out)
     check_beam_args(beam_args)
     check_reachable(beam_args, [options.out, *_source_paths(options)])
+    storage.use_options(beam_args)
     sources, request = find_inputs(options)
     base = _load_base(options, sources)
     present = _present(options, request)
@@ -205,9 +206,9 @@ def find_inputs(options: DatasetOptions) -> tuple[Sources, str]:
         options.labels.cooccurrence,
     )
     files = [
-        (path, Path(path).stat().st_size)
+        (path, storage.size(path))
         for path in named
-        if path and Path(path).is_file()
+        if path and storage.exists(path)
     ]
     request = request_digest([*sources.listing, *files], options.described())
     return sources, request

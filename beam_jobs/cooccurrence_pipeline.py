@@ -24,12 +24,12 @@ from dataclasses import asdict, dataclass, field
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import layout, partitions, progress, scores, storage
 from beam_jobs.annotations import Rejection
 from beam_jobs.beam_args import check_beam_args
 from beam_jobs.build_vocabulary import load_classes
+from beam_jobs.chains import pipeline_of
 from beam_jobs.cooccurrence import Counts, Pairs, find_pairs
 from beam_jobs.cooccurrence_options import CooccurrenceOptions
 from beam_jobs.dead_letters import save_rejections
@@ -190,7 +190,7 @@ def _find_parts(
 def _run(
     parts: Sequence[Part], context: _Context, beam_args: Sequence[str]
 ) -> None:
-    with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
+    with pipeline_of(beam_args) as pipeline:
         (
             pipeline
             | "Parts" >> beam.Create(list(enumerate(parts)))

@@ -13,10 +13,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import storage, url_lists
 from beam_jobs.annotations import Reason, Rejection
+from beam_jobs.chains import pipeline_of
 from beam_jobs.dead_letters import save_rejections
 from beam_jobs.download_log import OK, Log, Outcome, read_log, run_number
 from beam_jobs.download_options import DownloadOptions
@@ -56,7 +56,7 @@ def run_pipeline(
         beam_args: Beam's own options.
     """
     by_host = bool(options.per_host_rate or options.per_host_concurrency)
-    with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
+    with pipeline_of(beam_args) as pipeline:
         (
             pipeline
             | "Parts" >> beam.Create(list(parts))

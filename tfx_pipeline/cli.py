@@ -10,6 +10,7 @@ import typer
 
 from beam_jobs import cli as beam_commands
 from beam_jobs.errors import InputError
+from beam_jobs.object_stores import end_process
 from model import cli as model_commands
 from model import cli_evaluate as evaluate_commands
 from serving import cli as serving_commands
@@ -42,9 +43,15 @@ def main() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     try:
         app()
+        status = 0
     except InputError as error:
         print(f"tagforest: {error}", file=sys.stderr)
-        sys.exit(2)
+        status = 2
+    except SystemExit as end:
+        if not isinstance(end.code, int | None):
+            raise
+        status = end.code or 0
+    end_process(status)
 
 
 def _quieten() -> None:

@@ -12,7 +12,7 @@ def fixture_s3():
     """Returns `s3://bucket`, kept by a server on the loopback address."""
     boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
     server_module = pytest.importorskip(
-        "moto.server", reason="moto[server] is not installed"
+        "moto.server", reason="moto[s3] is not installed"
     )
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = server_module.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
