@@ -6,6 +6,7 @@ import typer
 from typer.testing import CliRunner
 
 from beam_jobs import cli_cooccurrence, layout, predict_records, records
+from beam_jobs.cli_options import PASS_TO_BEAM
 from beam_jobs.cooccurrence import Pairs
 from beam_jobs.cooccurrence_options import CooccurrenceOptions, ModelOptions
 from beam_jobs.cooccurrence_pipeline import find_cooccurrence
@@ -371,7 +372,7 @@ def test_no_model_there(tmp_path, dataset):
 
 def test_command_joins_scores_with_labels(tmp_path, dataset):
     app = typer.Typer()
-    app.command(context_settings=cli_cooccurrence.CONTEXT_SETTINGS)(
+    app.command(context_settings=PASS_TO_BEAM)(
         cli_cooccurrence.cooccurrence
     )
     scores = save_scores(tmp_path / "s.jsonl")

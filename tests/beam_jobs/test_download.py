@@ -209,5 +209,5 @@ def test_the_terminal_tells_what_was_done(tmp_path):
         f"  1 x timeout: {tmp_path}/dead_letters/timeout.jsonl",
     ]
     assert next_step(["a.txt"], tmp_path).startswith(
-        f"next: tagforest dataset --tencent-list a.txt --images {tmp_path}"
+        f"next: tagforest dataset --tencent-lists a.txt --images {tmp_path}"
     )

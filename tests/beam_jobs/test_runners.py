@@ -141,6 +141,7 @@ def write_arguments():
         dataset="gs://bucket/dataset",
         work="gs://bucket/dataset/.work",
         class_ids={DOG: 0, CAT: 1},
+        inexact=frozenset(),
         augmenter=Augmenter(hierarchy),
         classes=2,
         checks=ImageChecks(),
