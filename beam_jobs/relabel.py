@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -306,7 +307,7 @@ def _augmenter(
 
 
 def _check_out(options: RelabelOptions) -> None:
-    if storage.join(options.out) == storage.join(options.dataset):
+    if _place(options.out) == _place(options.dataset):
         raise InputError(
             f"--out must be another folder than the data set: {options.out}"
         )
@@ -316,6 +317,12 @@ def _check_out(options: RelabelOptions) -> None:
             f"{options.out} holds a data set; name another folder with --out, "
             "or give --overwrite"
         )
+
+
+def _place(folder: str) -> str:
+    if storage.is_remote(folder):
+        return folder.rstrip("/")
+    return os.path.realpath(folder)
 
 
 def _prepare(options: RelabelOptions) -> None:

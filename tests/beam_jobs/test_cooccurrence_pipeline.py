@@ -372,9 +372,7 @@ def test_no_model_there(tmp_path, dataset):
 
 def test_command_joins_scores_with_labels(tmp_path, dataset):
     app = typer.Typer()
-    app.command(context_settings=PASS_TO_BEAM)(
-        cli_cooccurrence.cooccurrence
-    )
+    app.command(context_settings=PASS_TO_BEAM)(cli_cooccurrence.cooccurrence)
     scores = save_scores(tmp_path / "s.jsonl")
     out = tmp_path / "pairs.tsv"
     result = CliRunner().invoke(

@@ -25,7 +25,15 @@ from rich.table import Table
 
 from .timing import Comparison
 
-NAMES = ("dataset", "train_step", "serving", "labels", "hierarchy")
+NAMES = (
+    "dataset",
+    "label_job",
+    "labels",
+    "hierarchy",
+    "download",
+    "train_step",
+    "serving",
+)
 FILE = "bench.json"
 
 

@@ -1,0 +1,262 @@
+"""Labels made anew from the records alone; nothing that was said is lost."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from beam_jobs import layout, records
+from beam_jobs.cli import register
+from beam_jobs.errors import InputError
+from beam_jobs.manifest import Manifest
+from beam_jobs.records import Rule, Source
+from beam_jobs.relabel import RelabelOptions, relabel
+from beam_jobs.vocabulary import Vocabulary
+
+from .test_build_dataset import (
+    APPLE,
+    CAT,
+    DOG,
+    build,
+    options,
+    picture,
+    read_examples,
+    write_tar,
+)
+
+ANIMAL = "n00015388"
+HUMAN_ROWS = """\
+both,verification,/m/d,1
+both,verification,/m/an,0.8
+twice,verification,/m/d,0.9
+against,verification,/m/an,0
+against,verification,/m/d,1
+against,verification,/m/a,0
+unsure,verification,/m/d,0.5
+unsure,verification,/m/c,1
+"""
+MACHINE_ROWS = """\
+both,machine,/m/c,0.8
+twice,machine,/m/d,0.8
+guessed,machine,/m/c,0.9
+only,machine,/m/a,0.8
+"""
+
+
+@dataclass
+class Made:
+    """Where the data sets of these tests lie; the sources are gone."""
+
+    folder: Path
+    pairs: str
+
+    def path(self, name: str) -> str:
+        return str(self.folder / name)
+
+    def relabel(self, source: str, out: str, **changes) -> Manifest:
+        given = RelabelOptions(self.path(source), self.path(out), **changes)
+        return relabel(given, show_progress=False)
+
+    def labels(self, name: str) -> dict[str, dict[str, float]]:
+        """Returns confidence by WordNet id, of every image."""
+        vocabulary = Vocabulary.load(self.folder / name / layout.VOCABULARY)
+        return {
+            image_id: {
+                vocabulary[i].wnid: round(float(sure), 6)
+                for i, sure in zip(
+                    example[records.LABEL_ID],
+                    example[records.LABEL_CONFIDENCE],
+                    strict=True,
+                )
+            }
+            for image_id, example in read_examples(self.folder / name).items()
+        }
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Made:
+    folder = tmp_path_factory.mktemp("relabel")
+    write_sources(folder)
+    pairs = folder / "pairs.tsv"
+    rows = ["wnid\tadds_wnid\tco\tn_i\tn_ij", f"{CAT}\t{APPLE}\t0.9\t10\t9"]
+    pairs.write_text("\n".join(rows) + "\n")
+    few = {"images_per_shard": 6, "splits": "train=0.8,validation=0.2"}
+    build(options(folder, "plain", **few))
+    build(options(folder, "paired", cooccurrence=str(pairs), **few))
+    build(options(folder, "labels", labels_only=True, **few))
+    shutil.rmtree(folder / "imagenet")
+    shutil.rmtree(folder / "open_images")
+    return Made(folder, str(pairs))
+
+
+def write_sources(folder: Path) -> None:
+    """5 dogs, 5 cats, and images of which several sources speak."""
+    images = folder / "imagenet" / "images"
+    images.mkdir(parents=True)
+    for number, wnid in enumerate((DOG, CAT)):
+        names = [f"{wnid}_{i}.JPEG" for i in range(5)]
+        write_tar(
+            images / f"{wnid}.tar",
+            [(name, picture(10 * number + i)) for i, name in enumerate(names)],
+        )
+    source = folder / "open_images"
+    (source / "images").mkdir(parents=True)
+    names = ("both", "twice", "against", "unsure", "guessed", "only")
+    for number, name in enumerate(names):
+        (source / "images" / f"{name}.jpg").write_bytes(picture(50 + number))
+    (source / "class-descriptions.csv").write_text(
+        "LabelName,DisplayName\n/m/d,Dog\n/m/c,Cat\n/m/a,Apple\n/m/an,Animal\n"
+    )
+    for kind, rows in (("human", HUMAN_ROWS), ("machine", MACHINE_ROWS)):
+        path = source / f"train-annotations-{kind}-imagelabels.csv"
+        path.write_text("ImageID,Source,LabelName,Confidence\n" + rows)
+
+
+def test_pairs_applied_later_give_the_same_data_set(made):
+    plain, paired = (
+        Manifest.load(made.path(name)) for name in ("plain", "paired")
+    )
+    assert plain.fingerprint != paired.fingerprint
+    later = made.relabel("plain", "later", cooccurrence=made.pairs)
+    assert later.fingerprint == paired.fingerprint
+    assert made.labels("later")[f"imagenet/{CAT}_0"][APPLE] == 1.0
+    undone = made.relabel("later", "undone")
+    assert undone.fingerprint == plain.fingerprint
+
+
+def test_without_ancestors_the_annotations_are_left(made):
+    made.relabel("plain", "annotated", without_rules=[Rule.ANCESTOR])
+    expected = {f"imagenet/{DOG}_{i}": {DOG: 1.0} for i in range(5)}
+    expected |= {f"imagenet/{CAT}_{i}": {CAT: 1.0} for i in range(5)}
+    expected |= {
+        "open_images/both": {DOG: 1.0, ANIMAL: 0.8, CAT: 0.8},
+        "open_images/twice": {DOG: 0.9},
+        "open_images/against": {DOG: 1.0},
+        "open_images/unsure": {CAT: 1.0},
+        "open_images/guessed": {CAT: 0.9},
+        "open_images/only": {APPLE: 0.8},
+    }
+    assert made.labels("annotated") == expected
+
+
+def test_switching_a_rule_off_and_on_loses_nothing(made):
+    plain = Manifest.load(made.path("plain"))
+    made.relabel("plain", "off", without_rules=[Rule.ANCESTOR])
+    on = made.relabel("off", "on")
+    assert on.fingerprint == plain.fingerprint
+    assert made.labels("on")["open_images/both"][ANIMAL] == 1.0
+    # And from a data set that had pairs, by way of one that has no rule.
+    every = [Rule.ANCESTOR, Rule.CO_OCCURRENCE]
+    made.relabel("paired", "bare", without_rules=every)
+    again = made.relabel("bare", "again", cooccurrence=made.pairs)
+    assert again.fingerprint == Manifest.load(made.path("paired")).fingerprint
+
+
+def test_a_source_switched_off_leaves_no_trace(made):
+    without = made.relabel(
+        "plain",
+        "verified",
+        without_sources=[Source.OPEN_IMAGES_MACHINE],
+    )
+    assert without.images == {"in": 16, "out": 14, "rejected": 2}
+    letters = Path(made.path("verified"), layout.DEAD_LETTERS)
+    (path,) = letters.iterdir()
+    assert path.name == "no_label_in_vocabulary.jsonl"
+    found = [json.loads(line) for line in path.open()]
+    assert [letter["item"] for letter in found] == [
+        "open_images/guessed",
+        "open_images/only",
+    ]
+    labels = made.labels("verified")
+    assert labels["open_images/twice"][DOG] == pytest.approx(0.9)
+    assert CAT not in labels["open_images/both"]
+    assert len(labels) == 14
+
+
+def test_a_human_can_be_left_out_too(made):
+    without = made.relabel(
+        "plain", "guesses", without_sources=[Source.OPEN_IMAGES_HUMAN]
+    )
+    labels = made.labels("guesses")
+    assert without.images["rejected"] == 2  # against, unsure
+    assert labels["open_images/twice"][DOG] == pytest.approx(0.8)
+
+
+def test_images_keep_their_bytes_and_places(made):
+    made.relabel("plain", "same", without_rules=[Rule.ANCESTOR])
+    before = read_examples(made.path("plain"))
+    after = read_examples(made.path("same"))
+    assert list(before) == list(after)
+    columns = (records.IMAGE_ENCODED, records.IMAGE_HEIGHT, records.IMAGE_WIDTH)
+    for image_id, example in before.items():
+        assert example[records.IMAGE_ENCODED]
+        for name in columns:
+            assert after[image_id][name] == example[name]
+
+
+def test_labels_alone_are_relabelled(made):
+    made.relabel("labels", "labels_off", without_rules=[Rule.ANCESTOR])
+    on = made.relabel("labels_off", "labels_on")
+    assert on.fingerprint == Manifest.load(made.path("labels")).fingerprint
+    assert made.labels("labels_off")["open_images/only"] == {APPLE: 0.8}
+    example = read_examples(made.path("labels_on"))["open_images/only"]
+    assert example[records.IMAGE_ENCODED] == b""
+
+
+def test_the_ledger_tells_what_was_annotated(made):
+    example = read_examples(made.path("plain"))["open_images/both"]
+    vocabulary = Vocabulary.load(made.folder / "plain" / layout.VOCABULARY)
+    hidden = example[records.ANNOTATION_ID].tolist()
+    assert hidden == [vocabulary.index_of(ANIMAL)]
+    assert np.isclose(example[records.ANNOTATION_CONFIDENCE], [0.8]).all()
+
+
+def test_an_existing_data_set_needs_overwrite(made):
+    made.relabel("plain", "taken")
+    with pytest.raises(InputError, match="taken holds a data set"):
+        made.relabel("plain", "taken", cooccurrence=made.pairs)
+    manifest = made.relabel(
+        "plain", "taken", cooccurrence=made.pairs, overwrite=True
+    )
+    paired = Manifest.load(made.path("paired"))
+    assert manifest.fingerprint == paired.fingerprint
+
+
+@pytest.mark.parametrize("out", ["plain", "plain/", "other/../plain"])
+def test_a_data_set_is_not_written_over_itself(made, out):
+    before = Manifest.load(made.path("plain")).fingerprint
+    with pytest.raises(InputError, match="another folder"):
+        made.relabel("plain", out, overwrite=True)
+    assert Manifest.load(made.path("plain")).fingerprint == before
+
+
+def test_wrong_input_is_refused(made, tmp_path):
+    with pytest.raises(InputError, match="no data set"):
+        made.relabel("none", "out")
+    with pytest.raises(InputError, match="no such file"):
+        made.relabel("plain", "out", cooccurrence=str(tmp_path / "none.tsv"))
+    assert not Path(made.path("out")).exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--without-rule", "annotated"], "one of ancestor, co_occurrence"),
+        (["--without-rule", "any"], "received: any"),
+        (["--without-source", "google"], "one of imagenet, open_images_human"),
+    ],
+)
+def test_unknown_names_are_refused(made, option, message):
+    app = typer.Typer()
+    register(app)
+    arguments = ["relabel", made.path("plain"), "--out", made.path("x")]
+    result = CliRunner().invoke(app, [*arguments, *option])
+    assert isinstance(result.exception, InputError)
+    assert message in str(result.exception)
