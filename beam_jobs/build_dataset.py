@@ -43,6 +43,10 @@ from beam_jobs.wordnet import load_wordnet, synset_of
 _MOST_PARTITIONS = 512
 _PARTITION_IMAGES = 8192
 _PARTITION_BYTES = 64 << 20
+# Records without images are a hundredth of the work and of the bytes.
+_PARTITION_ROWS = 65_536
+_SHARD_IMAGES = 4096
+_SHARD_ROWS = 65_536
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ class DatasetOptions:
         labels: how annotations become labels.
         images: how images are read.
         splits: train, validation, calibration.
-        images_per_shard: at most; the count of shards follows from it.
+        images_per_shard: at most, on average; the count of shards follows
+            from it. None for 4,096, or 65,536 records without images.
         overwrite: replace a data set made from other sources or options.
     """
 
@@ -86,11 +91,11 @@ class DatasetOptions:
     labels: LabelOptions = field(default_factory=LabelOptions)
     images: ImageChecks = field(default_factory=ImageChecks)
     splits: SplitOptions = field(default_factory=SplitOptions)
-    images_per_shard: int = 4096
+    images_per_shard: int | None = None
     overwrite: bool = False
 
     def __post_init__(self):
-        if self.images_per_shard < 1:
+        if self.images_per_shard is not None and self.images_per_shard < 1:
             raise InputError(
                 "images_per_shard must be at least 1; received: "
                 f"{self.images_per_shard}"
@@ -174,7 +179,10 @@ def build_dataset(
 
     with progress.bar("read annotations", "rows", show_progress):
         index = dataset_pipeline.read(
-            sources.parts, options.work, _partitions(sources), beam_args
+            sources.parts,
+            options.work,
+            _partitions(sources, options.images.labels_only),
+            beam_args,
         )
     classes = _classes(options, sources, base, index, beam_args)
     _save_classes(options.out, classes)
@@ -251,8 +259,11 @@ def _load_base(
     return base
 
 
-def _partitions(sources: Sources) -> int:
+def _partitions(sources: Sources, labels_only: bool) -> int:
     """Returns how many partitions keep each a few seconds' work."""
+    if labels_only:
+        wanted = sources.estimated_images // _PARTITION_ROWS
+        return max(1, min(wanted, _MOST_PARTITIONS))
     size = sum(size for _, size in sources.listing)
     wanted = max(
         sources.estimated_images // _PARTITION_IMAGES, size // _PARTITION_BYTES
@@ -329,7 +340,8 @@ def _context(options: DatasetOptions, classes: _Classes):
         classes=len(classes.vocabulary),
         checks=options.images,
         splits=options.splits,
-        images_per_shard=options.images_per_shard,
+        images_per_shard=options.images_per_shard
+        or (_SHARD_ROWS if options.images.labels_only else _SHARD_IMAGES),
     )
 
 

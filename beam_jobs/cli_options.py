@@ -148,7 +148,12 @@ _OPTIONS: dict[str, dict[str, tuple[Any, Any, str]]] = {
         ),
     },
     "Output": {
-        "images_per_shard": (int, 4096, "Most images of a shard."),
+        "images_per_shard": (
+            int | None,
+            None,
+            "Images of a shard, about. Default: 4096, and 65536 records "
+            "without images.",
+        ),
         "overwrite": (bool, False, "Replace another data set."),
     },
 }

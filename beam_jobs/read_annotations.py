@@ -76,6 +76,14 @@ def _with_progress(items: Iterator) -> Iterator:
     progress.advance(count % _ROWS_A_STEP)
 
 
+class _Codes(dict[str, int]):
+    """Numbers texts in the order in which they are first asked for."""
+
+    def __missing__(self, text: str) -> int:
+        self[text] = code = len(self)
+        return code
+
+
 @dataclass
 class _Rows:
     """AnnotatedImages as columns while they are read."""
@@ -89,8 +97,8 @@ class _Rows:
     row_ends: array = field(default_factory=lambda: array("q"))
     classes: array = field(default_factory=lambda: array("i"))
     confidences: array = field(default_factory=lambda: array("f"))
-    class_codes: dict[str, int] = field(default_factory=dict)
-    path_codes: dict[str, int] = field(default_factory=dict)
+    class_codes: _Codes = field(default_factory=lambda: _Codes())
+    path_codes: _Codes = field(default_factory=lambda: _Codes())
 
     def add(self, image: AnnotatedImage) -> None:
         image_id, source, classes, confidences, ref, rotation = image
@@ -102,16 +110,10 @@ class _Rows:
             self.offsets.append(0)
             self.lengths.append(0)
         else:
-            codes = self.path_codes
-            self.paths.append(codes.setdefault(ref.path, len(codes)))
+            self.paths.append(self.path_codes[ref.path])
             self.offsets.append(ref.offset)
             self.lengths.append(ref.length)
-        codes = self.class_codes
-        for key in classes:
-            code = codes.get(key)
-            if code is None:
-                code = codes[key] = len(codes)
-            self.classes.append(code)
+        self.classes.extend(map(self.class_codes.__getitem__, classes))
         self.confidences.extend(confidences)
         self.row_ends.append(len(self.classes))
 

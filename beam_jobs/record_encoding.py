@@ -77,14 +77,14 @@ def encode_labels(
 
 def encode_ids(image_ids: Sequence[str]) -> EncodedRows:
     """Returns the entry `image/id` of each row."""
-    rows = [
-        bytes_entry(records.IMAGE_ID, image_id.encode())
-        for image_id in image_ids
-    ]
-    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    texts = [image_id.encode() for image_id in image_ids]
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     return EncodedRows(
-        _bytes_array(b"".join(rows)),
-        np.concatenate(([0], np.cumsum(lengths))),
+        *_encode_bytes(
+            _name_field(records.IMAGE_ID),
+            np.concatenate(([0], np.cumsum(lengths))),
+            _bytes_array(b"".join(texts)),
+        )
     )
 
 
@@ -263,6 +263,23 @@ def _encode_floats(name, row_splits, values):
         if end > start:
             at = _put_head(data, splits[row], name, _FLOAT_LIST, end - start)
             _copy(values, start, end, data, at)
+    return data, splits
+
+
+@numba.njit(cache=True)
+def _encode_bytes(name, row_splits, values):
+    rows = len(row_splits) - 1
+    splits = np.zeros(rows + 1, np.int64)
+    for row in range(rows):
+        payload = row_splits[row + 1] - row_splits[row]
+        size = _entry_size(len(name), payload)
+        splits[row + 1] = splits[row] + size
+    data = np.empty(splits[rows], np.uint8)
+    for row in range(rows):
+        start, end = row_splits[row], row_splits[row + 1]
+        # A bytes value and a packed list of numbers look alike from outside.
+        at = _put_head(data, splits[row], name, _BYTES_LIST, end - start)
+        _copy(values, start, end, data, at)
     return data, splits
 
 
