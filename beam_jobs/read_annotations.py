@@ -53,7 +53,7 @@ def read_to_file(
     Raises:
         OSError: the work folder cannot be written.
     """
-    rows, rejections = _Rows(), []
+    rows, rejections = AnnotationRows(), []
     for item in _with_progress(read_part(part)):
         if isinstance(item, Rejection):
             rejections.append(item)
@@ -85,7 +85,7 @@ class _Codes(dict[str, int]):
 
 
 @dataclass
-class _Rows:
+class AnnotationRows:
     """AnnotatedImages as columns while they are read."""
 
     image_ids: list[str] = field(default_factory=list)

@@ -4,7 +4,7 @@ import pytest
 
 from beam_jobs.annotations import AnnotatedImage, ImageRef, Reason
 from beam_jobs.join_images import count_classes, join_rows, read_rows
-from beam_jobs.read_annotations import _Rows
+from beam_jobs.read_annotations import AnnotationRows
 from beam_jobs.records import Source
 
 HUMAN, MACHINE = Source.OPEN_IMAGES_HUMAN, Source.OPEN_IMAGES_MACHINE
@@ -12,7 +12,7 @@ IMAGENET, TENCENT = Source.IMAGENET, Source.TENCENT
 
 
 def write(path, *images) -> str:
-    rows = _Rows()
+    rows = AnnotationRows()
     for image in images:
         rows.add(image)
     rows.write(str(path), partitions=1)
