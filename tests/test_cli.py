@@ -44,7 +44,8 @@ from typer.testing import CliRunner
 from tfx_pipeline.cli import app
 
 heavy = (
-    "tensorflow", "keras", "apache_beam", "tfx", "matplotlib", "numba", "pyarrow"
+    "tensorflow", "keras", "apache_beam", "tfx", "matplotlib", "numba",
+    "pyarrow",
 )
 runs = [[], *([name] for name in json.loads(sys.argv[1]))]
 done = [CliRunner().invoke(app, [*run, "--help"]) for run in runs]
