@@ -40,28 +40,58 @@ def most_frequent_tags(train_counts: np.ndarray) -> np.ndarray:
     return (counts / counts.max()).astype(np.float32)
 
 
-def ceiling_at_k(label_counts: np.ndarray, k: int) -> AtK:
+def ceiling_at_k(
+    label_counts: np.ndarray, k: int, images: np.ndarray | None = None
+) -> AtK:
     """Returns the best figures that the label counts allow.
 
     No choice of k tags has more than min(k, |y|) hits, so an image with 3
     labels cannot pass precision 0.6 at 5, nor one with 8 labels recall 0.625.
 
     Args:
-        label_counts: labels of every image, |y| [images].
+        label_counts: numbers of labels, |y| [counts].
         k: at least 1.
+        images: how many have each of these numbers [counts]; one by default.
 
     Example:
         >>> ceiling_at_k(np.array([3, 8]), k=5)
         AtK(precision=0.8, recall=0.8125, f1=0.7596153846153846)
     """
+    counts = np.asarray(label_counts, np.int64)
+    return mean_at_k(np.minimum(counts, k), counts, k, images)
+
+
+def mean_at_k(
+    hits: np.ndarray,
+    label_counts: np.ndarray,
+    k: int,
+    images: np.ndarray | None = None,
+) -> AtK:
+    """Returns P_k = h / k, R_k = h / |y| and F1_k, means over images.
+
+    Tencent ML-Images, section 4.1, with 0/0 = 0. F1 is averaged, it is not
+    that of mean P and R: 2 P R / (P + R) = 2 h / (k + |y|).
+
+    Args:
+        hits: labels among the k tags, h [counts].
+        label_counts: numbers of labels, |y| [counts].
+        k: number of tags, at least 1.
+        images: how many have both numbers [counts]; one by default.
+
+    Example:
+        >>> mean_at_k(np.array([2, 5]), np.array([3, 5]), k=5)
+        AtK(precision=0.7, recall=0.8333333333333333, f1=0.75)
+    """
+    hits = np.asarray(hits, np.float64)
     counts = np.asarray(label_counts, np.float64)
-    if not counts.size:
+    weights = np.ones(len(hits)) if images is None else images
+    total = float(np.sum(weights))
+    if not total:
         return AtK(0.0, 0.0, 0.0)
-    hits = np.minimum(counts, k)
     return AtK(
-        precision=float(np.mean(hits / k)),
-        recall=float(np.mean(hits / np.maximum(counts, 1))),
-        f1=float(np.mean(2 * hits / (k + counts))),
+        precision=float(np.sum(weights * (hits / k)) / total),
+        recall=float(np.sum(weights * (hits / np.maximum(counts, 1))) / total),
+        f1=float(np.sum(weights * (2 * hits / (k + counts))) / total),
     )
 
 

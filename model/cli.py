@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from model import cli_calibrate
+
 
 def register(app: typer.Typer) -> None:
-    """Adds the command `train` to the root app."""
+    """Adds the commands `train` and `calibrate` to the root app."""
     app.command("train")(train)
+    cli_calibrate.register(app)
 
 
 def train(

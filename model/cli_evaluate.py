@@ -27,7 +27,9 @@ def evaluate(
     """Judge a trained tagger beside a baseline and the ceiling.
 
     Precision, recall and F1 at 5 and 10, F1 and best class among the leaves,
-    and macro average precision, all by the labels that the images have.
+    and macro average precision, by the labels that the images have and
+    without unknown ones; by depth, training images and origin of the labels;
+    tags and probabilities, where `tagforest calibrate` has fitted them.
     """
     from beam_jobs import layout
     from beam_jobs.errors import InputError
@@ -41,13 +43,14 @@ def evaluate(
     layout.shard_paths(dataset, split)
     from rich.console import Console
 
-    from model import report
+    from model import report, report_tables
     from model.evaluate import evaluate as run
 
     evaluation = run(
         workdir, dataset, split, batch_size=batch_size, progress=progress
     )
-    Console().print(report.table(evaluation))
+    for table in report_tables.tables(evaluation):
+        Console().print(table)
     for path in report.paths_in(workdir / report.FOLDER, split):
         typer.echo(f"  {path}")
     typer.echo(f"next: tagforest export {workdir} --out {workdir}/export")

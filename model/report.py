@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from beam_jobs.vocabulary import Vocabulary
-from model.baselines import gap_closed
+from model import report_plots
+from model.breakdowns import (
+    Comparison,
+    DepthRow,
+    FrequencyRow,
+    Known,
+    OriginRow,
+)
+from model.reliability import Reliability
+from model.tagging import TagFigures
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,36 +44,31 @@ TITLES = {
     "macro_average_precision": "macro AP",
 }
 
-_MODEL, _BASELINE, _CEILING = "#1b6ca8", "#e07a1f", "#dfe3e8"
-
 
 @dataclass(frozen=True)
-class Comparison:
-    """One figure: of the model, of no model, and the best possible.
+class CalibrationReport:
+    """What calibration and thresholds are worth on this split.
 
     Attributes:
-        model: the trained tagger's, 0 to 1.
-        baseline: that of the most frequent training tags for every image.
-        ceiling: the most that the images' label counts allow.
+        after: reliability of the calibrated probabilities.
+        tags: `score 0.5`, `probability 0.5`, `thresholds` -> how good the
+            tags are that each chooses.
+        goal: `f1`, or `precision`.
+        precision: the wished one.
     """
 
-    model: float
-    baseline: float
-    ceiling: float
+    after: Reliability
+    tags: Mapping[str, TagFigures]
+    goal: str = "f1"
+    precision: float | None = None
 
-    @property
-    def gap_closed(self) -> float | None:
-        """Share of the way from baseline to ceiling; None without a way."""
-        return gap_closed(self.model, self.baseline, self.ceiling)
-
-    def to_json(self) -> dict[str, float | None]:
-        """Returns all four, rounded to 6 digits."""
-        gap = self.gap_closed
+    def to_json(self) -> dict[str, Any]:
+        """Returns all figures."""
         return {
-            "model": round(self.model, 6),
-            "baseline": round(self.baseline, 6),
-            "ceiling": round(self.ceiling, 6),
-            "gap_closed": None if gap is None else round(gap, 6),
+            "goal": self.goal,
+            "precision": self.precision,
+            "reliability": self.after.to_json(),
+            "tags": {name: t.to_json() for name, t in self.tags.items()},
         }
 
 
@@ -81,6 +85,17 @@ class Evaluation:
             positives.
         positives: images with the class, int [classes].
         depth: edges up to a root, int [classes].
+        train_images: training images with the class, int [classes].
+        average_precision_error: the most by which bins can have moved the
+            model's macro average precision.
+        f1_at_k: F1 at 1, 2, 3, ...
+        depths, frequencies, rules, sources: the same figures of parts.
+        known: figures without unknown labels; None where no class of any
+            image is verified absent.
+        reliability: of the scores as they are.
+        calibration: what calibration gained; None without one.
+        tags_of_classes: precision, recall and F1 of every class by its
+            threshold [3, classes], or None.
     """
 
     split: str
@@ -90,34 +105,39 @@ class Evaluation:
     average_precision: np.ndarray
     positives: np.ndarray
     depth: np.ndarray
+    train_images: np.ndarray
+    average_precision_error: float
+    f1_at_k: Sequence[Comparison]
+    depths: Sequence[DepthRow]
+    frequencies: Sequence[FrequencyRow]
+    rules: Sequence[OriginRow]
+    sources: Sequence[OriginRow]
+    known: Known | None
+    reliability: Reliability
+    calibration: CalibrationReport | None = None
+    tags_of_classes: np.ndarray | None = None
 
     def __getitem__(self, name: str) -> Comparison:
         return self.figures[name]
 
-    def by_depth(self) -> list[dict[str, Any]]:
-        """Returns macro AP and number of classes with positives by depth."""
-        rows = []
-        for depth in np.unique(self.depth[self.positives > 0]).tolist():
-            chosen = (self.depth == depth) & (self.positives > 0)
-            mean = float(self.average_precision[chosen].mean())
-            rows.append(
-                {
-                    "depth": depth,
-                    "classes": int(chosen.sum()),
-                    "macro_average_precision": round(mean, 6),
-                }
-            )
-        return rows
-
     def to_json(self) -> dict[str, Any]:
         """Returns the content of `<split>.json`."""
+        fitted, known = self.calibration, self.known
         return {
             "split": self.split,
             "images": self.images,
             "labels_per_image": round(self.labels_per_image, 6),
             "classes_with_images": int((self.positives > 0).sum()),
             "figures": {n: c.to_json() for n, c in self.figures.items()},
-            "by_depth": self.by_depth(),
+            "average_precision_error": round(self.average_precision_error, 8),
+            "f1_at_k": [c.to_json() for c in self.f1_at_k],
+            "by_depth": [row.to_json() for row in self.depths],
+            "by_frequency": [row.to_json() for row in self.frequencies],
+            "by_rule": [row.to_json() for row in self.rules],
+            "by_source": [row.to_json() for row in self.sources],
+            "known_labels": None if known is None else known.to_json(),
+            "reliability": self.reliability.to_json(),
+            "calibration": None if fitted is None else fitted.to_json(),
         }
 
 
@@ -126,7 +146,7 @@ def write(
     folder: str | os.PathLike[str],
     vocabulary: Vocabulary,
 ) -> list[Path]:
-    """Writes `<split>.json`, `<split>_classes.tsv` and `<split>.png`.
+    """Writes `<split>.json`, `<split>_classes.tsv` and the plots.
 
     Args:
         evaluation: what to write.
@@ -134,7 +154,7 @@ def write(
         vocabulary: the classes' names.
 
     Returns:
-        The three paths.
+        The paths.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -143,27 +163,39 @@ def write(
     paths[0].write_text(text + "\n", encoding="utf-8")
     rows = "\n".join(_class_rows(evaluation, vocabulary))
     paths[1].write_text(rows + "\n", encoding="utf-8")
-    plot(evaluation, paths[2])
+    for path, draw in zip(paths[2:], report_plots.PLOTS.values(), strict=True):
+        draw(evaluation, path)
     return paths
 
 
 def paths_in(folder: str | os.PathLike[str], split: str) -> list[Path]:
-    """Returns where `write` puts the JSON, the table of classes, the plot."""
-    names = (f"{split}.json", f"{split}_classes.tsv", f"{split}.png")
+    """Returns where `write` puts the JSON, the table of classes, the plots."""
+    names = [f"{split}.json", f"{split}_classes.tsv"]
+    names += [f"{split}{ending}.png" for ending in report_plots.PLOTS]
     return [Path(folder) / name for name in names]
 
 
 def _class_rows(evaluation: Evaluation, vocabulary: Vocabulary) -> list[str]:
-    rows = ["wnid\tname\tdepth\timages\taverage_precision"]
+    columns = ["depth", "train_images", "images", "average_precision"]
+    tags = evaluation.tags_of_classes
+    if tags is not None:
+        columns += ["precision", "recall", "f1"]
+    rows = ["\t".join(["wnid", "name", *columns])]
     have = [c for c in vocabulary if evaluation.positives[c.index] > 0]
     # Best first; a class's index breaks ties.
     have.sort(key=lambda c: (-evaluation.average_precision[c.index], c.index))
     for c in have:
-        rows.append(
-            f"{c.wnid}\t{c.display_name}\t{evaluation.depth[c.index]}\t"
-            f"{evaluation.positives[c.index]}\t"
-            f"{evaluation.average_precision[c.index]:.4f}"
-        )
+        values = [
+            c.wnid,
+            c.display_name,
+            str(evaluation.depth[c.index]),
+            str(evaluation.train_images[c.index]),
+            str(evaluation.positives[c.index]),
+            f"{evaluation.average_precision[c.index]:.4f}",
+        ]
+        if tags is not None:
+            values += [f"{value:.4f}" for value in tags[:, c.index]]
+        rows.append("\t".join(values))
     return rows
 
 
@@ -189,52 +221,3 @@ def table(evaluation: Evaluation) -> Table:
             "-" if gap is None else f"{gap:.0%}",
         )
     return result
-
-
-def plot(evaluation: Evaluation, path: str | os.PathLike[str]) -> None:
-    """Draws model, baseline and ceiling of every figure (PNG)."""
-    # A Figure of its own, not pyplot: no display, no global state.
-    from matplotlib.figure import Figure
-
-    height = 0.5 * len(evaluation.figures) + 1.5
-    canvas = Figure(figsize=(8, height), layout="constrained")
-    axes = canvas.add_subplot()
-    figures = evaluation.figures.values()
-    bars = (
-        ("model", _MODEL, [f.model for f in figures]),
-        ("most frequent tags", _BASELINE, [f.baseline for f in figures]),
-        ("ceiling of the labels", _CEILING, [f.ceiling for f in figures]),
-    )
-    for row, (label, colour, values) in enumerate(bars):
-        _draw_bars(axes, row, label, colour, values)
-    axes.set_yticks(
-        np.arange(len(figures)), [TITLES[n] for n in evaluation.figures]
-    )
-    _tidy(axes)
-    axes.set_title(
-        f"{evaluation.images:,} {evaluation.split} images", loc="left", pad=26
-    )
-    # Without the version of matplotlib: equal figures, equal bytes.
-    canvas.savefig(path, dpi=130, metadata={"Software": None})
-
-
-def _draw_bars(
-    axes: Any, row: int, label: str, colour: str, values: list[float]
-) -> None:
-    places = np.arange(len(values)) + 0.27 * (row - 1)
-    bars = axes.barh(places, values, height=0.25, color=colour, label=label)
-    axes.bar_label(bars, fmt="%.2f", padding=3, fontsize=7, color="#555555")
-
-
-def _tidy(axes: Any) -> None:
-    axes.invert_yaxis()
-    axes.margins(y=0.015)
-    axes.set_xlim(0, 1.06)
-    axes.set_xticks(np.arange(0, 1.01, 0.2))
-    axes.xaxis.grid(True, color="#eeeeee")
-    axes.set_axisbelow(True)
-    axes.tick_params(axis="y", length=0)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, frameon=False
-    )

@@ -119,7 +119,15 @@ def test_evaluate_writes(workdir, dataset):
         "gap_closed": -0.5,
     }
     names = sorted(p.name for p in (workdir / "evaluation").glob("train*"))
-    assert names == ["train.json", "train.png", "train_classes.tsv"]
+    assert names == [
+        "train.json",
+        "train.png",
+        "train_classes.tsv",
+        "train_depth.png",
+        "train_f1_at_k.png",
+        "train_frequency.png",
+        "train_reliability.png",
+    ]
 
 
 def test_evaluate_is_deterministic(workdir, dataset):
