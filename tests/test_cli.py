@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 COMMANDS = (
+    "calibrate",
     "cooccurrence",
     "dataset",
     "demo",
