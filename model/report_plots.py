@@ -64,9 +64,9 @@ def plot_f1_at_k(evaluation: Evaluation, path: str | os.PathLike[str]) -> None:
         axes.annotate(
             f"F1@{k} {figure.model:.3f}",
             (k, figure.model),
-            (0, -14),
+            (4, -13),
             textcoords="offset points",
-            ha="center",
+            ha="left",
             fontsize=8,
             color=_MODEL,
         )
@@ -101,7 +101,7 @@ def plot_depth(evaluation: Evaluation, path: str | os.PathLike[str]) -> None:
         axes.set_xticks(depths)
         _tidy(axes)
     _title(left, _images(evaluation), 3)
-    _title(right, "number of classes over the bars", 0)
+    _title(right, "number of classes above the bars", 0)
     _save(canvas, path)
 
 
@@ -122,10 +122,11 @@ def plot_frequency(
             places + 0.4 * place - 0.2, values, 0.38, color=colour, label=label
         )
         axes.bar_label(drawn, fmt="%.2f", padding=2, fontsize=7, color=_TEXT)
-    ticks = [f"{_range(r.least, r.most)}\n{r.classes:,} classes" for r in rows]
+    ticks = [_range(r.least, r.most) for r in rows]
+    ticks = [f"{t}\n({r.classes:,})" for t, r in zip(ticks, rows, strict=True)]
     axes.set_xticks(places, ticks, fontsize=8)
     axes.tick_params(axis="x", length=0)
-    axes.set_xlabel("training images of a class")
+    axes.set_xlabel("training images of a class (number of classes)")
     axes.set_ylabel("macro average precision")
     _tidy(axes)
     _title(axes, _images(evaluation), 2)
@@ -243,7 +244,13 @@ def _images(evaluation: Evaluation) -> str:
 
 
 def _range(least: int, most: int) -> str:
-    return f"{least:,}" if least == most else f"{least:,}\u2013{most:,}"
+    ends = dict.fromkeys((_short(least), _short(most)))
+    return "\u2013".join(ends)
+
+
+def _short(count: int) -> str:
+    """Returns 2,999 as 3k and 89,748 as 90k."""
+    return f"{count}" if count < 1000 else f"{count / 1000:.2g}k"
 
 
 def _edges(probability: np.ndarray) -> np.ndarray:
