@@ -107,14 +107,12 @@ def assemble_partition(
         paths: the files of the first stage that have rows of it.
         work: folder for files between stages.
         class_ids: class index by class key; others have none.
-        inexact: keys whose class means more than they do; that they are
-            absent says nothing of it.
+        inexact: keys whose absence says nothing of their class.
         augmenter: tells which annotations give labels.
         checks: how images are read.
 
     Raises:
         UnbalancedError: an image got lost.
-        OSError: the work folder cannot be written.
     """
     rows = read_rows(paths, number)
     images, rejections, images_in = join_rows(rows, not checks.labels_only)

@@ -149,15 +149,12 @@ def build_dataset(
     *,
     show_progress: bool = True,
 ) -> Manifest:
-    """Builds a data set, or returns the one that is there already.
+    """Builds a data set; returns its manifest, or the one already there.
 
     Args:
         options: what to build.
         beam_args: Beam's own options, as on its command line.
         show_progress: a bar, when the job runs in this process.
-
-    Returns:
-        The manifest of the complete data set.
 
     Raises:
         InputError: wrong options or sources, a full disk, or another data

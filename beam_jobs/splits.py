@@ -156,8 +156,7 @@ def assign_splits(
         class_ids: int32 [values], classes annotated as present.
         options: what is wanted.
 
-    Returns:
-        int8 [images], index into `layout.SPLITS`; what has moved.
+    Returns: int8 [images], index into `layout.SPLITS`; what has moved.
     """
     split = _draw(content, options)
     held = np.flatnonzero(split != _TRAIN)
