@@ -15,6 +15,8 @@ _CHECKS = {
     "int": lambda v: isinstance(v, numbers.Integral) and _no_bool(v),
     "float": lambda v: _is_number(v),
     "str": lambda v: isinstance(v, str),
+    "float | None": lambda v: v is None or _is_number(v),
+    "str | None": lambda v: v is None or isinstance(v, str),
     "bool": lambda v: isinstance(v, bool),
     "tuple[float, float]": lambda v: _all(v, _is_number) and len(v) == 2,
     "tuple[int, ...]": lambda v: _all(
@@ -70,6 +72,8 @@ def _refuse(config: Any, name: str, allowed: str) -> None:
 
 def _values(config: Any, name: str) -> tuple:
     value = getattr(config, name)
+    if value is None:
+        return ()
     return value if isinstance(value, tuple) else (value,)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 from beam_jobs.errors import InputError
 from model.config_checks import (
@@ -18,10 +17,10 @@ from model.config_checks import (
 UNKNOWN_POLICIES = ("negative", "ignore")
 BLOCKS = ("basic", "bottleneck")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-COEFFICIENTS = ("paper", "released", "none")
 REDUCTIONS = ("mean", "sum")
 OPTIMIZERS = ("sgd", "adamw")
 DECAYS = ("step", "cosine", "constant")
+UNITS = ("epochs", "examples", "steps")
 
 # Stage depths of He et al., https://arxiv.org/abs/1603.05027.
 RESNET_BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -48,7 +47,8 @@ class DataConfig:
             these are the released code's.
         min_confidence: labels below it are no positives: unknown.
         unknown: what a class is that an image has neither as label nor as
-            verified absent: `negative`, or `ignore`d by the loss.
+            verified absent: `negative` (as the paper's loss), or `ignore`d
+            by the loss.
         shuffle_buffer: serialized records held for shuffling.
     """
 
@@ -142,69 +142,99 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True)
-class LossConfig:
-    """Adaptive weighted cross-entropy (paper, section 3.1; released code).
+class LossSwitches:
+    """The parts of a loss that can be switched apart from its kind.
 
     Attributes:
-        coefficient: how a class's weight follows its runs of batches with
-            and without a positive: `paper` (decay^(t-1)), `released`
-            (logarithms, see `model.losses`), `none` (1).
-        positive_weight: eta, weight of the positives; 1 switches it off.
-        decay: the paper's 0.9.
-        floor: least value of the paper's r. With 0 (the paper) a class that
-            every batch contains stops learning: 0.9^100 is 3e-5.
-        positive_floor, negative_floor: least `released` coefficients.
-        positive_offset, negative_offset: added to the run lengths in them.
+        positive_weight: the paper's eta: weight of the positives; 1 is off.
         absent_probability: a class without a positive in the batch is
-            updated with this probability.
+            updated with this probability; 1 is always.
         negative_ratio: negatives kept for each positive of a class in the
             batch; 0 keeps all.
-        reduction: over the classes; always the mean over images.
+        reduction: `mean` or `sum` over the classes; over the images it is
+            the mean, always.
     """
 
-    coefficient: str = "paper"
-    positive_weight: float = 12.0
+    positive_weight: float
+    absent_probability: float
+    negative_ratio: float
+    reduction: str
+
+
+# The paper's eta and its 5:1 sampling weigh the positives up twice; its
+# released code left the sampling out.
+_SWITCHES = {
+    "paper": LossSwitches(12.0, 0.1, 5.0, "mean"),
+    "released": LossSwitches(12.0, 0.1, 0.0, "sum"),
+    "bce": LossSwitches(1.0, 1.0, 0.0, "mean"),
+    "focal": LossSwitches(1.0, 1.0, 0.0, "mean"),
+    "asymmetric": LossSwitches(1.0, 1.0, 0.0, "mean"),
+}
+LOSSES = tuple(_SWITCHES)
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Which loss (paper, section 3.1), and its numbers.
+
+    Attributes:
+        kind: `paper`: weighted cross-entropy with the adaptive class
+            coefficient r; `released`: the same with the coefficients of the
+            released code; for comparison `bce`, `focal` and `asymmetric`,
+            all class coefficients 1.
+        positive_weight, absent_probability, negative_ratio, reduction: see
+            `LossSwitches`. None is the kind's own: 12, 0.1, 5, mean for
+            `paper`; 12, 0.1, 0, sum for `released`; 1, 1, 0, mean (nothing
+            weighed, nothing left out) for the others.
+        decay: of `paper`; 0.9, and 1 switches r off.
+        floor: least r of `paper`. With 0 (the paper) a class that every
+            batch contains stops learning: 0.9^100 is 3e-5.
+        positive_floor, negative_floor: least coefficients of `released`.
+        positive_offset, negative_offset: added to the run lengths in them.
+        focal_gamma, focal_alpha: of `focal`.
+        positive_gamma, negative_gamma, clip: of `asymmetric`.
+    """
+
+    kind: str = "paper"
+    positive_weight: float | None = None
+    absent_probability: float | None = None
+    negative_ratio: float | None = None
+    reduction: str | None = None
     decay: float = 0.9
     floor: float = 0.0
     positive_floor: float = 0.01
     negative_floor: float = 0.001
     positive_offset: float = 0.01
     negative_offset: float = 8.0
-    absent_probability: float = 0.1
-    negative_ratio: float = 5.0
-    reduction: str = "mean"
+    focal_gamma: float = 2.0
+    focal_alpha: float = 0.25
+    positive_gamma: float = 0.0
+    negative_gamma: float = 4.0
+    clip: float = 0.05
 
     def __post_init__(self):
         check_types(self)
-        check_choice(self, "coefficient", COEFFICIENTS)
-        check_choice(self, "reduction", REDUCTIONS)
+        check_choice(self, "kind", LOSSES)
+        if self.reduction is not None:
+            check_choice(self, "reduction", REDUCTIONS)
         for name in ("positive_weight", "positive_offset", "negative_offset"):
             need_positive(self, name)
-        for name in ("decay", "floor", "absent_probability"):
+        for name in ("decay", "floor", "absent_probability", "focal_alpha"):
             need_probability(self, name)
         for name in ("positive_floor", "negative_floor"):
             need_probability(self, name)
         need_range(self, "negative_ratio", 0.0, 1e9)
+        for name in ("focal_gamma", "positive_gamma", "negative_gamma"):
+            need_range(self, name, 0.0, 100.0)
+        need_range(self, "clip", 0.0, 0.999)
 
-    @classmethod
-    def released(cls, **changes: Any) -> LossConfig:
-        """The loss as Tencent's released train.py computes it."""
-        preset = cls(
-            coefficient="released", negative_ratio=0.0, reduction="sum"
-        )
-        return dataclasses.replace(preset, **changes)
-
-    @classmethod
-    def cross_entropy(cls, **changes: Any) -> LossConfig:
-        """Plain binary cross-entropy summed over the classes."""
-        preset = cls(
-            coefficient="none",
-            positive_weight=1.0,
-            absent_probability=1.0,
-            negative_ratio=0.0,
-            reduction="sum",
-        )
-        return dataclasses.replace(preset, **changes)
+    @property
+    def switches(self) -> LossSwitches:
+        """The switches, those left None filled in by the kind."""
+        names = [f.name for f in dataclasses.fields(LossSwitches)]
+        given = {name: getattr(self, name) for name in names}
+        given = {k: v for k, v in given.items() if v is not None}
+        return dataclasses.replace(_SWITCHES[self.kind], **given)
 
 
 @dataclass(frozen=True)
@@ -213,30 +243,40 @@ class ScheduleConfig:
 
     Attributes:
         batch_size: images a step over all workers.
+        accumulation_steps: parts that a replica's images are put through
+            the network in, one after the other, to save memory; the step is
+            that of the whole batch (see `model.accumulation`).
         epochs: passes over the training split; rests below a batch are
             left out, other ones each epoch.
         optimizer: `sgd` with momentum, or `adamw`.
         learning_rate: after the warm-up.
-        warmup_learning_rate, warmup_epochs: where the warm-up starts and
-            how long it lasts; it multiplies by the same factor each epoch
-            (decay `step`: the paper's 1.297) or each step (else).
+        unit: what `warmup` and `decay_every` count: `epochs`, `examples`
+            or `steps`.
+        warmup_learning_rate, warmup: where the warm-up starts and how long
+            it lasts; 0 is none.
+        warmup_stairs: equal parts of the warm-up with one learning rate
+            each, multiplied by the same factor from part to part: the
+            paper's 8 parts of an epoch have the factor 1.297. 0: each step.
         decay: `step`, `cosine` to 0, or `constant`.
-        decay_epochs, decay_factor: of `step`, counted from the first epoch.
+        decay_every, decay_factor: of `step`, counted from the first step.
         momentum: of `sgd`.
-        weight_decay: L2 on the kernels and the head's bias with `sgd`, as
+        weight_decay: L2 on all kernels and the head's bias with `sgd`, as
             the paper; decoupled and on kernels only with `adamw`. Never on
             batch normalization.
         clip_norm: largest norm of the whole gradient; 0 is off.
     """
 
     batch_size: int = 4096
+    accumulation_steps: int = 1
     epochs: int = 60
     optimizer: str = "sgd"
     learning_rate: float = 0.08
+    unit: str = "epochs"
     warmup_learning_rate: float = 0.01
-    warmup_epochs: float = 8.0
+    warmup: float = 8.0
+    warmup_stairs: int = 8
     decay: str = "step"
-    decay_epochs: float = 25.0
+    decay_every: float = 25.0
     decay_factor: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 1e-4
@@ -246,13 +286,22 @@ class ScheduleConfig:
         check_types(self)
         check_choice(self, "optimizer", OPTIMIZERS)
         check_choice(self, "decay", DECAYS)
+        check_choice(self, "unit", UNITS)
         for name in ("batch_size", "epochs", "learning_rate"):
             need_positive(self, name)
-        for name in ("warmup_learning_rate", "decay_epochs", "decay_factor"):
+        for name in ("warmup_learning_rate", "decay_every", "decay_factor"):
             need_positive(self, name)
-        for name in ("warmup_epochs", "weight_decay", "clip_norm"):
-            need_range(self, name, 0.0, 1e9)
+        for name in ("warmup", "weight_decay", "clip_norm"):
+            need_range(self, name, 0.0, 1e12)
+        need_range(self, "warmup_stairs", 0, 10**9)
         need_range(self, "momentum", 0.0, 1.0)
+        need_positive(self, "accumulation_steps")
+        if self.batch_size % self.accumulation_steps:
+            raise InputError(
+                "schedule.batch_size must be a multiple of "
+                f"schedule.accumulation_steps ({self.accumulation_steps}); "
+                f"received: {self.batch_size}"
+            )
 
 
 def _need_ascending(config: DataConfig, name: str) -> None:

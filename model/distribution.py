@@ -98,25 +98,36 @@ def num_replicas() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def global_positives(targets: tf.Tensor) -> tuple[tf.Tensor, int | tf.Tensor]:
-    """Returns the positives of each class and the images, over all replicas.
+def global_counts(
+    targets: tf.Tensor, with_unknown: bool
+) -> tuple[tf.Tensor, tf.Tensor, int | tf.Tensor]:
+    """Returns positives and negatives of each class, over all replicas.
 
     Args:
-        targets: int8 [batch, classes], this replica's.
+        targets: int8 [batch, classes], this replica's: 1, 0, -1.
+        with_unknown: there may be a -1: negatives need a count of their own.
+
+    Returns:
+        float32 [classes] twice, and the images.
     """
-    positives = tf.reduce_sum(tf.cast(targets > 0, tf.float32), axis=0)
     images = targets.shape[0] or tf.shape(targets)[0]
+    counted = [targets > 0, targets == 0] if with_unknown else [targets > 0]
+    counts = tf.stack(
+        [tf.reduce_sum(tf.cast(c, tf.float32), axis=0) for c in counted]
+    )
     context = tf.distribute.get_replica_context()
-    if context is None or num_replicas() == 1:
-        return positives, images
-    positives = context.all_reduce(tf.distribute.ReduceOp.SUM, positives)
-    return positives, images * num_replicas()
+    if context is not None and num_replicas() > 1:
+        counts = context.all_reduce(tf.distribute.ReduceOp.SUM, counts)
+        images *= num_replicas()
+    if with_unknown:
+        return counts[0], counts[1], images
+    return counts[0], tf.cast(images, tf.float32) - counts[0], images
 
 
 def loss_draws(
     seed: int, step: tf.Tensor, images: int | tf.Tensor, targets: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns the random numbers of `AdaptiveLoss` for one step.
+    """Returns the random numbers of the loss for one step.
 
     All replicas draw the same from (seed, step); each takes its own rows.
 

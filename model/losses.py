@@ -1,33 +1,33 @@
-"""Adaptive weighted cross-entropy for thousands of sigmoids.
+"""Losses for thousands of sigmoids: the paper's, and those beside it.
 
-Stateless functions in `keras.ops`. What they need from outside comes as an
-argument: the positives of the *global* batch, the run lengths so far, and
-the random numbers. `Tagger` owns the state and draws; `AdaptiveLoss` binds
-the functions to a `LossConfig`.
+Stateless functions in `keras.ops`, and one class that binds them to a
+`LossConfig`. With y targets, z logits, p = sigmoid(z), B images, m classes:
 
-Notation, with y targets, z logits, p = sigmoid(z), B images, m classes:
+    L = reduce_j c_j * 1/B sum_i s_ij l(y_ij, z_ij)
 
-    WCE_ij = -eta y_ij log p_ij - (1 - y_ij) log(1 - p_ij)
-    L      = reduce_j c_j * 1/B sum_i s_ij WCE_ij
+c_j is the class coefficient and s_ij says what is used: every positive and
+the kept negatives, never an unknown (`model.adaptive_loss`). `reduce` is the
+mean or the sum over the classes, whatever the kind. l is one of
 
-c_j is the class coefficient, s_ij says what is used: every positive and the
-kept negatives; never an unknown.
+    cross-entropy  -eta y log p - (1 - y) log(1 - p)
+    focal          with weights falling as p nears y
+    asymmetric     the same, more for negatives than for positives
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
+from model import adaptive_loss
 from model.config import LossConfig
 
 
 def weighted_cross_entropy(targets, logits, positive_weight: float = 1.0):
-    """Returns WCE, element by element, without overflow for any logit.
+    """Returns -eta y log p - (1 - y) log(1 - p), for any logit.
 
     Args:
         targets: [batch, classes] in [0, 1].
@@ -45,160 +45,219 @@ def weighted_cross_entropy(targets, logits, positive_weight: float = 1.0):
     return (1.0 - targets) * logits + weight * ops.softplus(-logits)
 
 
-def update_runs(runs, present, selected, config: LossConfig):
-    """Returns the run lengths after one more batch.
+def focal(targets, logits, gamma: float = 2.0, alpha: float = 0.25):
+    """Returns -a (1 - q)^gamma log q, q the probability of what is true.
+
+    a is alpha for positives and 1 - alpha for negatives (Lin et al. 2017,
+    https://arxiv.org/abs/1708.02002, equation 5).
 
     Args:
-        runs: float [2, classes]: batches in a row with a positive of the
-            class, and without.
-        present: float [classes]: 1 where the global batch has a positive.
-        selected: float [classes]: 1 where a class without a positive is
-            updated all the same.
-
-    Returns:
-        float [2, classes]. `released` counts only selected negative batches.
+        targets: [batch, classes]; above 0 is a positive.
+        logits: float [batch, classes].
     """
-    counted = selected if config.coefficient == "released" else 1.0
-    absent = 1.0 - present
-    return ops.stack([(runs[0] + 1.0) * present, (runs[1] + counted) * absent])
+    positive = targets > 0
+    wrong = ops.where(positive, -logits, logits)
+    weight = ops.where(positive, alpha, 1.0 - alpha)
+    return weight * _sigmoid_power(wrong, gamma) * ops.softplus(wrong)
 
 
-def class_coefficients(runs, present, selected, config: LossConfig):
-    """Returns c_j, float [classes], for run lengths that `update_runs` gave.
+def asymmetric(
+    targets,
+    logits,
+    positive_gamma: float = 0.0,
+    negative_gamma: float = 4.0,
+    clip: float = 0.05,
+):
+    """Returns the asymmetric loss (https://arxiv.org/abs/2009.14119).
 
-    `paper`, with t the length of the present run of either kind:
-    max(decay^(t-1), floor). `released`, with P and N the two lengths and
-    max' = value if above the floor, else the floor:
+    Positives: -(1 - p)^g+ log p. Negatives: -q^g- log(1 - q) with the
+    probability shifted, q = max(p - clip, 0). Gradients go through the
+    weights, as the paper's equations say.
 
-        positive: max'(-log10((0.01 + P) / 10), 0.01)
-        negative: max'(-log10((8 + N) / 10), 0.001)
-
-    A class without a positive counts only where selected.
+    Args:
+        targets: [batch, classes]; above 0 is a positive.
+        logits: float [batch, classes].
     """
-    if config.coefficient == "paper":
-        exponent = math.log(max(config.decay, 1e-30))
-        run = ops.maximum(runs[0], runs[1])
-        weight = ops.exp(exponent * (run - 1.0))
-        weight = ops.maximum(weight, config.floor)
-        positive, negative = weight, weight
-    elif config.coefficient == "released":
-        positive = _minus_log10(runs[0], config.positive_offset)
-        positive = ops.maximum(positive, config.positive_floor)
-        negative = _minus_log10(runs[1], config.negative_offset)
-        negative = ops.maximum(negative, config.negative_floor)
+    missed = _sigmoid_power(-logits, positive_gamma) * ops.softplus(-logits)
+    if clip:
+        # Never 0: the gradient of 0^g is no number for g below 1.
+        shifted = ops.maximum(ops.sigmoid(logits) - clip, 1e-8)
+        invented = shifted**negative_gamma * -ops.log(1.0 - shifted)
     else:
-        positive = negative = ops.ones_like(present)
-    return present * positive + (1.0 - present) * selected * negative
+        invented = _sigmoid_power(logits, negative_gamma)
+        invented = invented * ops.softplus(logits)
+    return ops.where(targets > 0, missed, invented)
 
 
-def kept_fraction(positives, images: int, ratio: float):
-    """Returns the part of each class's negatives to keep, float [classes].
+def cross_entropy_sum(targets, logits, weights):
+    """Returns sum_ij w_ij CE_ij over images and classes, a scalar.
 
-    Args:
-        positives: float [classes], positives in the global batch.
-        images: in the global batch.
-        ratio: negatives a positive; classes without a positive keep all.
-    """
-    images = ops.cast(images, positives.dtype)
-    negatives = ops.maximum(images - positives, 1.0)
-    fraction = ops.minimum(ratio * positives / negatives, 1.0)
-    return ops.where(positives > 0, fraction, ops.ones_like(fraction))
-
-
-def kept_negatives(row_places, class_shifts, fraction):
-    """Returns which (image, class) pairs a down-sampling keeps.
-
-    Systematic sampling: the images stand in random order around a circle,
-    each class keeps an arc of length `fraction` from its own random start.
-    Within a class it is a simple random sample of a size within one of the
-    wished, for B + m random numbers instead of B * m, and any replica can
-    compute its own rows.
+    The hot loop of the training, with its gradient written out: one
+    exponential and one logarithm an element forward, one exponential
+    backward.
 
     Args:
-        row_places: float [batch] in [0, 1): a random permutation of i / B.
-        class_shifts: float [classes] in [0, 1).
-        fraction: float [classes].
-
-    Returns:
-        bool [batch, classes].
-    """
-    place = row_places[:, None] + class_shifts[None, :]
-    return place - ops.floor(place) < fraction[None, :]
-
-
-def adaptive_loss(targets, logits, coefficients, kept, config: LossConfig):
-    """Returns L, a scalar.
-
-    Args:
-        targets: int8 [batch, classes]: 1, 0, or -1 for unknown.
+        targets: [batch, classes]; above 0 is a positive.
         logits: float32 [batch, classes].
-        coefficients: float [classes], from `class_coefficients`.
-        kept: bool [batch, classes], or None for all.
+        weights: float32 [batch, classes], 0 or above; constants.
     """
-    truth = ops.cast(targets > 0, logits.dtype)
-    loss = weighted_cross_entropy(truth, logits, config.positive_weight)
-    used = targets >= 0
-    if kept is not None:
-        used = ops.logical_and(used, ops.logical_or(targets > 0, kept))
-    loss = ops.where(used, loss, ops.zeros_like(loss))
-    by_class = ops.mean(loss, axis=0) * coefficients
-    if config.reduction == "mean":
-        return ops.mean(by_class)
-    return ops.sum(by_class)
+
+    @ops.custom_gradient
+    def total(logits):
+        positive = targets > 0
+        wrong = ops.where(positive, -logits, logits)
+        # log(1 + e) and not log1p(e): off by 6e-8 at most, half the time.
+        loss = ops.maximum(wrong, 0.0)
+        loss = loss + ops.log(1.0 + ops.exp(-ops.abs(logits)))
+
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            slope = weights * ops.sigmoid(wrong)
+            return upstream * ops.where(positive, -slope, slope)
+
+        return _sum(weights * loss), gradient
+
+    return total(logits)
+
+
+class Plan(NamedTuple):
+    """What one step does with each class; equal on all replicas.
+
+    Attributes:
+        coefficients: float [classes], c_j.
+        shifts: float [classes], starts of the arcs.
+        fraction: float [classes], of the negatives to keep; None keeps all.
+    """
+
+    coefficients: Any
+    shifts: Any
+    fraction: Any
 
 
 @keras.saving.register_keras_serializable(package="tagforest")
-class AdaptiveLoss:
+class MultiLabelLoss(keras.losses.Loss):
     """The functions above under one `LossConfig`.
+
+    As a Keras loss (called with targets and logits) all coefficients are 1
+    and all negatives are used: the loss of the evaluation. The training's
+    loss is `make_plan`, once a step, then `plan_loss` for the rows of each
+    replica or part of it.
+
+    Targets are int8 [batch, classes]: 1, 0, or -1 for unknown.
 
     Args:
         config: a LossConfig, or its fields as a dictionary.
     """
 
-    def __init__(self, config: LossConfig | dict[str, Any]):
+    def __init__(
+        self,
+        config: LossConfig | dict[str, Any],
+        name: str = "multi_label_loss",
+        reduction: str | None = "sum_over_batch_size",
+        dtype: Any = None,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
         if isinstance(config, dict):
             config = LossConfig(**config)
         self.config = config
+        self.switches = config.switches
 
-    def __call__(
-        self, targets, logits, positives, images, runs, draws
-    ) -> tuple[Any, Any]:
-        """Returns the loss of these rows and the new run lengths.
+    def call(self, y_true, y_pred):
+        """Returns the loss of each image, float [batch]."""
+        loss = self._by_pair(y_true, y_pred)
+        weights = self._weights(y_true, ops.ones_like(y_pred[0]), None)
+        return ops.sum(weights * loss, axis=1)
+
+    def make_plan(self, positives, negatives, runs, draws) -> tuple[Plan, Any]:
+        """Returns the plan for a batch and the run lengths after it.
 
         Args:
-            targets: int8 [batch, classes], the rows of this replica.
-            logits: float32 [batch, classes].
-            positives: float [classes], counted over the global batch.
-            images: in the global batch.
+            positives, negatives: float [classes], counted over the global
+                batch.
             runs: float [2, classes], before this batch.
-            draws: float [batch], [classes], [classes], in [0, 1): places of
-                these rows, shifts of the classes, and selection; equal on
-                all replicas but for the rows.
+            draws: float [classes] twice, in [0, 1): shifts and selection.
         """
-        row_places, class_shifts, selection = draws
-        config = self.config
-        present = ops.cast(positives > 0, logits.dtype)
-        selected = ops.cast(selection < config.absent_probability, logits.dtype)
-        runs = update_runs(runs, present, selected, config)
-        weights = class_coefficients(runs, present, selected, config)
-        kept = None
-        if config.negative_ratio:
-            part = kept_fraction(positives, images, config.negative_ratio)
-            kept = kept_negatives(row_places, class_shifts, part)
-        return adaptive_loss(targets, logits, weights, kept, config), runs
+        shifts, selection = draws
+        present = ops.cast(positives > 0, "float32")
+        below = self.switches.absent_probability
+        selected = ops.cast(selection < below, "float32")
+        runs = adaptive_loss.update_runs(
+            runs, present, selected, self.config.kind
+        )
+        coefficients = adaptive_loss.class_coefficients(
+            runs, present, selected, self.config
+        )
+        fraction = None
+        if self.switches.negative_ratio:
+            fraction = adaptive_loss.kept_fraction(
+                positives, negatives, self.switches.negative_ratio
+            )
+        return Plan(coefficients, shifts, fraction), runs
 
-    def evaluate(self, targets, logits):
-        """Returns the loss with all coefficients 1 and all negatives."""
-        ones = ops.ones_like(logits[0])
-        return adaptive_loss(targets, logits, ones, None, self.config)
+    def plan_loss(self, targets, logits, plan: Plan, row_places):
+        """Returns L over these rows, a scalar.
+
+        Args:
+            targets: int8 [batch, classes].
+            logits: float32 [batch, classes].
+            plan: of the global batch.
+            row_places: float [batch] in [0, 1), see `kept_negatives`.
+        """
+        kept = None
+        if plan.fraction is not None:
+            kept = adaptive_loss.kept_negatives(
+                row_places, plan.shifts, plan.fraction
+            )
+        images = ops.cast(ops.shape(logits)[0], logits.dtype)
+        weights = self._weights(targets, plan.coefficients / images, kept)
+        if self.config.kind in ("focal", "asymmetric"):
+            return _sum(weights * self._by_pair(targets, logits))
+        return cross_entropy_sum(targets, logits, weights)
 
     def get_config(self) -> dict[str, Any]:
-        return {"config": dataclasses.asdict(self.config)}
+        values = dataclasses.asdict(self.config)
+        return {**super().get_config(), "config": values}
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> AdaptiveLoss:
-        return cls(**config)
+    def _by_pair(self, targets, logits):
+        """Returns l, float [batch, classes], without eta."""
+        config = self.config
+        if config.kind == "focal":
+            return focal(
+                targets, logits, config.focal_gamma, config.focal_alpha
+            )
+        if config.kind == "asymmetric":
+            return asymmetric(
+                targets,
+                logits,
+                config.positive_gamma,
+                config.negative_gamma,
+                config.clip,
+            )
+        return weighted_cross_entropy(targets > 0, logits)
+
+    def _weights(self, targets, coefficients, kept):
+        """Returns eta^y s_ij c_j, over m if so reduced: [batch, classes]."""
+        if self.switches.reduction == "mean":
+            coefficients = coefficients / coefficients.shape[0]
+        used = targets == 0
+        if kept is not None:
+            used = ops.logical_and(used, kept)
+        negative = coefficients[None, :]
+        positive = self.switches.positive_weight * negative
+        weights = ops.where(used, negative, ops.zeros_like(negative))
+        return ops.where(targets > 0, positive, weights)
 
 
-def _minus_log10(run, offset: float):
-    return -ops.log10((offset + run) / 10.0)
+def _sigmoid_power(logits, gamma: float):
+    """Returns sigmoid(z)^gamma; its gradient is finite for any logit."""
+    return ops.exp(-gamma * ops.softplus(-logits))
+
+
+def _sum(values):
+    """Returns the sum over both axes.
+
+    As a product with ones: compilers reduce one element after the other on
+    a CPU, where a matrix product uses all of it.
+    """
+    ones = ops.ones((values.shape[1], 1), values.dtype)
+    return ops.sum(ops.matmul(values, ones))

@@ -15,10 +15,10 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
     """The learning rate of a `ScheduleConfig`.
 
     Warm-up multiplies by the same factor from `warmup_learning_rate` to
-    `learning_rate`: in stairs of an epoch for `step`, where the paper's 0.01
-    and 0.08 over 8 epochs give its factor 1.297, else each training step.
-    `step` then multiplies by `decay_factor` at every `decay_epochs`, counted
-    from the first epoch (as in the released code; the paper leaves it open).
+    `learning_rate`, in `warmup_stairs` equal parts (the paper's 0.01 and
+    0.08 over 8 epochs give its factor 1.297) or at each training step.
+    `step` then multiplies by `decay_factor` at every `decay_every`, counted
+    from the first step (as in the released code; the paper leaves it open).
     `cosine` runs to 0 at the last step.
 
     Args:
@@ -36,32 +36,35 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
             config = ScheduleConfig(**config)
         self.config = config
         self.steps_per_epoch = steps_per_epoch
+        self._warmup = in_steps(config.warmup, config, steps_per_epoch)
 
     def __call__(self, step):
         config = self.config
-        epoch = ops.cast(step, "float32") / self.steps_per_epoch
-        if config.decay == "step":
-            # Half a step more: 299.99998 / 100 must not fall below 3.
-            epoch = ops.floor(epoch + 0.5 / self.steps_per_epoch)
-        rate = config.learning_rate * self._decay(epoch)
-        if config.warmup_epochs == 0:
+        step = ops.cast(step, "float32")
+        rate = config.learning_rate * self._decay(step)
+        if config.warmup == 0:
             return rate
+        done = step / self._warmup
+        if config.warmup_stairs:
+            stair = _floor(step, self._warmup / config.warmup_stairs)
+            done = stair / config.warmup_stairs
         ratio = config.learning_rate / config.warmup_learning_rate
-        done = ops.minimum(epoch / config.warmup_epochs, 1.0)
+        done = ops.minimum(done, 1.0)
         warm = config.warmup_learning_rate * ops.exp(math.log(ratio) * done)
         return ops.where(done < 1.0, warm, rate)
 
-    def _decay(self, epoch):
+    def _decay(self, step):
         config = self.config
         if config.decay == "step":
-            passed = ops.floor(epoch / config.decay_epochs)
+            every = in_steps(config.decay_every, config, self.steps_per_epoch)
+            passed = _floor(step, every)
             return ops.exp(math.log(config.decay_factor) * passed)
         if config.decay == "cosine":
-            length = max(config.epochs - config.warmup_epochs, 1e-6)
-            done = (epoch - config.warmup_epochs) / length
-            done = ops.clip(done, 0.0, 1.0)
+            total = config.epochs * self.steps_per_epoch
+            length = max(total - self._warmup, 1e-6)
+            done = ops.clip((step - self._warmup) / length, 0.0, 1.0)
             return 0.5 * (1.0 + ops.cos(math.pi * done))
-        return ops.ones_like(epoch)
+        return ops.ones_like(step)
 
     def get_config(self):
         values = {k: getattr(self.config, k) for k in _FIELDS}
@@ -69,6 +72,27 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 
 _FIELDS = tuple(ScheduleConfig.__dataclass_fields__)
+
+
+def in_steps(
+    length: float, config: ScheduleConfig, steps_per_epoch: int
+) -> float:
+    """Returns a length in the config's unit as training steps.
+
+    Example:
+        >>> in_steps(8192.0, ScheduleConfig(unit="examples"), 100)
+        2.0
+    """
+    if config.unit == "epochs":
+        return length * steps_per_epoch
+    if config.unit == "examples":
+        return length / config.batch_size
+    return length
+
+
+def _floor(step, width: float):
+    # Half a step more: 299.99998 / 100 must not fall below 3.
+    return ops.floor((step + 0.5) / width)
 
 
 def make_optimizer(

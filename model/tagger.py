@@ -1,4 +1,4 @@
-"""The model that is trained: backbone, head of sigmoids, adaptive loss."""
+"""The model that is trained: backbone, head of sigmoids, loss."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import tensorflow as tf
 from beam_jobs import layout
 from beam_jobs.errors import InputError
 from beam_jobs.vocabulary import Vocabulary
-from model import distribution
+from model import accumulation, distribution
 from model.config import Config
-from model.losses import AdaptiveLoss
+from model.losses import MultiLabelLoss
 from model.resnet import build_backbone
 from model.workdir import CONFIG, WEIGHTS, latest_checkpoint
 
@@ -39,7 +39,7 @@ class Tagger(keras.Model):
             config = Config.from_json(config)
         self.config = config
         self.classes = classes
-        self.loss_fn = AdaptiveLoss(config.loss)
+        self.loss_fn = MultiLabelLoss(config.loss)
         self.backbone = build_backbone(config.network, config.data.image_size)
         self.dropout = keras.layers.Dropout(
             config.network.dropout, seed=config.seed, name="dropout"
@@ -78,26 +78,20 @@ class Tagger(keras.Model):
             counts: [classes], images with each class, of `images`.
         """
         rate = np.clip(counts, 0.5, images - 0.5) / images
-        odds = self.config.loss.positive_weight * rate / (1.0 - rate)
+        odds = self.loss_fn.switches.positive_weight * rate / (1.0 - rate)
         self.head.bias.assign(np.log(odds).astype(np.float32))
 
     def train_step(self, data):
         images, targets = data
-        positives, total = distribution.global_positives(targets)
-        draws = distribution.loss_draws(
-            self.config.seed, self.optimizer.iterations, total, targets
+        plan, row_places, runs = self._plan(targets)
+        # Gradients are summed over the replicas: each gives its share.
+        loss, gradients = accumulation.mean_over_parts(
+            lambda *rows: self._loss_and_gradients(plan, *rows),
+            (images, targets, row_places),
+            self.config.schedule.accumulation_steps,
+            self.trainable_variables,
         )
-        with tf.GradientTape() as tape:
-            logits = self(images, training=True)
-            loss, runs = self.loss_fn(
-                targets, logits, positives, total, self.runs, draws
-            )
-            # Gradients are summed over the replicas: each gives its share.
-            scaled = self.optimizer.scale_loss(
-                loss / distribution.num_replicas()
-            )
         weights = self.trainable_variables
-        gradients = tape.gradient(scaled, weights)
         self.optimizer.apply_gradients(
             zip(self._decayed(gradients, weights), weights, strict=True)
         )
@@ -109,9 +103,33 @@ class Tagger(keras.Model):
         self.loss_mean.update_state(loss, sample_weight=tf.shape(images)[0])
         return self._logs()
 
+    def _plan(self, targets):
+        """Returns the plan of the step, these rows' places, the new runs."""
+        positives, negatives, total = distribution.global_counts(
+            targets, self.config.data.unknown != "negative"
+        )
+        row_places, *draws = distribution.loss_draws(
+            self.config.seed, self.optimizer.iterations, total, targets
+        )
+        plan, runs = self.loss_fn.make_plan(
+            positives, negatives, self.runs, draws
+        )
+        return plan, row_places, runs
+
+    def _loss_and_gradients(self, plan, images, targets, row_places):
+        """Returns the loss of some rows, and its scaled gradients."""
+        with tf.GradientTape() as tape:
+            logits = self(images, training=True)
+            loss = self.loss_fn.plan_loss(targets, logits, plan, row_places)
+            scaled = self.optimizer.scale_loss(
+                loss / distribution.num_replicas()
+            )
+        return loss, tape.gradient(scaled, self.trainable_variables)
+
     def test_step(self, data):
         images, targets = data[:2]
-        loss = self.loss_fn.evaluate(targets, self(images, training=False))
+        logits = self(images, training=False)
+        loss = tf.reduce_mean(self.loss_fn.call(targets, logits))
         self.loss_mean.update_state(loss, sample_weight=tf.shape(images)[0])
         return self._logs()
 

@@ -43,8 +43,11 @@ def get_config() -> Config:
             stem_kernel=5,
             stem_stride=4,
         ),
-        loss=LossConfig.released(
-            absent_probability=1.0, positive_floor=0.2, negative_floor=0.2
+        loss=LossConfig(
+            kind="released",
+            absent_probability=1.0,
+            positive_floor=0.2,
+            negative_floor=0.2,
         ),
         schedule=ScheduleConfig(
             batch_size=64,
@@ -52,7 +55,8 @@ def get_config() -> Config:
             optimizer="adamw",
             learning_rate=2e-3,
             warmup_learning_rate=2e-4,
-            warmup_epochs=1.0,
+            warmup=1.0,
+            warmup_stairs=0,
             decay="cosine",
             weight_decay=0.01,
         ),

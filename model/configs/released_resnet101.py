@@ -33,6 +33,6 @@ def get_config() -> Config:
         network=NetworkConfig(
             batch_norm_momentum=0.997, batch_norm_epsilon=1e-5
         ),
-        loss=LossConfig.released(),
+        loss=LossConfig(kind="released"),
         schedule=ScheduleConfig(epochs=100),
     )

@@ -99,7 +99,7 @@ def tiny_config(**schedule) -> Config:
         "batch_size": 8,
         "epochs": 2,
         "learning_rate": 0.05,
-        "warmup_epochs": 0.0,
+        "warmup": 0.0,
         "decay": "cosine",
         **schedule,
     }

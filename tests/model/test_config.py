@@ -20,7 +20,6 @@ from model.config import (
 def test_defaults_are_the_papers():
     config = load_config("paper_resnet101")
     assert config.network.blocks == (3, 4, 23, 3)
-    assert config.loss.positive_weight == 12.0
     assert config.data.crop_area == (0.5, 1.0)
     assert config.schedule.batch_size == 4096
 
@@ -48,6 +47,10 @@ def test_shipped_names():
         (DataConfig, "flip_probability", 1.5, "from 0 to 1"),
         (DataConfig, "crop_area", (1.0, 0.5), "least, largest"),
         (DataConfig, "unknown", "maybe", "one of negative, ignore"),
+        (LossConfig, "kind", "hinge", "one of paper, released, bce"),
+        (LossConfig, "positive_weight", 0.0, "above 0"),
+        (LossConfig, "negative_ratio", "all", "type float | None"),
+        (ScheduleConfig, "unit", "days", "one of epochs, examples, steps"),
         (NetworkConfig, "block", "wide", "one of basic, bottleneck"),
         (NetworkConfig, "blocks", (3, 4), "one value a stage"),
         (NetworkConfig, "filters", (2, 4, 8, 16), "multiples of 4"),
@@ -71,13 +74,37 @@ def test_wrong_value_names_the_field(section, field, value, allowed):
 def test_override_sets_numbers_words_and_tuples():
     config = override(
         load_config("demo"),
-        ["schedule.epochs=3", "loss.coefficient=none", "seed=7"]
+        ["schedule.epochs=3", "loss.kind=bce", "seed=7"]
         + ["data.crop_area=(0.9, 1.0)"],
     )
     assert config.schedule.epochs == 3
-    assert config.loss.coefficient == "none"
+    assert config.loss.kind == "bce"
     assert config.seed == 7
     assert config.data.crop_area == (0.9, 1.0)
+
+
+def test_kind_of_loss_brings_its_own_switches():
+    paper = load_config("paper_resnet101")
+    for kind, switches in {
+        "paper": (12.0, 0.1, 5.0, "mean"),
+        "released": (12.0, 0.1, 0.0, "sum"),
+        "bce": (1.0, 1.0, 0.0, "mean"),
+        "focal": (1.0, 1.0, 0.0, "mean"),
+        "asymmetric": (1.0, 1.0, 0.0, "mean"),
+    }.items():
+        config = override(paper, [f"loss.kind={kind}"])
+        assert dataclasses.astuple(config.loss.switches) == switches
+    changes = ["loss.kind=bce", "loss.positive_weight=12.0"]
+    assert override(paper, changes).loss.switches.positive_weight == 12.0
+    config = override(paper, ["loss.reduction=sum"])
+    config = override(config, ["loss.reduction=None"])
+    assert config.loss.switches.reduction == "mean"
+
+
+def test_batch_divides_into_the_accumulation_steps():
+    assert ScheduleConfig(accumulation_steps=64).accumulation_steps == 64
+    with pytest.raises(InputError, match="multiple of .*accumulation_steps"):
+        ScheduleConfig(accumulation_steps=3)
 
 
 @pytest.mark.parametrize(

@@ -5,35 +5,36 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from model.config import LossConfig
 from model.losses import (
-    AdaptiveLoss,
-    adaptive_loss,
-    class_coefficients,
-    kept_fraction,
-    kept_negatives,
-    update_runs,
+    MultiLabelLoss,
+    Plan,
+    asymmetric,
+    cross_entropy_sum,
+    focal,
     weighted_cross_entropy,
 )
 
 LOG2 = math.log(2.0)
+LOG3 = math.log(3.0)
+KINDS = ("paper", "released", "bce", "focal", "asymmetric")
 
 
 def array(*values):
     return np.array(values, np.float32)
 
 
-def coefficients_over(batches, config, selected=1.0):
-    """Feeds one class's presence batch by batch; returns its weights."""
-    runs = np.zeros((2, 1), np.float32)
-    weights = []
-    for present in batches:
-        step = array(present), array(selected)
-        runs = update_runs(runs, *step, config)
-        found = class_coefficients(runs, *step, config)
-        weights.append(float(np.asarray(found)[0]))
-    return weights
+def random_pairs(rows, classes, seed=1):
+    """Returns int8 targets of 1, 0 and -1, and logits."""
+    rng = np.random.default_rng(seed)
+    targets = rng.choice([-1, 0, 0, 1], (rows, classes)).astype(np.int8)
+    return targets, rng.normal(0, 2, (rows, classes)).astype(np.float32)
+
+
+def plain_plan(classes):
+    return Plan(np.ones(classes, np.float32), None, None)
 
 
 def test_cross_entropy_at_zero_logits():
@@ -47,126 +48,189 @@ def test_cross_entropy_of_huge_logits_is_finite():
     np.testing.assert_allclose(loss, [0, 1e4, 1e4, 0])
 
 
-def test_paper_coefficients_of_the_table():
-    weights = coefficients_over([1] * 10, LossConfig())
-    expected = {1: 1.0, 2: 0.9, 3: 0.81, 5: 0.6561, 9: 0.43046721}
-    for run, value in expected.items():
-        assert weights[run - 1] == pytest.approx(value, rel=1e-5)
+def test_cross_entropy_sum_and_its_gradient():
+    targets, logits = random_pairs(5, 7)
+    weights = np.random.default_rng(2).random((5, 7)).astype(np.float32)
+    logits[0, :2] = 1e4, -1e4
+    watched = tf.Variable(logits)
+    with tf.GradientTape() as tape:
+        found = 3.0 * cross_entropy_sum(targets, watched, weights)
+    slope = tape.gradient(found, watched)
+    with tf.GradientTape() as tape:
+        pairs = weighted_cross_entropy(targets > 0, watched)
+        expected = 3.0 * tf.reduce_sum(weights * pairs)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    expected = tape.gradient(expected, watched)
+    np.testing.assert_allclose(slope, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_paper_treats_absent_runs_alike_and_flips_restart():
-    weights = coefficients_over([1, 1, 0, 0, 0, 1], LossConfig())
-    expected = [1, 0.9, 1, 0.9, 0.81, 1]
-    np.testing.assert_allclose(weights, expected, rtol=1e-5)
+def test_focal_by_hand():
+    # p = 1/2: weights 1/4; p = 3/4: 1/16 of the positive, 9/16 of the other.
+    logits = array(0, 0, LOG3, LOG3)
+    loss = focal(array(1, 0, 1, 0), logits)
+    log4 = 2 * LOG2
+    expected = [0.25 / 4 * LOG2, 0.75 / 4 * LOG2]
+    expected += [0.25 / 16 * (log4 - LOG3), 0.75 * 9 / 16 * log4]
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
-def test_paper_floor():
-    assert coefficients_over([1] * 200, LossConfig())[-1] < 1e-8
-    floored = coefficients_over([1] * 200, LossConfig(floor=0.2))
-    assert floored[-1] == pytest.approx(0.2)
-
-
-def test_released_positive_coefficients_of_the_table():
-    weights = coefficients_over([1] * 12, LossConfig.released())
-    expected = {1: 0.9957, 2: 0.6968, 3: 0.5214, 5: 0.3002, 9: 0.0453}
-    for run, value in expected.items():
-        assert weights[run - 1] == pytest.approx(value, abs=5e-5)
-    assert weights[9:] == pytest.approx([0.01] * 3)
-
-
-def test_released_negative_coefficients_of_the_table():
-    weights = coefficients_over([0] * 5, LossConfig.released())
-    assert weights[0] == pytest.approx(0.0458, abs=5e-5)
-    assert weights[1:] == pytest.approx([0.001] * 4)
-
-
-def test_released_counts_only_selected_negative_batches():
-    config = LossConfig.released()
-    runs = update_runs(np.zeros((2, 1)), array(0), array(0), config)
-    np.testing.assert_array_equal(runs, [[0], [0]])
-    runs = update_runs(np.zeros((2, 1)), array(0), array(0), LossConfig())
-    np.testing.assert_array_equal(runs, [[0], [1]])
-
-
-@pytest.mark.parametrize("config", [LossConfig(), LossConfig.released()])
-def test_unselected_absent_class_has_no_weight(config):
-    assert coefficients_over([0], config, selected=0.0) == [0.0]
-    assert coefficients_over([1], config, selected=0.0)[0] > 0.9
-
-
-def test_kept_fraction():
-    # 100 images: 2 positives keep 10 of 98; 50 keep all; none keeps all.
-    part = kept_fraction(array(2, 50, 0), 100, 5.0)
-    np.testing.assert_allclose(part, [10 / 98, 1, 1], rtol=1e-6)
-
-
-def test_kept_negatives_are_an_arc_of_the_circle():
-    kept = kept_negatives(
-        array(0, 0.25, 0.5, 0.75), array(0.0, 0.5), array(0.5, 0.25)
+def test_focal_without_focus_is_keras_own():
+    targets, logits = random_pairs(4, 5)
+    truth = (targets > 0).astype(np.float32)
+    found = np.mean(focal(truth, logits, gamma=2.0, alpha=0.25))
+    own = keras.losses.BinaryFocalCrossentropy(
+        apply_class_balancing=True, gamma=2.0, alpha=0.25, from_logits=True
     )
-    expected = [[1, 0], [1, 0], [0, 1], [0, 0]]
-    np.testing.assert_array_equal(kept, np.array(expected, bool))
+    assert found == pytest.approx(float(own(truth, logits)), rel=1e-4)
 
 
-def test_kept_negatives_have_the_wished_count():
-    rng = np.random.default_rng(0)
-    places = rng.permutation(64).astype(np.float32) / 64
-    shifts = rng.random(500, np.float32)
-    fraction = np.full(500, 0.3, np.float32)
-    kept = np.asarray(kept_negatives(places, shifts, fraction))
-    assert set(kept.sum(axis=0)) <= {19, 20}
-    assert abs(kept.mean(axis=1) - 0.3).max() < 0.1
+def test_asymmetric_by_hand():
+    # Positive: log 2 at p = 1/2, no focus. Negative, q = 0.45:
+    # 0.45^4 * -log 0.55; below the shift nothing is lost.
+    loss = asymmetric(array(1, 0, 0), array(0, 0, math.log(0.04 / 0.96)))
+    expected = [LOG2, 0.45**4 * -math.log(0.55), 0.0]
+    np.testing.assert_allclose(loss, expected, rtol=1e-5, atol=1e-12)
+    loss = asymmetric(array(1, 0), array(0, LOG3), 1.0, 2.0, 0.0)
+    expected = [LOG2 / 2, 9 / 16 * 2 * LOG2]
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
-def test_loss_of_two_images_by_hand():
+@pytest.mark.parametrize("clip", [0.0, 0.05])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 4.0])
+def test_losses_have_finite_gradients_everywhere(clip, gamma):
+    logits = tf.Variable(array(-1e4, -200, -3, 0, 3, 200, 1e4))
+    for truth in (0.0, 1.0):
+        targets = np.full(7, truth, np.float32)
+        with tf.GradientTape(persistent=True) as tape:
+            both = (
+                focal(targets, logits, gamma),
+                asymmetric(targets, logits, gamma, gamma, clip),
+            )
+        for loss in both:
+            assert np.isfinite(loss.numpy()).all()
+            assert np.isfinite(tape.gradient(loss, logits).numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "reduction", "classes"),
+    [("released", None, 1), ("paper", None, 3), ("paper", "sum", 1)],
+)
+def test_loss_of_two_images_by_hand(kind, reduction, classes):
     targets = np.array([[1, 0, -1], [0, 0, 1]], np.int8)
     logits = np.zeros((2, 3), np.float32)
-    weights = array(1.0, 0.5, 2.0)
+    plan = Plan(array(1.0, 0.5, 2.0), None, None)
     # Classes: (12 + 1)/2, (1 + 1)/2, (unknown 0 + 12)/2, in units of log 2.
     expected = LOG2 * (6.5 * 1.0 + 1.0 * 0.5 + 6.0 * 2.0)
-    released = LossConfig.released()
-    found = adaptive_loss(targets, logits, weights, None, released)
-    assert float(found) == pytest.approx(expected, rel=1e-6)
-    found = adaptive_loss(targets, logits, weights, None, LossConfig())
-    assert float(found) == pytest.approx(expected / 3, rel=1e-6)
+    loss = MultiLabelLoss(LossConfig(kind=kind, reduction=reduction))
+    found = loss.plan_loss(targets, logits, plan, None)
+    assert float(found) == pytest.approx(expected / classes, rel=1e-6)
 
 
 def test_down_sampling_drops_negatives_never_positives():
     targets = np.array([[1], [0], [0]], np.int8)
-    kept = np.array([[False], [True], [False]])
+    # The arc from 0 of a third holds the third row alone: place 0.
+    plan = Plan(array(1), array(0), array(1 / 3))
+    places = array(1 / 3, 2 / 3, 0)
+    loss = MultiLabelLoss(LossConfig())
     logits = np.zeros((3, 1), np.float32)
-    found = adaptive_loss(targets, logits, array(1), kept, LossConfig())
+    found = loss.plan_loss(targets, logits, plan, places)
     assert float(found) == pytest.approx(13 * LOG2 / 3, rel=1e-6)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_unknown_rows_and_an_unknown_class_lose_nothing(kind):
+    targets, logits = random_pairs(4, 6)
+    targets[1], targets[:, 2] = -1, -1
+    loss = MultiLabelLoss(LossConfig(kind=kind))
+    by_image = np.asarray(loss.call(targets, logits))
+    assert by_image[1] == 0.0
+    assert (by_image[[0, 2, 3]] > 0).all()
+    other = logits.copy()
+    other[1], other[:, 2] = 9.0, -9.0
+    plan = plain_plan(6)
+    found = float(loss.plan_loss(targets, logits, plan, None))
+    assert found == float(loss.plan_loss(targets, other, plan, None))
+    assert found == pytest.approx(by_image.sum() / 4, rel=1e-5)
+    nothing = np.full((4, 6), -1, np.int8)
+    assert float(loss.plan_loss(nothing, logits, plan, None)) == 0.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_called_as_a_keras_loss(kind):
+    targets, logits = random_pairs(3, 4)
+    loss = MultiLabelLoss(LossConfig(kind=kind))
+    expected = np.mean(np.asarray(loss.call(targets, logits)))
+    assert float(loss(targets, logits)) == pytest.approx(expected, rel=1e-6)
+
+
 def test_plain_cross_entropy_is_keras_own():
-    rng = np.random.default_rng(1)
-    targets = (rng.random((4, 5)) < 0.3).astype(np.int8)
-    logits = rng.normal(size=(4, 5)).astype(np.float32)
-    loss = AdaptiveLoss(LossConfig.cross_entropy())
-    draws = np.zeros(4), np.zeros(5), np.full(5, 0.99)
-    found, _ = loss(targets, logits, targets.sum(0), 4, np.zeros((2, 5)), draws)
+    targets, logits = random_pairs(4, 5)
+    targets = np.maximum(targets, 0)
     own = keras.losses.BinaryCrossentropy(from_logits=True)(targets, logits)
-    assert float(found) == pytest.approx(5 * float(own), rel=1e-5)
-    assert float(loss.evaluate(targets, logits)) == pytest.approx(float(found))
+    loss = MultiLabelLoss(LossConfig(kind="bce"))
+    assert float(loss(targets, logits)) == pytest.approx(float(own), rel=1e-5)
+    loss = MultiLabelLoss(LossConfig(kind="bce", reduction="sum"))
+    assert float(loss(targets, logits)) == pytest.approx(
+        5 * float(own), rel=1e-5
+    )
+
+
+def test_switches_work_with_every_kind():
+    targets, logits = np.array([[1], [0]], np.int8), np.zeros((2, 1), "f4")
+    for kind in KINDS:
+        plain, weighted = (
+            MultiLabelLoss(LossConfig(kind=kind, positive_weight=w))
+            for w in (1.0, 3.0)
+        )
+        first = np.asarray(plain.call(targets, logits))
+        again = np.asarray(weighted.call(targets, logits))
+        np.testing.assert_allclose(again, first * [3.0, 1.0], rtol=1e-6)
+
+
+def one_step(config, targets, runs, draws, places):
+    loss = MultiLabelLoss(config)
+    positives = (targets > 0).sum(0).astype(np.float32)
+    negatives = (targets == 0).sum(0).astype(np.float32)
+    plan, runs = loss.make_plan(positives, negatives, runs, draws)
+    logits = np.zeros(targets.shape, np.float32)
+    return float(loss.plan_loss(targets, logits, plan, places)), runs
 
 
 def test_loss_of_a_batch_from_state_to_state():
-    loss = AdaptiveLoss(LossConfig(negative_ratio=1.0))
-    targets = np.array([[1, 0], [0, 0]], np.int8)
-    runs = array([1, 0], [0, 3])
-    draws = array(0.0, 0.5), array(0.0, 0.0), array(0.5, 0.05)
-    found, runs = loss(
-        targets, np.zeros((2, 2), np.float32), array(1, 0), 2, runs, draws
+    found, runs = one_step(
+        LossConfig(negative_ratio=1.0),
+        np.array([[1, 0], [0, 0]], np.int8),
+        array([1, 0], [0, 3]),
+        (array(0.0, 0.0), array(0.5, 0.05)),
+        array(0.0, 0.5),
     )
     # Class 0: second batch with a positive, 0.9; its one negative is kept.
     # Class 1: fourth without, selected, 0.729, all negatives.
     expected = LOG2 * (0.9 * 6.5 + 0.729 * 1.0) / 2
-    assert float(found) == pytest.approx(expected, rel=1e-5)
+    assert found == pytest.approx(expected, rel=1e-5)
     np.testing.assert_array_equal(runs, [[2, 0], [0, 4]])
 
 
-def test_serialization():
-    loss = AdaptiveLoss(LossConfig.released(decay=0.8))
-    again = AdaptiveLoss.from_config(loss.get_config())
+def test_batch_of_one_image():
+    # No negative beside the positive, and no batch to sample from: the
+    # selected negative (class 1) counts, the other (class 2) does not.
+    found, runs = one_step(
+        LossConfig(),
+        np.array([[1, 0, 0]], np.int8),
+        np.zeros((2, 3), np.float32),
+        (array(0.3, 0.3, 0.3), array(0.5, 0.05, 0.5)),
+        array(0.0),
+    )
+    assert found == pytest.approx(LOG2 * (12 + 1) / 3, rel=1e-5)
+    np.testing.assert_array_equal(runs, [[1, 0, 0], [0, 1, 1]])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_serialization(kind):
+    loss = MultiLabelLoss(LossConfig(kind=kind, decay=0.8, clip=0.1))
+    text = keras.saving.serialize_keras_object(loss)
+    again = keras.saving.deserialize_keras_object(text)
+    assert isinstance(again, MultiLabelLoss)
     assert again.config == loss.config
+    targets, logits = random_pairs(3, 4)
+    assert float(again(targets, logits)) == float(loss(targets, logits))

@@ -28,9 +28,36 @@ def test_warm_up_of_step_decay_is_in_stairs():
     assert rates[7] == pytest.approx(0.01297, rel=1e-3)
 
 
+def test_released_boundaries_in_steps():
+    config = ScheduleConfig(unit="steps", warmup=35200.0, decay_every=110000.0)
+    schedule = WarmupThenDecay(config, steps_per_epoch=17)
+    expected = {0: 0.01, 4399: 0.01, 4400: 0.01297, 35199: 0.0617}
+    expected |= {35200: 0.08, 109999: 0.08, 110000: 0.008, 220000: 8e-4}
+    expected |= {330000: 8e-5, 439999: 8e-5, 440000: 8e-6}
+    for step, rate in expected.items():
+        assert float(schedule(step)) == pytest.approx(rate, rel=1e-3), step
+
+
+def test_units_agree():
+    # 100 steps of 4,096 images in an epoch.
+    by_unit = {
+        "epochs": (2.0, 5.0),
+        "examples": (2 * 409_600.0, 5 * 409_600.0),
+        "steps": (200.0, 500.0),
+    }
+    rates = []
+    for unit, (warmup, every) in by_unit.items():
+        config = ScheduleConfig(unit=unit, warmup=warmup, decay_every=every)
+        schedule = WarmupThenDecay(config, steps_per_epoch=100)
+        rates.append([float(schedule(step)) for step in range(0, 1100, 25)])
+    assert rates[0] == rates[1] == rates[2]
+    assert rates[0][0] == pytest.approx(0.01)
+    assert rates[0][-1] == pytest.approx(0.0008)
+
+
 def test_cosine():
     config = ScheduleConfig(
-        decay="cosine", epochs=5, warmup_epochs=1.0, learning_rate=1.0
+        decay="cosine", epochs=5, warmup=1.0, learning_rate=1.0, warmup_stairs=0
     )
     schedule = WarmupThenDecay(config, steps_per_epoch=10)
     assert rate_at_epoch(schedule, 0) == pytest.approx(0.01)
@@ -41,7 +68,7 @@ def test_cosine():
 
 
 def test_constant_without_warm_up():
-    config = ScheduleConfig(decay="constant", warmup_epochs=0.0)
+    config = ScheduleConfig(decay="constant", warmup=0.0)
     schedule = WarmupThenDecay(config, steps_per_epoch=10)
     assert float(schedule(0)) == float(schedule(1000)) == pytest.approx(0.08)
 

@@ -68,19 +68,23 @@ def trained(config, strategy, steps=4):
 @pytest.mark.parametrize(
     "loss",
     [
+        # The kept negatives are drawn from the global batch: equal as well.
         LossConfig(floor=0.1, reduction="sum", absent_probability=0.5),
-        LossConfig.released(),
+        LossConfig(reduction="sum", negative_ratio=0.0),
+        LossConfig(kind="released"),
     ],
-    ids=["paper", "released"],
+    ids=["paper", "paper without down-sampling", "released"],
 )
-def test_two_replicas_equal_one(two_replicas, tiny_config, loss):
+@pytest.mark.parametrize("unknown", ["negative", "ignore"])
+def test_two_replicas_equal_one(two_replicas, tiny_config, loss, unknown):
     config = tiny_config()
     network = dataclasses.replace(config.network, batch_norm_sync=True)
-    config = dataclasses.replace(config, network=network, loss=loss)
-    one = trained(config, tf.distribute.get_strategy())
-    two = trained(config, two_replicas)
+    data = dataclasses.replace(config.data, unknown=unknown)
+    config = dataclasses.replace(config, network=network, loss=loss, data=data)
+    one = trained(config, tf.distribute.get_strategy(), steps=5)
+    two = trained(config, two_replicas, steps=5)
     np.testing.assert_array_equal(one.runs.numpy(), two.runs.numpy())
-    assert one.runs.numpy()[0, 0] == 4
+    assert one.runs.numpy()[0, 0] == 5
     for a, b in zip(one.weights, two.weights, strict=True):
         np.testing.assert_allclose(
             a.numpy(), b.numpy(), rtol=1e-3, atol=1e-4, err_msg=a.path

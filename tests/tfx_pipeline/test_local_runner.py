@@ -103,7 +103,7 @@ def test_later_models_are_measured_against_the_blessed_one(first, options):
         overrides=[
             *options.overrides,
             "schedule.learning_rate=1.0",
-            "schedule.warmup_epochs=0.0",
+            "schedule.warmup=0.0",
         ],
     )
     result = run(worse)
