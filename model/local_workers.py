@@ -82,7 +82,7 @@ def _start(
         "TF_CONFIG": json.dumps(config),
         "TF_NUM_INTRAOP_THREADS": str(max(cores, 1)),
     }
-    command = [sys.executable, "-m", "model.train"]
+    command = [sys.executable, "-m", "model.train_worker"]
     command += [dataset, os.fspath(workdir)]
     log = workdir / files.WORKERS / f"worker-{index}.log"
     with log.open("wb") as output:

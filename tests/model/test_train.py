@@ -9,11 +9,12 @@ import typer
 from typer.testing import CliRunner
 
 from beam_jobs.errors import InputError
-from model import callbacks, cli, local_workers
+from model import checkpoints, cli, local_workers
 from model import workdir as files
 from model.config import Config
 from model.tagger import load_tagger
-from model.train import train, weights_sha256
+from model.train import train
+from model.train_worker import weights_sha256
 
 
 class InterruptedError_(Exception):
@@ -75,7 +76,7 @@ def test_second_run_says_so_and_returns(finished, tiny_dataset, capsys):
 def test_resumed_equals_uninterrupted(
     finished, tiny_config, tiny_dataset, tmp_path, monkeypatch
 ):
-    save = callbacks.EpochCheckpoint.on_epoch_end
+    save = checkpoints.EpochCheckpoint.on_epoch_end
 
     def save_and_stop(self, epoch, logs=None):
         save(self, epoch, logs)
@@ -83,7 +84,9 @@ def test_resumed_equals_uninterrupted(
 
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks.EpochCheckpoint, "on_epoch_end", save_and_stop)
+        patch.setattr(
+            checkpoints.EpochCheckpoint, "on_epoch_end", save_and_stop
+        )
         with pytest.raises(InterruptedError_):
             train(tiny_config(), tiny_dataset, folder)
     assert load_tagger(folder).runs.numpy()[0, 0] == 3
