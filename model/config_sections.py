@@ -14,7 +14,7 @@ from model.config_checks import (
     need_range,
 )
 
-UNKNOWN_POLICIES = ("negative", "ignore")
+UNKNOWN_POLICIES = ("negative", "ignore", "ignore_unless_related")
 BLOCKS = ("basic", "bottleneck")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 REDUCTIONS = ("mean", "sum")
@@ -47,8 +47,9 @@ class DataConfig:
             these are the released code's.
         min_confidence: labels below it are no positives: unknown.
         unknown: what a class is that an image has neither as label nor as
-            verified absent: `negative` (as the paper's loss), or `ignore`d
-            by the loss.
+            verified absent: `negative` (as the paper's loss), `ignore`d by
+            the loss, or `ignore_unless_related`: negative only where a
+            sibling is a label (see `model.targets`).
         shuffle_buffer: serialized records held for shuffling.
     """
 

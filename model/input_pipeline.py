@@ -6,8 +6,7 @@ they are batched (paper.md of the released code: 183 MB of dense labels a
 batch otherwise). The order and the augmentation follow from (seed, epoch,
 position) alone, so a resumed run sees what an undisturbed one would.
 
-Targets are int8 [batch, classes]: 1 positive, 0 negative, -1 unknown (only
-with the policy `ignore`).
+Targets are int8 [batch, classes], see `model.targets`.
 """
 
 from __future__ import annotations
@@ -20,10 +19,9 @@ import tensorflow as tf
 
 from beam_jobs import layout, object_stores, records
 from beam_jobs.errors import InputError
-from model import preprocessing
+from model import preprocessing, targets
 from model.config import DataConfig
 
-UNKNOWN = -1
 _READ_BATCH = 1024
 
 
@@ -103,7 +101,8 @@ def make_train_dataset(
     rows = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
     rows = _decoded(rows, key, config)
     batches = rows.batch(batch_size // replicas, drop_remainder=True)
-    return _finish(batches, config, classes, with_features=False)
+    siblings = targets.siblings_of_dataset(dataset, config)
+    return _finish(batches, config, classes, siblings, with_features=False)
 
 
 def _decoded(
@@ -162,7 +161,8 @@ def make_eval_dataset(
         return image, row
 
     batches = _read(shards).map(decode, tf.data.AUTOTUNE).batch(batch_size)
-    return _finish(batches, config, classes, with_features)
+    siblings = targets.siblings_of_dataset(dataset, config)
+    return _finish(batches, config, classes, siblings, with_features)
 
 
 def steps_per_epoch(images: int, global_batch_size: int) -> int:
@@ -178,31 +178,6 @@ def steps_per_epoch(images: int, global_batch_size: int) -> int:
             f"--set schedule.batch_size={max(images // 2, 1)} for example"
         )
     return images // global_batch_size
-
-
-def dense_targets(
-    features: dict[str, tf.RaggedTensor], classes: int, config: DataConfig
-) -> tf.Tensor:
-    """Returns int8 [batch, classes] targets of parsed records.
-
-    Args:
-        features: ragged [batch, labels] `label/id`, `label/confidence` and
-            `absent/id`.
-    """
-    ids = features[records.LABEL_ID]
-    sure = features[records.LABEL_CONFIDENCE].flat_values
-    sure = sure >= config.min_confidence
-    positive = tf.fill(tf.shape(ids.flat_values), tf.constant(1, tf.int8))
-    if config.unknown == "negative":
-        places = _places(ids)
-        values = tf.where(sure, positive, tf.zeros_like(positive))
-        return _scatter(places, values, ids.nrows(), classes)
-    absent = features[records.ABSENT_ID]
-    known = tf.where(sure, 1 - UNKNOWN * positive, tf.zeros_like(positive))
-    places = tf.concat([_places(ids), _places(absent)], axis=0)
-    none = tf.fill(tf.shape(absent.flat_values), tf.constant(-UNKNOWN, tf.int8))
-    values = tf.concat([known, none], axis=0)
-    return UNKNOWN + _scatter(places, values, ids.nrows(), classes)
 
 
 _ENCODED = records.IMAGE_ENCODED
@@ -224,6 +199,7 @@ def _finish(
     batches: tf.data.Dataset,
     config: DataConfig,
     classes: int,
+    siblings: tf.RaggedTensor | None,
     with_features: bool,
 ) -> tf.data.Dataset:
     """Parses the labels of whole batches; two batches wait ahead."""
@@ -235,10 +211,10 @@ def _finish(
 
     def parse(images, rows):
         features = tf.io.parse_example(rows, spec)
-        targets = dense_targets(features, classes, config)
+        dense = targets.dense_targets(features, classes, config, siblings)
         if with_features:
-            return images, targets, features
-        return images, targets
+            return images, dense, features
+        return images, dense
 
     options = tf.data.Options()
     options.deterministic = True
@@ -247,16 +223,3 @@ def _finish(
         tf.data.experimental.AutoShardPolicy.OFF
     )
     return batches.map(parse).prefetch(2).with_options(options)
-
-
-def _places(ids: tf.RaggedTensor) -> tf.Tensor:
-    """Returns int64 [labels, 2]: row and class of every label."""
-    rows = tf.cast(ids.value_rowids(), tf.int64)
-    return tf.stack([rows, ids.flat_values], axis=1)
-
-
-def _scatter(places, values, rows, classes):
-    shape = tf.stack([tf.cast(rows, tf.int64), tf.cast(classes, tf.int64)])
-    # Maximum, so that a label given twice counts once.
-    zeros = tf.zeros(shape, tf.int8)
-    return tf.tensor_scatter_nd_max(zeros, places, values)

@@ -1,6 +1,4 @@
-"""Tests of model.input_pipeline: order, sharing, dense targets."""
-
-import dataclasses
+"""Tests of model.input_pipeline: order and sharing."""
 
 import numpy as np
 import pytest
@@ -116,36 +114,3 @@ def test_evaluation_reads_in_order_with_a_small_last_batch(tiny_dataset):
     assert ids.tolist() == [b"imagenet/%d" % i for i in range(6)]
     labels = np.argmax(np.concatenate(targets)[:, 1:], axis=1) + 1
     assert labels.tolist() == [1, 2, 3, 1, 2, 3]
-
-
-def targets_of(labels, confidences, absent, **changes):
-    features = {
-        records.LABEL_ID: tf.ragged.constant(labels, tf.int64),
-        records.LABEL_CONFIDENCE: tf.ragged.constant(confidences, tf.float32),
-        records.ABSENT_ID: tf.ragged.constant(absent, tf.int64),
-    }
-    config = dataclasses.replace(PLAIN, **changes)
-    return input_pipeline.dense_targets(features, 4, config).numpy().tolist()
-
-
-def test_dense_targets_with_unknown_as_negative():
-    found = targets_of([[0, 2], []], [[1.0, 0.8], []], [[1], [3]])
-    assert found == [[1, 0, 1, 0], [0, 0, 0, 0]]
-
-
-def test_dense_targets_with_unknown_ignored():
-    found = targets_of(
-        [[0, 2], []], [[1.0, 0.8], []], [[1], [3]], unknown="ignore"
-    )
-    assert found == [[1, 0, 1, -1], [-1, -1, -1, 0]]
-
-
-def test_unsure_labels_are_unknown():
-    found = targets_of(
-        [[0, 2]], [[1.0, 0.5]], [[1]], unknown="ignore", min_confidence=0.7
-    )
-    assert found == [[1, 0, -1, -1]]
-
-
-def test_label_given_twice_counts_once():
-    assert targets_of([[2, 2]], [[1.0, 1.0]], [[]]) == [[0, 0, 1, 0]]
