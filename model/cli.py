@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from model import cli_calibrate
+from model import cli_calibrate, cli_features
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands `train` and `calibrate` to the root app."""
+    """Adds this package's commands to the root app, `evaluate` excepted."""
     app.command("train")(train)
     cli_calibrate.register(app)
+    cli_features.register(app)
 
 
 def train(

@@ -27,10 +27,12 @@ COMMANDS = (
     "download",
     "evaluate",
     "export",
+    "features",
     "pipeline",
     "relabel",
     "scenes",
     "serve",
+    "similar",
     "tag",
     "train",
     "vocabulary",
@@ -288,6 +290,13 @@ CASES = {
     ),
     "evaluate no data set": Case(
         "evaluate {root}/empty {root}/none", "{root}/none is no data set"
+    ),
+    "features other ending": Case(
+        "features {root} {root} --out {root}/f.csv", ".npz or .parquet"
+    ),
+    "similar no features": Case(
+        "similar {root}/sound/images/a.jpg --features {root}/f.npz",
+        "tagforest features WORKDIR",
     ),
     "export no training": Case(
         "export {root}/none --out {root}/e", "no such folder: {root}/none"
