@@ -39,9 +39,14 @@ def train(
     restart: Annotated[
         bool, typer.Option(help="Throws an earlier training there away.")
     ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Steps to profile for TensorBoard: 10,20."),
+    ] = None,
 ) -> None:
     """Trains a tagger, or goes on where an earlier run stopped."""
     from model.config import load_config, override
+    from model.profiling import parse_profile
     from model.train import train as run
 
     wanted = override(load_config(config), set_ or [])
@@ -51,9 +56,11 @@ def train(
         workdir,
         local_workers=local_workers,
         restart=restart,
+        profile=parse_profile(profile) if profile is not None else None,
     )
     typer.echo(
         f"trained {result.epochs} epochs, loss {result.loss:.4f}, "
         f"{result.images_per_second:.0f} images/s; weights in {workdir}\n"
-        f"next: tagforest evaluate {workdir} {dataset}"
+        f"next: tagforest evaluate {workdir} {dataset}\n"
+        f"      tensorboard --logdir {workdir / 'logs'}"
     )

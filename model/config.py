@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from beam_jobs.errors import InputError
 from model.config_checks import check_types, need_range
+from model.config_logging import LoggingConfig
 from model.config_sections import (
     RESNET_BLOCKS,
     DataConfig,
@@ -33,6 +34,7 @@ __all__ = [
     "RESNET_BLOCKS",
     "Config",
     "DataConfig",
+    "LoggingConfig",
     "LossConfig",
     "NetworkConfig",
     "ScheduleConfig",
@@ -56,6 +58,7 @@ class Config:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    logging: LoggingConfig = field(default_factory=LoggingConfig)
     seed: int = 0
 
     def __post_init__(self):
@@ -86,6 +89,7 @@ _SECTIONS = {
     "network": NetworkConfig,
     "loss": LossConfig,
     "schedule": ScheduleConfig,
+    "logging": LoggingConfig,
 }
 _C = TypeVar("_C")
 

@@ -18,10 +18,21 @@ _POLL_SECONDS = 0.2
 _TAIL_LINES = 15
 
 
-def launch(dataset: str, workdir: Path, count: int) -> None:
+def launch(
+    dataset: str,
+    workdir: Path,
+    count: int,
+    profile: tuple[int, int] | None = None,
+) -> None:
     """Trains what `workdir/config.json` says with `count` workers.
 
     The chief's output is shown; all of it is in `workers/worker-N.log`.
+
+    Args:
+        dataset: data set folder.
+        workdir: of the training.
+        count: of the workers.
+        profile: first and last step to profile.
 
     Raises:
         InputError: a worker failed (all others are ended), or they ended
@@ -32,10 +43,13 @@ def launch(dataset: str, workdir: Path, count: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("worker-*"):
         old.unlink()
+    arguments = [dataset, os.fspath(workdir)]
+    if profile:
+        arguments.append(f"{profile[0]},{profile[1]}")
     workers = []
     try:
         for index in range(count):
-            workers.append(_start(dataset, workdir, addresses, index))
+            workers.append(_start(arguments, workdir, addresses, index))
         _wait(workers, folder)
     finally:
         _end(workers)
@@ -70,7 +84,7 @@ def check_equal_weights(folder: Path, count: int) -> str:
 
 
 def _start(
-    dataset: str, workdir: Path, addresses: list[str], index: int
+    arguments: list[str], workdir: Path, addresses: list[str], index: int
 ) -> subprocess.Popen:
     config = {
         "cluster": {"worker": addresses},
@@ -82,8 +96,7 @@ def _start(
         "TF_CONFIG": json.dumps(config),
         "TF_NUM_INTRAOP_THREADS": str(max(cores, 1)),
     }
-    command = [sys.executable, "-m", "model.train_worker"]
-    command += [dataset, os.fspath(workdir)]
+    command = [sys.executable, "-m", "model.train_worker", *arguments]
     log = workdir / files.WORKERS / f"worker-{index}.log"
     with log.open("wb") as output:
         if index:

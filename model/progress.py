@@ -11,28 +11,46 @@ import keras
 from tqdm import tqdm
 
 from model import workdir as files
-from model.step_logs import LOG_EVERY, learning_rate, scalars
+from model.step_logs import (
+    LOG_EVERY,
+    StepCounter,
+    learning_rate,
+    of_epoch,
+    scalars,
+)
 
 
 class HistoryFile(keras.callbacks.Callback):
     """Keeps a row an epoch in history.json, over interruptions as well."""
 
-    def __init__(self, path: Path, images_per_epoch: int):
+    def __init__(self, path: Path, batch_size: int):
         super().__init__()
         self.path = path
-        self.images_per_epoch = images_per_epoch
-        self._start = 0.0
+        self.batch_size = batch_size
+        self._steps = StepCounter()
+        self._start = self._end = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._start = time.monotonic()
+        self._steps.begin_epoch()
+        self._start, self._end = time.monotonic(), 0.0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._steps.begin(batch)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._steps.end(batch)
+
+    def on_test_begin(self, logs=None):
+        self._end = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
         rows = files.read_json(self.path, [])
         rows = [row for row in rows if row["epoch"] <= epoch]
-        seconds = time.monotonic() - self._start
-        row: dict[str, Any] = {"epoch": epoch + 1, **scalars(logs)}
+        seconds = (self._end or time.monotonic()) - self._start
+        row: dict[str, Any] = {"epoch": epoch + 1, **of_epoch(logs)}
+        images = self._steps.epoch * self.batch_size
         row["seconds"] = round(seconds, 3)
-        row["images_per_second"] = round(self.images_per_epoch / seconds, 2)
+        row["images_per_second"] = round(images / seconds, 2)
         row["learning_rate"] = learning_rate(self.model)
         files.write_json(self.path, [*rows, row])
 
@@ -44,9 +62,11 @@ class Progress(keras.callbacks.Callback):
         super().__init__()
         self.epochs, self.steps, self.batch_size = epochs, steps, batch_size
         self._bar: tqdm | None = None
+        self._steps = StepCounter()
         self._start = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
+        self._steps.begin_epoch()
         self._start = time.monotonic()
         self._bar = tqdm(
             total=self.steps * self.batch_size,
@@ -57,21 +77,27 @@ class Progress(keras.callbacks.Callback):
             leave=False,
         )
 
+    def on_train_batch_begin(self, batch, logs=None):
+        self._steps.begin(batch)
+
     def on_train_batch_end(self, batch, logs=None):
+        before = self._steps.epoch
+        self._steps.end(batch)
         if self._bar is None or self._bar.disable:
             return
-        if batch % LOG_EVERY == 0:
+        if before // LOG_EVERY < self._steps.epoch // LOG_EVERY:
             loss = scalars(logs).get("loss", 0.0)
             self._bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
-        self._bar.update(self.batch_size)
+        self._bar.update((batch + 1) * self.batch_size - self._bar.n)
 
     def on_epoch_end(self, epoch, logs=None):
         if self._bar is not None:
             self._bar.close()
         seconds = time.monotonic() - self._start
-        rate = self.steps * self.batch_size / seconds
-        left = (self.epochs - epoch - 1) * seconds
-        values = "  ".join(f"{k} {v:.3f}" for k, v in scalars(logs).items())
+        rate = self._steps.epoch * self.batch_size / seconds
+        left = (self.epochs - epoch - 1) * self.steps * self.batch_size
+        left /= max(rate, 1e-9)
+        values = "  ".join(f"{k} {v:.3f}" for k, v in of_epoch(logs).items())
         print(
             f"epoch {epoch + 1:>2}/{self.epochs}  {values}  "
             f"{rate:.0f} images/s  {seconds:.0f} s, {left:.0f} s left",

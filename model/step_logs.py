@@ -9,6 +9,8 @@ import numpy as np
 
 # Reading a log makes the host wait for the device.
 LOG_EVERY = 10
+# Logs of one step, of no meaning for an epoch.
+_OF_A_STEP = ("gradient_norm",)
 
 
 def scalars(logs: dict[str, Any] | None) -> dict[str, float]:
@@ -17,9 +19,45 @@ def scalars(logs: dict[str, Any] | None) -> dict[str, float]:
     return {k: float(v[0]) for k, v in values.items()}
 
 
+def of_epoch(logs: dict[str, Any] | None) -> dict[str, float]:
+    """Returns the logs that hold for a whole epoch."""
+    values = scalars(logs)
+    return {k: v for k, v in values.items() if k not in _OF_A_STEP}
+
+
 def learning_rate(model: keras.Model) -> float:
     return float(np.asarray(model.optimizer.learning_rate))
 
 
 def step_of(model: keras.Model) -> int:
     return int(np.asarray(model.optimizer.iterations))
+
+
+class StepCounter:
+    """Counts the steps of this run from what Keras tells its callbacks.
+
+    Keras numbers the steps within an epoch, calls once for several of them
+    (steps_per_execution), and may start within an epoch.
+
+    Attributes:
+        run: steps since the start of this run.
+        epoch: steps of this epoch that this run has done.
+    """
+
+    def __init__(self) -> None:
+        self.run = self.epoch = 0
+        self._first: int | None = None
+
+    def begin_epoch(self) -> None:
+        self.epoch, self._first = 0, None
+
+    def begin(self, batch: int) -> None:
+        """Takes the `batch` of `on_train_batch_begin`."""
+        if self._first is None:
+            self._first = batch
+
+    def end(self, batch: int) -> None:
+        """Takes the `batch` of `on_train_batch_end`."""
+        done = batch + 1 - (self._first or 0)
+        self.run += done - self.epoch
+        self.epoch = done

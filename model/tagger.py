@@ -54,6 +54,13 @@ class Tagger(keras.Model):
             dtype="float32",
         )
         self.loss_mean = keras.metrics.Mean(name="loss")
+        # Positives of each class in the last global batch, to look at. Not
+        # a weight: checkpoints do without.
+        self.batch_positives = tf.Variable(
+            tf.zeros([classes]),
+            trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
         self.built = True
 
     def call(self, images, training=False):
@@ -101,13 +108,14 @@ class Tagger(keras.Model):
             self.backbone.non_trainable_variables
         )
         self.loss_mean.update_state(loss, sample_weight=tf.shape(images)[0])
-        return self._logs()
+        return {**self._logs(), **self._norm(gradients)}
 
     def _plan(self, targets):
         """Returns the plan of the step, these rows' places, the new runs."""
         positives, negatives, total = distribution.global_counts(
             targets, self.config.data.unknown != "negative"
         )
+        self.batch_positives.assign(positives)
         row_places, *draws = distribution.loss_draws(
             self.config.seed, self.optimizer.iterations, total, targets
         )
@@ -146,6 +154,18 @@ class Tagger(keras.Model):
             g if w.name in normed else g + tf.cast(rate * w, g.dtype)
             for g, w in zip(gradients, weights, strict=True)
         ]
+
+    def _norm(self, gradients):
+        """Returns the gradient's norm for the logs.
+
+        With several replicas it would cost a reduction: each only knows its
+        share before the optimizer adds them up.
+        """
+        if distribution.num_replicas() > 1:
+            return {}
+        norm = tf.linalg.global_norm(gradients)
+        norm /= tf.cast(self.optimizer.scale_loss(1.0), norm.dtype)
+        return {"gradient_norm": distribution.as_log(norm)}
 
     def _logs(self):
         return {m.name: distribution.as_log(m.result()) for m in self.metrics}

@@ -28,6 +28,7 @@ def train(
     *,
     local_workers: int = 1,
     restart: bool = False,
+    profile: tuple[int, int] | None = None,
 ) -> TrainResult:
     """Trains from the last finished epoch of the workdir, or from scratch.
 
@@ -38,6 +39,7 @@ def train(
         local_workers: processes on this machine, joined by
             MultiWorkerMirroredStrategy over loopback.
         restart: throws away an earlier training in the workdir.
+        profile: first and last step of this run to profile.
 
     Raises:
         InputError: no data set, fewer images than a batch, too little disk,
@@ -52,15 +54,15 @@ def train(
         )
     _check(config, dataset, workdir)
     if os.environ.get("TF_CONFIG") and not _is_chief():
-        return train_worker(config, dataset, workdir)
+        return train_worker(config, dataset, workdir, profile)
     files.prepare(workdir, dataset, config, restart=restart)
     done = finished(workdir)
     if done is not None:
         print(f"{workdir} is trained already: {done.epochs} epochs")
         return done
     if local_workers == 1:
-        return train_worker(config, dataset, workdir)
-    return _train_locally(dataset, workdir, local_workers)
+        return train_worker(config, dataset, workdir, profile)
+    return _train_locally(dataset, workdir, local_workers, profile)
 
 
 def finished(workdir: Path) -> TrainResult | None:
@@ -106,9 +108,14 @@ def _is_chief() -> bool:
     return workers_from_environment().is_chief
 
 
-def _train_locally(dataset: str, workdir: Path, count: int) -> TrainResult:
+def _train_locally(
+    dataset: str,
+    workdir: Path,
+    count: int,
+    profile: tuple[int, int] | None,
+) -> TrainResult:
     start = time.monotonic()
-    local_workers.launch(dataset, workdir, count)
+    local_workers.launch(dataset, workdir, count, profile)
     result = finished(workdir)
     if result is None:
         raise InputError(

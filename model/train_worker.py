@@ -1,6 +1,6 @@
 """What one process of a training does: data, model, fit, files.
 
-    python -m model.train_worker DATASET WORKDIR
+    python -m model.train_worker DATASET WORKDIR [FIRST,LAST]
 
 runs one worker of a training whose config lies in WORKDIR, with TF_CONFIG
 saying which. `tagforest train` is the way in for everyone else.
@@ -19,6 +19,7 @@ from pathlib import Path
 from beam_jobs import layout, object_stores, storage
 from beam_jobs.errors import InputError
 from beam_jobs.vocabulary import Vocabulary
+from model import profiling
 from model import workdir as files
 from model.config import Config
 
@@ -46,17 +47,31 @@ class TrainResult:
     weights_sha256: str
 
 
-def train_worker(config: Config, dataset: str, workdir: Path) -> TrainResult:
+def train_worker(
+    config: Config,
+    dataset: str,
+    workdir: Path,
+    profile: tuple[int, int] | None = None,
+) -> TrainResult:
     """Trains in this process, from the last checkpoint or from scratch.
 
+    Args:
+        config: what to train.
+        dataset: data set folder.
+        workdir: for all files.
+        profile: first and last step of this run to profile.
+
     Raises:
-        InputError: fewer images than a batch, or the loss is NaN.
+        InputError: fewer images than a batch, fewer steps than to profile,
+            or the loss is NaN.
     """
     start = time.monotonic()
     import keras
     import tensorflow as tf
 
     from model import distribution, input_pipeline
+    from model.input_clock import InputClock
+    from model.step_logs import step_of
 
     _limit_threads(tf)
     workers = distribution.workers_from_environment()
@@ -72,14 +87,32 @@ def train_worker(config: Config, dataset: str, workdir: Path) -> TrainResult:
     )
     if workers.is_chief:
         _print_start(config, tagger, images, strategy, first_epoch)
+    if profile:
+        left = (config.schedule.epochs - first_epoch) * steps
+        profiling.check_profile(profile, left)
+    clock = None
+    if workers.is_chief and config.logging.input_wait:
+        clock = InputClock()
     fit_start = time.monotonic()
     tagger.fit(
-        _distributed(config, dataset, strategy, tagger.classes, first_epoch),
+        _distributed(
+            config, dataset, strategy, tagger.classes, first_epoch, clock
+        ),
         epochs=config.schedule.epochs,
         initial_epoch=first_epoch,
         steps_per_epoch=steps,
         verbose=0,
-        callbacks=_callbacks(config, workdir, steps, workers.is_chief),
+        callbacks=_callbacks(
+            config,
+            workdir,
+            steps,
+            workers.is_chief,
+            dataset=dataset,
+            step=step_of(tagger),
+            clock=clock,
+            batches_a_step=strategy.num_replicas_in_sync // workers.count,
+            profile=profile,
+        ),
     )
     seconds = time.monotonic() - fit_start
     trained = (config.schedule.epochs - first_epoch) * steps
@@ -136,12 +169,12 @@ def _make_tagger(config, dataset, workdir, strategy, steps, images):
     return tagger, 0
 
 
-def _distributed(config, dataset, strategy, classes, first_epoch):
+def _distributed(config, dataset, strategy, classes, first_epoch, clock=None):
     """Returns the training data as the strategy deals it to its replicas."""
     from model import input_pipeline
 
     def make(context):
-        return input_pipeline.make_train_dataset(
+        batches = input_pipeline.make_train_dataset(
             dataset,
             config.data,
             classes=classes,
@@ -153,11 +186,12 @@ def _distributed(config, dataset, strategy, classes, first_epoch):
             workers=context.num_input_pipelines,
             worker=context.input_pipeline_id,
         )
+        return clock.watch(batches) if clock else batches
 
     return strategy.distribute_datasets_from_function(make)
 
 
-def _callbacks(config, workdir, steps, is_chief):
+def _callbacks(config, workdir, steps, is_chief, **board):
     from model import checkpoints, progress, tensorboard
 
     stop = checkpoints.StopOnNaN(workdir)
@@ -167,9 +201,10 @@ def _callbacks(config, workdir, steps, is_chief):
     return [
         stop,
         progress.Progress(config.schedule.epochs, steps, batch_size),
-        progress.HistoryFile(workdir / files.HISTORY, steps * batch_size),
+        progress.HistoryFile(workdir / files.HISTORY, batch_size),
+        # On disk before the checkpoint that a training goes on from.
+        *tensorboard.make_callbacks(config, workdir=workdir, **board),
         checkpoints.EpochCheckpoint(workdir),
-        tensorboard.TensorBoardScalars(workdir / files.LOGS, batch_size),
     ]
 
 
@@ -212,11 +247,13 @@ def _finish(tagger, workdir, workers, *, steps, rate, start) -> TrainResult:
 
 
 def _main(arguments: list[str]) -> int:
-    """Runs one worker: DATASET WORKDIR."""
+    """Runs one worker: DATASET WORKDIR, and the steps to profile."""
     dataset, workdir = arguments[0], Path(arguments[1])
     text = (workdir / files.CONFIG).read_text(encoding="utf-8")
     try:
-        train_worker(Config.from_json(text), dataset, workdir)
+        steps = arguments[2:]
+        profile = profiling.parse_profile(steps[0]) if steps else None
+        train_worker(Config.from_json(text), dataset, workdir, profile)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -4,7 +4,6 @@ import dataclasses
 import json
 
 import pytest
-import tensorflow as tf
 import typer
 from typer.testing import CliRunner
 
@@ -53,16 +52,6 @@ def test_loaded_tagger_has_the_trained_weights(finished):
     tagger = load_tagger(folder)
     assert weights_sha256(tagger.weights) == result.weights_sha256
     assert tagger.runs.numpy()[0, 0] == 6
-
-
-def test_tensorboard_has_loss_rate_and_speed(finished):
-    folder, _ = finished
-    tags = set()
-    for path in (folder / "logs").iterdir():
-        for event in tf.compat.v1.train.summary_iterator(str(path)):
-            tags |= {v.tag for v in event.summary.value}
-    assert {"epoch_loss", "loss", "learning_rate"} <= tags
-    assert "images_per_second" in tags
 
 
 def test_second_run_says_so_and_returns(finished, tiny_dataset, capsys):

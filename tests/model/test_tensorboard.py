@@ -1,0 +1,153 @@
+"""Tests of what a training writes for TensorBoard, and of going on."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+from PIL import Image
+from tensorboard.plugins.projector import ProjectorConfig
+
+from model.config import LoggingConfig, LossConfig
+from model.tensorboard import class_histograms, hyperparameters, open_writer
+from model.tensorboard_samples import figures
+from model.train import train
+
+_PROJECTOR = ("vectors.tsv", "metadata.tsv", "sprite.png")
+
+
+@pytest.fixture(name="run", scope="module")
+def fixture_run(tmp_path_factory, tiny_dataset, tiny_config):
+    """Returns the workdir of a training of 6 steps, the last two profiled."""
+    folder = tmp_path_factory.mktemp("board") / "run"
+    logging = LoggingConfig(every=2, histograms_every=2, projector_images=5)
+    config = dataclasses.replace(tiny_config(), logging=logging)
+    train(config, tiny_dataset, folder, profile=(5, 6))
+    return folder
+
+
+def steps_of(folder):
+    """Returns tag -> steps, over all event files of a folder."""
+    found = {}
+    for path in sorted(folder.glob("events.*")):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append(event.step)
+    return found
+
+
+def test_what_is_written_and_when(run):
+    steps = steps_of(run / "logs")
+    # The first step compiles and is left out; 3 and 6 end an epoch.
+    for name in ("loss", "learning_rate", "gradient_norm"):
+        assert steps[name] == [3, 5, 6]
+    assert steps["images_per_second"] == [3, 5, 6]
+    assert steps["input_wait_share"] == [3, 5, 6]
+    assert steps["epoch_loss"] == steps["sample/f1_at_5"] == [3, 6]
+    assert steps["sample/tags"] == steps["sample/recall_at_10"] == [3, 6]
+    for name in ("positive_run", "negative_run", "class_coefficient"):
+        assert steps[f"class_state/{name}"] == [2, 3, 5, 6]
+    assert steps["class_state/positives_in_batch"] == [2, 3, 5, 6]
+    assert steps["_hparams_/session_start_info"] == [0]
+    assert steps["_hparams_/session_end_info"] == [0]
+    assert "epoch_gradient_norm" not in steps
+    assert list((run / "logs" / "plugins" / "profile").glob("*/*.xplane.pb"))
+    rows = json.loads((run / "history.json").read_text())
+    assert "gradient_norm" not in rows[0]
+
+
+def test_projector_files(run):
+    config = ProjectorConfig()
+    text = (run / "logs" / "projector_config.pbtxt").read_text()
+    embedding = text_format.Parse(text, config).embeddings[0]
+    assert embedding.tensor_path == "projector/vectors.tsv"
+    vectors = np.loadtxt(run / "logs" / embedding.tensor_path, delimiter="\t")
+    assert vectors.shape == (5, 8)
+    metadata = (run / "logs" / embedding.metadata_path).read_text()
+    rows = [row.split("\t") for row in metadata.splitlines()]
+    assert rows[0] == ["true", "predicted", "right", "image"]
+    assert [row[0] for row in rows[1:]] == ["c1", "c2", "c3", "c1", "c2"]
+    assert rows[1][3] == "imagenet/0"
+    with Image.open(run / "logs" / embedding.sprite.image_path) as sprite:
+        assert sprite.size == (192, 128)
+        red, green, blue = np.asarray(sprite)[32, 32]
+    assert red > 200 > 60 > max(green, blue)
+
+
+def test_going_on_leaves_no_step_twice(run, tmp_path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for path in (run / "logs").glob("events.*"):
+        # Killed while it wrote.
+        (logs / path.name).write_bytes(path.read_bytes()[:-7])
+    open_writer(logs, 3).close()
+    assert steps_of(logs)["loss"] == [3]
+    assert steps_of(logs)["class_state/positive_run"] == [2, 3]
+    writer = open_writer(logs, 3)
+    with writer.as_default(step=4):
+        tf.summary.scalar("loss", 1.0)
+    writer.close()
+    assert steps_of(logs)["loss"] == [3, 4]
+    # From scratch: nothing stays.
+    open_writer(logs, 0).close()
+    assert steps_of(logs) == {}
+
+
+def test_everything_can_be_switched_off(tiny_config, tiny_dataset, tmp_path):
+    logging = LoggingConfig(
+        histograms_every=0,
+        metric_images=0,
+        images=0,
+        projector_images=0,
+        input_wait=False,
+        hyperparameters=False,
+    )
+    config = dataclasses.replace(tiny_config(epochs=1), logging=logging)
+    train(config, tiny_dataset, tmp_path)
+    written = {"epoch_loss", "loss", "learning_rate", "gradient_norm"}
+    assert set(steps_of(tmp_path / "logs")) == written | {"images_per_second"}
+    assert len(list((tmp_path / "logs").iterdir())) == 1
+
+
+def test_class_histograms():
+    # Classes: with a positive for 2 batches, for 1; without for 3; not met.
+    runs = np.array([[2, 1, 0, 0], [0, 0, 3, 0]], np.float32)
+    positives = np.array([5, 1, 0, 0], np.float32)
+    found = class_histograms(runs, positives, LossConfig(kind="paper"))
+    assert found["positive_run"].tolist() == [2, 1]
+    assert found["negative_run"].tolist() == [3]
+    assert found["positives_in_batch"].tolist() == [5, 1]
+    paper = found["class_coefficient"]
+    assert paper == pytest.approx([0.9, 1.0, 0.81])
+    config = LossConfig(kind="released")
+    released = class_histograms(runs, positives, config)
+    # -log10(2.01 / 10), -log10(1.01 / 10), floor.
+    values = released["class_coefficient"]
+    assert values == pytest.approx([0.6968, 0.9957, 0.001], abs=1e-4)
+    plain = class_histograms(runs, positives, LossConfig(kind="bce"))
+    assert "class_coefficient" not in plain
+
+
+def test_figures():
+    targets = np.zeros((2, 12), np.int8)
+    targets[0, [0, 1, 11]] = 1
+    scores = np.tile(np.linspace(0.9, 0.1, 12), (2, 1)).astype(np.float32)
+    found = figures(targets, scores)
+    # 2 of 5 and 2 of 3 for the first image, nothing for the second.
+    assert found["precision_at_5"] == pytest.approx(0.2)
+    assert found["recall_at_5"] == pytest.approx(1 / 3)
+    assert found["f1_at_5"] == pytest.approx(0.25)
+    assert found["precision_at_10"] == pytest.approx(0.1)
+
+
+def test_hyperparameters_are_what_tensorboard_takes(tiny_config):
+    values = hyperparameters(tiny_config())
+    assert values["schedule.batch_size"] == 8
+    assert values["network.blocks"] == "(1,)"
+    assert values["loss.positive_weight"] == "None"
+    assert values["network.batch_norm_sync"] is False
+    assert values["seed"] == 1 and values["name"] == "tiny"
+    assert not [name for name in values if name.startswith("logging")]
