@@ -37,7 +37,7 @@ pipeline: $(VENV)/.ready ## Run the TFX pipeline on drawn scenes (3 min).
 
 .PHONY: test
 test: $(VENV)/.ready ## Run the default tests (under 10 min).
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest -n auto --dist loadfile
 
 .PHONY: test-large
 test-large: $(VENV)/.ready ## Run the long tests too.

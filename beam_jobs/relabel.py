@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import apache_beam as beam
@@ -27,7 +27,7 @@ from beam_jobs import (
 from beam_jobs.annotations import Reason, Rejection
 from beam_jobs.augmentation import Augmenter
 from beam_jobs.chains import AllTogether, Spread, pipeline_of
-from beam_jobs.columns import Annotations
+from beam_jobs.columns import Annotations, Labels
 from beam_jobs.cooccurrence import Pairs
 from beam_jobs.dead_letters import save_rejections
 from beam_jobs.errors import InputError
@@ -151,51 +151,73 @@ def relabel_shard(
     Raises:
         UnclosedRecordError: a record is not closed under the hierarchy.
     """
-    statistics = Statistics(classes)
-    rejections: list[Rejection] = []
-    counts = {"records": 0, "label_bytes": 0}
+    state = _Relabelling(path, Statistics(classes))
+    final = storage.join(options.out, path)
+    source = storage.join(options.dataset, path)
+    size, digest = shards.write_records(
+        final, state.examples(source, augmenter)
+    )
+    work = storage.join(options.out, layout.WORK)
+    letters = storage.join(work, path + ".jsonl")
+    rejected = save_rejections(letters, state.rejections)
+    if not state.records:
+        storage.remove(final)
+    shard = shards.ShardInfo(
+        split,
+        path,
+        state.records,
+        size,
+        state.label_bytes,
+        digest,
+        state.statistics.to_dict(),
+    )
+    return RelabelledShard(
+        shard if state.records else None,
+        rejected,
+        letters if rejected else "",
+    )
 
-    def examples() -> Iterator[shards.Example]:
-        for rows in _read_batches(storage.join(options.dataset, path)):
+
+@dataclass
+class _Relabelling:
+    """One shard on its way, and what has been counted of it."""
+
+    path: str
+    statistics: Statistics
+    rejections: list[Rejection] = field(default_factory=list)
+    records: int = 0
+    label_bytes: int = 0
+
+    def examples(
+        self, source: str, augmenter: Augmenter
+    ) -> Iterator[shards.Example]:
+        for rows in _read_batches(source):
             ids = [i.decode() for i in rows[records.IMAGE_ID].tolist()]
             annotations = annotations_of(rows)
             batch = augmenter.augment(annotations)
             shards.check_closed(batch, ids, augmenter)
-            has_labels = np.diff(batch.labels.row_splits) > 0
-            rejections.extend(
-                Rejection(Reason.NO_LABEL_IN_VOCABULARY, i, _WITHOUT, path)
-                for i, kept in zip(ids, has_labels, strict=True)
-                if not kept
-            )
+            kept = np.diff(batch.labels.row_splits) > 0
+            self._reject(ids, kept)
             labels = record_encoding.encode_labels(batch, annotations)
-            statistics.add(_rows_of(batch.labels, np.flatnonzero(has_labels)))
-            lengths = np.diff(labels.splits)[has_labels]
-            counts["records"] += len(lengths)
-            counts["label_bytes"] += int(lengths.sum())
+            self._count(batch.labels, labels.splits, kept)
             progress.advance(len(ids))
-            yield from _examples(rows, ids, labels, has_labels)
+            yield from _examples(rows, ids, labels, kept)
 
-    final = storage.join(options.out, path)
-    size, digest = shards.write_records(final, examples())
-    work = storage.join(options.out, layout.WORK)
-    letters = storage.join(work, path + ".jsonl")
-    rejected = save_rejections(letters, rejections)
-    shard = shards.ShardInfo(
-        split,
-        path,
-        counts["records"],
-        size,
-        counts["label_bytes"],
-        digest,
-        statistics.to_dict(),
-    )
-    if not counts["records"]:
-        storage.remove(final)
-    return RelabelledShard(
-        shard if counts["records"] else None,
-        rejected,
-        letters if rejected else "",
-    )
+    def _reject(self, ids: list[str], kept: np.ndarray) -> None:
+        reason = Reason.NO_LABEL_IN_VOCABULARY
+        self.rejections += [
+            Rejection(reason, i, _WITHOUT, self.path)
+            for i, has_labels in zip(ids, kept, strict=True)
+            if not has_labels
+        ]
+
+    def _count(
+        self, labels: Labels, splits: np.ndarray, kept: np.ndarray
+    ) -> None:
+        self.statistics.add(_rows_of(labels, np.flatnonzero(kept)))
+        lengths = np.diff(splits)[kept]
+        self.records += len(lengths)
+        self.label_bytes += int(lengths.sum())
 
 
 _WITHOUT = "no label is left without the rules and sources switched off"
@@ -260,7 +282,7 @@ class _Ragged:
         return cls(tensor.values.numpy(), tensor.row_splits.numpy())
 
 
-def _rows_of(labels, chosen: np.ndarray):
+def _rows_of(labels: Labels, chosen: np.ndarray):
     splits, values = take_rows(labels.row_splits, chosen)
     return type(labels)(
         splits,

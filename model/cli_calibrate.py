@@ -44,19 +44,7 @@ def calibrate(
     Read from the calibration split alone. A class with too few labels takes
     what the smallest subtree above it with enough of them gives.
     """
-    from beam_jobs.errors import InputError
-
-    # Before TensorFlow is imported, which takes seconds.
-    if not workdir.is_dir():
-        raise InputError(
-            f"no such folder: {workdir}; `tagforest train {dataset} "
-            f"--workdir {workdir}` makes one"
-        )
-    from model.calibration import check_calibration_split
-    from model.thresholds import check_precision
-
-    check_precision(precision)
-    check_calibration_split(dataset)
+    _check(workdir, dataset, precision)
     from model import tagging
     from model.calibrate import CalibrateOptions
     from model.calibrate import calibrate as run
@@ -72,6 +60,22 @@ def calibrate(
     for name in (tagging.SUMMARY, tagging.THRESHOLDS):
         typer.echo(f"  {workdir / name}")
     typer.echo(f"next: tagforest evaluate {workdir} {dataset}")
+
+
+def _check(workdir: Path, dataset: str, precision: float | None) -> None:
+    """Refuses before TensorFlow is imported, which takes seconds."""
+    from beam_jobs.errors import InputError
+
+    if not workdir.is_dir():
+        raise InputError(
+            f"no such folder: {workdir}; `tagforest train {dataset} "
+            f"--workdir {workdir}` makes one"
+        )
+    from model.calibration import check_calibration_split
+    from model.thresholds import check_precision
+
+    check_precision(precision)
+    check_calibration_split(dataset)
 
 
 def describe(found: Calibrated) -> str:

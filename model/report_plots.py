@@ -166,6 +166,16 @@ def plot_reliability(
         lower.stairs(
             found.pairs, _edges(found.probability), color=colour, linewidth=1.2
         )
+    _logit_axes(upper, lower)
+    observed = evaluation.reliability.labels_observed
+    upper.set_title(
+        f"{_images(evaluation)}, {observed:.1f} labels an image", loc="left"
+    )
+    upper.legend(loc="upper left", frameon=False, fontsize=9)
+    _save(canvas, path)
+
+
+def _logit_axes(upper: Any, lower: Any) -> None:
     ticks = np.array([1e-5, 1e-4, 1e-3, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999])
     labels = [f"{tick:g}" for tick in ticks]
     upper.set_yticks(logit(ticks), labels)
@@ -179,12 +189,6 @@ def plot_reliability(
     for axes in (upper, lower):
         _tidy(axes, from_0=False)
         axes.xaxis.grid(True, color=_GRID)
-    observed = evaluation.reliability.labels_observed
-    upper.set_title(
-        f"{_images(evaluation)}, {observed:.1f} labels an image", loc="left"
-    )
-    upper.legend(loc="upper left", frameon=False, fontsize=9)
-    _save(canvas, path)
 
 
 # Ending of the file's name -> what draws it.
