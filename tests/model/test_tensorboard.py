@@ -2,6 +2,13 @@
 
 import dataclasses
 import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
 
 import numpy as np
 import pytest
@@ -12,19 +19,39 @@ from tensorboard.plugins.projector import ProjectorConfig
 
 from model.config import LoggingConfig, LossConfig
 from model.tensorboard import class_histograms, hyperparameters, open_writer
-from model.tensorboard_samples import figures
+from model.tensorboard_samples import SampleBoard, figures
 from model.train import train
 
-_PROJECTOR = ("vectors.tsv", "metadata.tsv", "sprite.png")
+_STARTS_WITHIN = 120.0
+
+
+class PowerCut(Exception):
+    """Ends a training at once."""
 
 
 @pytest.fixture(name="run", scope="module")
 def fixture_run(tmp_path_factory, tiny_dataset, tiny_config):
-    """Returns the workdir of a training of 6 steps, the last two profiled."""
+    """Returns the workdir of a training of two epochs of 3 steps.
+
+    It was cut off at the end of the second, before the checkpoint, and went
+    on from the first; then its last two steps were profiled.
+    """
     folder = tmp_path_factory.mktemp("board") / "run"
     logging = LoggingConfig(every=2, histograms_every=2, projector_images=5)
     config = dataclasses.replace(tiny_config(), logging=logging)
-    train(config, tiny_dataset, folder, profile=(5, 6))
+    write = SampleBoard.on_epoch_end
+
+    def cut_off(self, epoch, logs=None):
+        write(self, epoch, logs)
+        if epoch == 1:
+            raise PowerCut
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SampleBoard, "on_epoch_end", cut_off)
+        with pytest.raises(PowerCut):
+            train(config, tiny_dataset, folder)
+    assert steps_of(folder / "logs")["loss"] == [3, 5, 6]
+    train(config, tiny_dataset, folder, profile=(2, 3))
     return folder
 
 
@@ -41,17 +68,17 @@ def steps_of(folder):
 
 def test_what_is_written_and_when(run):
     steps = steps_of(run / "logs")
-    # The first step compiles and is left out; 3 and 6 end an epoch.
+    # Step 1 of each run compiles and is left out; 3 and 6 end an epoch.
     for name in ("loss", "learning_rate", "gradient_norm"):
-        assert steps[name] == [3, 5, 6]
-    assert steps["images_per_second"] == [3, 5, 6]
-    assert steps["input_wait_share"] == [3, 5, 6]
+        assert steps[name] == [3, 6]
+    assert steps["images_per_second"] == [3, 6]
+    assert steps["input_wait_share"] == [3, 6]
     assert steps["epoch_loss"] == steps["sample/f1_at_5"] == [3, 6]
     assert steps["sample/tags"] == steps["sample/recall_at_10"] == [3, 6]
     for name in ("positive_run", "negative_run", "class_coefficient"):
         assert steps[f"class_state/{name}"] == [2, 3, 5, 6]
     assert steps["class_state/positives_in_batch"] == [2, 3, 5, 6]
-    assert steps["_hparams_/session_start_info"] == [0]
+    assert steps["_hparams_/session_start_info"] == [0, 0]
     assert steps["_hparams_/session_end_info"] == [0]
     assert "epoch_gradient_norm" not in steps
     assert list((run / "logs" / "plugins" / "profile").glob("*/*.xplane.pb"))
@@ -96,6 +123,7 @@ def test_going_on_leaves_no_step_twice(run, tmp_path):
     assert steps_of(logs) == {}
 
 
+@pytest.mark.large
 def test_everything_can_be_switched_off(tiny_config, tiny_dataset, tmp_path):
     logging = LoggingConfig(
         histograms_every=0,
@@ -151,3 +179,79 @@ def test_hyperparameters_are_what_tensorboard_takes(tiny_config):
     assert values["network.batch_norm_sync"] is False
     assert values["seed"] == 1 and values["name"] == "tiny"
     assert not [name for name in values if name.startswith("logging")]
+
+
+@pytest.fixture(name="board", scope="module")
+def fixture_board(run):
+    """Returns what asks a real TensorBoard, on loopback, for a route."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir"]
+    command += [os.fspath(run / "logs"), f"--port={port}"]
+    server = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+    def ask(route, body=None, **query):
+        query = urllib.parse.urlencode(query)
+        url = f"http://127.0.0.1:{port}/data/{route}?{query}"
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(url, data, headers)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.read()
+
+    def ready():
+        try:
+            tags = json.loads(ask("plugin/scalars/tags"))
+            return "sample/f1_at_5" in tags.get(".", {})
+        except OSError:
+            return False
+
+    try:
+        deadline = time.monotonic() + _STARTS_WITHIN
+        while not ready():
+            assert server.poll() is None and time.monotonic() < deadline
+            time.sleep(0.5)
+        yield ask
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+@pytest.mark.large
+def test_tensorboard_lists_all_of_it(board):
+    points = json.loads(board("plugin/scalars/scalars", run=".", tag="loss"))
+    assert [step for _, step, _ in points] == [3, 6]
+    tags = json.loads(board("plugin/histograms/tags"))["."]
+    assert {"class_state/class_coefficient"} <= set(tags)
+    pictures = board(
+        "plugin/images/images", run=".", tag="sample/tags", sample=0
+    )
+    assert [p["step"] for p in json.loads(pictures)] == [3, 6]
+    wanted = {
+        "experimentName": "",
+        "colParams": [],
+        "allowedStatuses": ["STATUS_SUCCESS"],
+        "startIndex": 0,
+        "sliceSize": 10,
+    }
+    groups = json.loads(board("plugin/hparams/session_groups", wanted))
+    hparams = groups["sessionGroups"][0]["hparams"]
+    assert hparams["schedule.batch_size"] == 8.0
+
+
+@pytest.mark.large
+def test_projector_plugin_serves_the_embeddings(board):
+    names = json.loads(board("plugin/projector/runs"))
+    assert names == ["."]
+    info = json.loads(board("plugin/projector/info", run="."))
+    embedding = info["embeddings"][0]
+    assert embedding["tensorShape"] == [5, 8]
+    query = {"run": ".", "name": embedding["tensorName"]}
+    tensor = np.frombuffer(board("plugin/projector/tensor", **query), "f4")
+    assert tensor.shape == (40,)
+    metadata = board("plugin/projector/metadata", **query).decode()
+    assert metadata.startswith("true\tpredicted\tright\timage\nc1\t")
+    assert board("plugin/projector/sprite_image", **query)[1:4] == b"PNG"
