@@ -20,6 +20,7 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 REDUCTIONS = ("mean", "sum")
 OPTIMIZERS = ("sgd", "adamw")
 DECAYS = ("step", "cosine", "constant")
+JIT_PARTS = ("auto", "none", "loss", "network")
 UNITS = ("epochs", "examples", "steps")
 
 # Stage depths of He et al., https://arxiv.org/abs/1603.05027.
@@ -265,6 +266,15 @@ class ScheduleConfig:
             the paper; decoupled and on kernels only with `adamw`. Never on
             batch normalization.
         clip_norm: largest norm of the whole gradient; 0 is off.
+        validate_every: epochs between two looks at the validation split,
+            the last epoch included: its mean loss and P, R and F1 at 5; 0
+            is off.
+        steps_per_execution: training steps in one call from Python: fewer
+            calls for small networks, rarer callbacks.
+        jit_compile: what XLA compiles of a step: `none`, the `loss`, or the
+            `network` and its gradients with it, which is slower on CPUs
+            (0.5 times) and impossible with `network.batch_norm_sync` on
+            several replicas. `auto`: the loss, from 1,024 classes on.
     """
 
     batch_size: int = 4096
@@ -282,6 +292,9 @@ class ScheduleConfig:
     momentum: float = 0.9
     weight_decay: float = 1e-4
     clip_norm: float = 0.0
+    validate_every: int = 0
+    steps_per_execution: int = 1
+    jit_compile: str = "auto"
 
     def __post_init__(self):
         check_types(self)
@@ -296,7 +309,10 @@ class ScheduleConfig:
             need_range(self, name, 0.0, 1e12)
         need_range(self, "warmup_stairs", 0, 10**9)
         need_range(self, "momentum", 0.0, 1.0)
-        need_positive(self, "accumulation_steps")
+        need_range(self, "validate_every", 0, 10**9)
+        check_choice(self, "jit_compile", JIT_PARTS)
+        for name in ("accumulation_steps", "steps_per_execution"):
+            need_positive(self, name)
         if self.batch_size % self.accumulation_steps:
             raise InputError(
                 "schedule.batch_size must be a multiple of "

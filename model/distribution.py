@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from beam_jobs.errors import InputError
+from model.config import Config
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,24 @@ def make_strategy(workers: Workers) -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy):
-    """Raises InputError unless the batch divides among the replicas."""
+def check(config: Config, strategy: tf.distribute.Strategy) -> None:
+    """Raises InputError for what this number of replicas cannot do."""
     replicas = strategy.num_replicas_in_sync
-    if batch_size % replicas:
+    schedule = config.schedule
+    whole = replicas * schedule.accumulation_steps
+    if schedule.batch_size % whole:
         raise InputError(
             f"schedule.batch_size must be a multiple of the {replicas} "
-            f"replicas; received: {batch_size}"
+            f"replicas times schedule.accumulation_steps "
+            f"({schedule.accumulation_steps}); "
+            f"received: {schedule.batch_size}"
+        )
+    synchronized = replicas > 1 and config.network.batch_norm_sync
+    if synchronized and schedule.jit_compile == "network":
+        raise InputError(
+            "XLA cannot compile a network whose batch normalization talks "
+            f"to the {replicas} replicas: set schedule.jit_compile=loss or "
+            "network.batch_norm_sync=False"
         )
 
 
@@ -122,6 +134,14 @@ def global_counts(
     if with_unknown:
         return counts[0], counts[1], images
     return counts[0], tf.cast(images, tf.float32) - counts[0], images
+
+
+def sum_over_replicas(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Returns the gradients of the global batch; see `schedules.Summed`."""
+    if num_replicas() == 1:
+        return gradients
+    context = tf.distribute.get_replica_context()
+    return list(context.all_reduce(tf.distribute.ReduceOp.SUM, gradients))
 
 
 def loss_draws(

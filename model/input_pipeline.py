@@ -12,7 +12,7 @@ Targets are int8 [batch, classes], see `model.targets`.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -71,8 +71,9 @@ def make_train_dataset(
 ) -> tf.data.Dataset:
     """Returns batches for the epochs from `first_epoch` to `epochs`.
 
-    Worker w of n takes every n-th image of each batch: all workers together
-    see the very batches that a single one would see.
+    Worker w of n takes the w-th of n equal parts of each batch: all replicas
+    together see the very batches that a single one would see, in the order
+    of their numbers.
 
     Args:
         classes: width of the targets.
@@ -92,10 +93,14 @@ def make_train_dataset(
     # Epochs of one seed meet no epoch of another.
     key = tf.constant(seed * 1_000_003, tf.int64)
 
+    def is_mine(place, row):
+        return place % batch_size // (batch_size // workers) == worker
+
     def one_epoch(epoch):
         rows = _shuffled(shards, config.shuffle_buffer, key + epoch)
         rows = rows.take(steps * batch_size).enumerate()
-        rows = rows.shard(workers, worker)
+        if workers > 1:
+            rows = rows.filter(is_mine)
         return rows.map(lambda place, row: (epoch, place, row))
 
     rows = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
@@ -136,10 +141,12 @@ def make_eval_dataset(
     batch_size: int,
     split: str = layout.VALIDATION,
     with_features: bool = False,
+    choose: Callable[[tf.data.Dataset], tf.data.Dataset] | None = None,
 ) -> tf.data.Dataset:
     """Returns one pass over a split in the order of its shards.
 
     Args:
+        choose: takes the serialized records to read out of all of them.
         with_features: adds a third part, the parsed records without the
             image: `image/id` [batch] and the ragged [batch, labels]
             `label/*` and `absent/id`.
@@ -160,7 +167,8 @@ def make_eval_dataset(
         )
         return image, row
 
-    batches = _read(shards).map(decode, tf.data.AUTOTUNE).batch(batch_size)
+    rows = _read(shards) if choose is None else choose(_read(shards))
+    batches = rows.map(decode, tf.data.AUTOTUNE).batch(batch_size)
     siblings = targets.siblings_of_dataset(dataset, config)
     return _finish(batches, config, classes, siblings, with_features)
 

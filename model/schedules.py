@@ -95,22 +95,59 @@ def _floor(step, width: float):
     return ops.floor((step + 0.5) / width)
 
 
+class Summed:
+    """Makes an optimizer take gradients that are summed over the replicas.
+
+    Keras' own sum comes after `clip_norm` and after loss scaling has looked
+    for infinities: each replica would clip by the norm of its own share, and
+    some would skip a step that the others take. The sum is made before
+    (`distribution.sum_over_replicas`) and left out here.
+    """
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        return list(grads_and_vars)
+
+
+@keras.saving.register_keras_serializable(package="tagforest")
+class SummedSGD(Summed, keras.optimizers.SGD):
+    """SGD for gradients that are summed already."""
+
+
+@keras.saving.register_keras_serializable(package="tagforest")
+class SummedAdamW(Summed, keras.optimizers.AdamW):
+    """AdamW for gradients that are summed already."""
+
+
+@keras.saving.register_keras_serializable(package="tagforest")
+class LossScale(keras.optimizers.LossScaleOptimizer):
+    """Loss scaling whose skipped steps count as steps.
+
+    Schedule, draws and the place in the data follow `iterations`.
+    """
+
+    def _stateful_handle_non_finite_grads(self):
+        super()._stateful_handle_non_finite_grads()
+        self.inner_optimizer.iterations.assign_add(1)
+
+
 def make_optimizer(
-    config: ScheduleConfig, steps_per_epoch: int
+    config: ScheduleConfig, steps_per_epoch: int, precision: str = "float32"
 ) -> keras.optimizers.Optimizer:
     """Returns the optimizer with its schedule.
 
     The L2 weight decay of `sgd` is no part of it: it belongs to the gradient
     (see `Tagger.train_step`), so that it passes through the momentum.
+
+    Args:
+        precision: of the network; `mixed_float16` gets loss scaling.
     """
     rate = WarmupThenDecay(config, steps_per_epoch)
     clip = config.clip_norm or None
     if config.optimizer == "sgd":
-        return keras.optimizers.SGD(
-            rate, momentum=config.momentum, global_clipnorm=clip
+        made = SummedSGD(rate, momentum=config.momentum, global_clipnorm=clip)
+    else:
+        made = SummedAdamW(
+            rate, weight_decay=config.weight_decay, global_clipnorm=clip
         )
-    optimizer = keras.optimizers.AdamW(
-        rate, weight_decay=config.weight_decay, global_clipnorm=clip
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
+        made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return LossScale(made) if precision == "mixed_float16" else made

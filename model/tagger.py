@@ -12,11 +12,21 @@ import tensorflow as tf
 from beam_jobs import layout
 from beam_jobs.errors import InputError
 from beam_jobs.vocabulary import Vocabulary
-from model import accumulation, distribution
+from model import accumulation, distribution, metrics
 from model.config import Config
+from model.executions import Executions
 from model.losses import MultiLabelLoss
 from model.resnet import build_backbone
 from model.workdir import CONFIG, WEIGHTS, latest_checkpoint
+
+
+# What a training step tells of itself.
+STEP_LOGS = ("loss", "gradient_norm")
+# Of the precision, recall and F1 during a training.
+VALIDATION_K = 5
+# XLA makes the loss slower below, on a CPU: 0.7 times at 258 classes, 1.7
+# times at 11,166 (batch 64; 2.3 times at batch 256).
+XLA_CLASSES = 1024
 
 
 @keras.saving.register_keras_serializable(package="tagforest")
@@ -61,7 +71,23 @@ class Tagger(keras.Model):
             trainable=False,
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
+        kinds = (metrics.PrecisionAtK, metrics.RecallAtK, metrics.F1AtK)
+        self.at_k = [kind(VALIDATION_K) for kind in kinds]
+        self._compile_parts()
+        self.executions = Executions(self, STEP_LOGS)
         self.built = True
+
+    def _compile_parts(self):
+        """Lets XLA compile what `schedule.jit_compile` says."""
+        part = self.config.schedule.jit_compile
+        if part == "auto":
+            part = "loss" if self.classes >= XLA_CLASSES else "none"
+        self._plan_loss = self.loss_fn.plan_loss
+        self._gradients = self._loss_and_gradients
+        if part == "loss":
+            self._plan_loss = _xla(self._plan_loss)
+        elif part == "network":
+            self._gradients = _xla(self._gradients)
 
     def call(self, images, training=False):
         return self.head(self.embed(images, training=training))
@@ -73,7 +99,19 @@ class Tagger(keras.Model):
 
     @property
     def metrics(self):
-        return [self.loss_mean]
+        return [self.loss_mean, *self.at_k]
+
+    def fit(self, *arguments, steps_per_epoch=None, **options):
+        """As Keras'; several steps an execution end with the epoch."""
+        self.executions.start(steps_per_epoch)
+        return super().fit(
+            *arguments, steps_per_epoch=steps_per_epoch, **options
+        )
+
+    def make_train_function(self, force=False):
+        if self.train_function is None or force:
+            self.executions.forget()
+            self.train_function = self.executions
 
     def set_prior(self, counts: np.ndarray, images: int) -> None:
         """Lets the untrained head predict each class's frequency.
@@ -91,14 +129,17 @@ class Tagger(keras.Model):
     def train_step(self, data):
         images, targets = data
         plan, row_places, runs = self._plan(targets)
-        # Gradients are summed over the replicas: each gives its share.
+        # Each replica gives its share of the global batch's gradients.
         loss, gradients = accumulation.mean_over_parts(
-            lambda *rows: self._loss_and_gradients(plan, *rows),
+            lambda *rows: self._gradients(plan, *rows),
             (images, targets, row_places),
             self.config.schedule.accumulation_steps,
             self.trainable_variables,
+            unrolled=self.config.network.batch_norm_sync
+            and distribution.num_replicas() > 1,
         )
         weights = self.trainable_variables
+        gradients = distribution.sum_over_replicas(gradients)
         self.optimizer.apply_gradients(
             zip(self._decayed(gradients, weights), weights, strict=True)
         )
@@ -108,7 +149,7 @@ class Tagger(keras.Model):
             self.backbone.non_trainable_variables
         )
         self.loss_mean.update_state(loss, sample_weight=tf.shape(images)[0])
-        return {**self._logs(), **self._norm(gradients)}
+        return {**_logs([self.loss_mean]), **self._norm(gradients)}
 
     def _plan(self, targets):
         """Returns the plan of the step, these rows' places, the new runs."""
@@ -128,27 +169,32 @@ class Tagger(keras.Model):
         """Returns the loss of some rows, and its scaled gradients."""
         with tf.GradientTape() as tape:
             logits = self(images, training=True)
-            loss = self.loss_fn.plan_loss(targets, logits, plan, row_places)
+            loss = self._plan_loss(targets, logits, plan, row_places)
             scaled = self.optimizer.scale_loss(
                 loss / distribution.num_replicas()
             )
         return loss, tape.gradient(scaled, self.trainable_variables)
 
     def test_step(self, data):
-        images, targets = data[:2]
+        """One batch (images, targets[, weights]) of an evaluation.
+
+        Weights, float [batch], are 0 for images that only fill a batch.
+        """
+        images, targets, weights = (*data, None)[:3]
         logits = self(images, training=False)
-        loss = tf.reduce_mean(self.loss_fn.call(targets, logits))
-        self.loss_mean.update_state(loss, sample_weight=tf.shape(images)[0])
-        return self._logs()
+        loss = self.loss_fn.call(targets, logits)
+        self.loss_mean.update_state(loss, sample_weight=weights)
+        for metric in self.at_k:
+            # Logits rank as probabilities do, without ties at 0 and 1.
+            metric.update_state(targets, logits, sample_weight=weights)
+        return _logs(self.metrics)
 
     def _decayed(self, gradients, weights):
         """Adds the gradient of `weight_decay / 2 * |w|^2` for `sgd`."""
         schedule = self.config.schedule
         if schedule.optimizer != "sgd" or not schedule.weight_decay:
             return gradients
-        rate = self.optimizer.scale_loss(
-            schedule.weight_decay / distribution.num_replicas()
-        )
+        rate = self.optimizer.scale_loss(schedule.weight_decay)
         normed = ("gamma", "beta")
         return [
             g if w.name in normed else g + tf.cast(rate * w, g.dtype)
@@ -156,19 +202,10 @@ class Tagger(keras.Model):
         ]
 
     def _norm(self, gradients):
-        """Returns the gradient's norm for the logs.
-
-        With several replicas it would cost a reduction: each only knows its
-        share before the optimizer adds them up.
-        """
-        if distribution.num_replicas() > 1:
-            return {}
+        """Returns the norm of the global gradient for the logs."""
         norm = tf.linalg.global_norm(gradients)
         norm /= tf.cast(self.optimizer.scale_loss(1.0), norm.dtype)
         return {"gradient_norm": distribution.as_log(norm)}
-
-    def _logs(self):
-        return {m.name: distribution.as_log(m.result()) for m in self.metrics}
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Does nothing: the constructor builds everything.
@@ -178,6 +215,14 @@ class Tagger(keras.Model):
 
     def get_config(self):
         return {"config": self.config.to_json(), "classes": self.classes}
+
+
+def _logs(figures):
+    return {m.name: distribution.as_log(m.result()) for m in figures}
+
+
+def _xla(function):
+    return tf.function(function, jit_compile=True, autograph=False)
 
 
 def load_tagger(workdir: str | os.PathLike[str]) -> Tagger:

@@ -75,6 +75,8 @@ def finished(workdir: Path) -> TrainResult | None:
 
 def _check(config: Config, dataset: str, workdir: Path) -> None:
     layout.shard_paths(dataset, layout.TRAIN)
+    if config.schedule.validate_every:
+        layout.shard_paths(dataset, layout.VALIDATION)
     path = storage.join(dataset, layout.VOCABULARY)
     classes = len(Vocabulary.load(path))
     hierarchy = storage.join(dataset, layout.HIERARCHY)

@@ -69,7 +69,7 @@ def train_worker(
     import keras
     import tensorflow as tf
 
-    from model import distribution, input_pipeline
+    from model import distribution, input_pipeline, validation
     from model.input_clock import InputClock
     from model.step_logs import step_of
 
@@ -78,7 +78,7 @@ def train_worker(
     # The strategy of several workers must be the first to use TensorFlow.
     strategy = distribution.make_strategy(workers)
     keras.utils.set_random_seed(config.seed)
-    distribution.check_batch_size(config.schedule.batch_size, strategy)
+    distribution.check(config, strategy)
     shards = layout.shard_paths(dataset, layout.TRAIN)
     images = input_pipeline.count_records(shards)
     steps = input_pipeline.steps_per_epoch(images, config.schedule.batch_size)
@@ -113,6 +113,7 @@ def train_worker(
             batches_a_step=strategy.num_replicas_in_sync // workers.count,
             profile=profile,
         ),
+        **validation.arguments(config, dataset, strategy, tagger.classes),
     )
     seconds = time.monotonic() - fit_start
     trained = (config.schedule.epochs - first_epoch) * steps
@@ -155,9 +156,15 @@ def _make_tagger(config, dataset, workdir, strategy, steps, images):
     latest = files.latest_checkpoint(workdir)
     with strategy.scope():
         tagger = Tagger(config, classes)
-        optimizer = schedules.make_optimizer(config.schedule, steps)
+        optimizer = schedules.make_optimizer(
+            config.schedule, steps, config.network.precision
+        )
         optimizer.build(tagger.trainable_variables)
-        tagger.compile(optimizer=optimizer, jit_compile=False)
+        tagger.compile(
+            optimizer=optimizer,
+            steps_per_execution=config.schedule.steps_per_execution,
+            jit_compile=False,  # The tagger compiles the parts that gain.
+        )
         if latest is not None:
             tagger.load_weights(latest.path)
             return tagger, latest.epoch

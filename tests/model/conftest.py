@@ -21,8 +21,23 @@ from model.config import (
     ScheduleConfig,
 )
 
+# Before any test: TensorFlow fixes its devices when it is first used.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
+
 COLOURS = {1: (220, 30, 30), 2: (30, 200, 30), 3: (40, 40, 220)}
 CLASSES = 5
+
+
+@pytest.fixture(name="two_replicas", scope="session")
+def fixture_two_replicas():
+    """Returns a strategy of two logical CPU devices.
+
+    One for all tests: a second would use the keys of the first's collectives.
+    """
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 @pytest.fixture(name="write_dataset", scope="session")

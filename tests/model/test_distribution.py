@@ -1,0 +1,201 @@
+"""Tests of model.distribution: replicas and workers equal one device."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from beam_jobs.errors import InputError
+from model import distribution, schedules, validation
+from model.config import LossConfig
+from model.tagger import Tagger
+
+CLASSES = 5
+BATCH = 8
+
+PAPER = LossConfig(floor=0.1, reduction="sum", absent_probability=0.5)
+LOSSES = {
+    # The kept negatives are drawn from the global batch: equal as well.
+    "paper": PAPER,
+    "paper without down-sampling": LossConfig(
+        reduction="sum", negative_ratio=0.0
+    ),
+    "released": LossConfig(kind="released"),
+    "plain": LossConfig(kind="bce", reduction="sum"),
+    "focal": LossConfig(kind="focal", reduction="sum"),
+    "asymmetric": LossConfig(kind="asymmetric", reduction="sum"),
+}
+
+
+def batches(count):
+    """Returns images and targets; a fifth positive, a fifth unknown."""
+    rng = np.random.default_rng(0)
+    shape = (count, BATCH)
+    images = rng.normal(size=(*shape, 16, 16, 3)).astype(np.float32)
+    draws = rng.random((*shape, CLASSES))
+    targets = np.where(draws < 0.2, 1, np.where(draws > 0.8, -1, 0))
+    targets[..., 0] = 1
+    return images, targets.astype(np.int8)
+
+
+def changed(config, **sections):
+    """Returns the config with fields of its sections replaced."""
+    new = {
+        name: dataclasses.replace(getattr(config, name), **fields)
+        for name, fields in sections.items()
+    }
+    return dataclasses.replace(config, **new)
+
+
+def trained(config, strategy, steps=5, epochs=1, callbacks=()):
+    """Returns the tagger after some steps on random batches."""
+    keras.utils.set_random_seed(0)
+    images, targets = batches(steps)
+    if config.data.unknown == "negative":
+        targets = np.maximum(targets, 0)
+    with strategy.scope():
+        tagger = Tagger(config, CLASSES)
+        optimizer = schedules.make_optimizer(
+            config.schedule, steps, config.network.precision
+        )
+        optimizer.build(tagger.trainable_variables)
+        tagger.compile(
+            optimizer=optimizer,
+            steps_per_execution=config.schedule.steps_per_execution,
+            jit_compile=False,
+        )
+
+    def make(context):
+        rows = tf.data.Dataset.from_tensor_slices((images, targets))
+        size = BATCH // context.num_replicas_in_sync
+        return rows.unbatch().batch(size, drop_remainder=True).repeat()
+
+    tagger.fit(
+        strategy.distribute_datasets_from_function(make),
+        epochs=epochs,
+        steps_per_epoch=steps,
+        verbose=0,
+        callbacks=list(callbacks),
+    )
+    return tagger
+
+
+def assert_equal_weights(one, two, tolerance=1e-4):
+    np.testing.assert_array_equal(one.runs.numpy(), two.runs.numpy())
+    for a, b in zip(one.weights, two.weights, strict=True):
+        np.testing.assert_allclose(
+            a.numpy(), b.numpy(), rtol=1e-3, atol=tolerance, err_msg=a.path
+        )
+
+
+def check_two_equal_one(config, strategy):
+    one = trained(config, tf.distribute.get_strategy())
+    two = trained(config, strategy)
+    assert one.runs.numpy()[0, 0] == 5
+    assert_equal_weights(one, two)
+    for variable in two.backbone.non_trainable_variables:
+        first, second = strategy.experimental_local_results(variable.value)
+        np.testing.assert_array_equal(first.numpy(), second.numpy())
+
+
+def synchronized(config, **schedule):
+    """Returns the config with unknown labels, whose replicas equal one."""
+    return changed(
+        config,
+        network={"batch_norm_sync": True},
+        data={"unknown": "ignore"},
+        schedule=schedule,
+    )
+
+
+def test_two_replicas_equal_one_with_parts_and_clipping(
+    two_replicas, tiny_config
+):
+    config = synchronized(
+        tiny_config(), accumulation_steps=2, clip_norm=0.1
+    )
+    config = dataclasses.replace(config, loss=PAPER)
+    check_two_equal_one(config, two_replicas)
+
+
+@pytest.mark.large
+def test_two_replicas_equal_one_with_several_steps_a_call(
+    two_replicas, tiny_config
+):
+    config = synchronized(tiny_config(), steps_per_execution=2)
+    check_two_equal_one(config, two_replicas)
+
+
+class Steps(keras.callbacks.Callback):
+    """Keeps what callbacks see of each call."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        done = int(self.model.optimizer.iterations.numpy())
+        self.seen.append((batch, done))
+
+
+def test_calls_of_several_steps_end_with_the_epoch(tiny_config):
+    one = tf.distribute.get_strategy()
+    steps = Steps()
+    several = trained(
+        tiny_config(steps_per_execution=3),
+        one,
+        steps=4,
+        epochs=2,
+        callbacks=[steps],
+    )
+    # Epochs of 4 steps: 3 and 1, whatever number Keras gives the batch.
+    assert steps.seen == [(2, 3), (5, 4), (2, 7), (5, 8)]
+    single = trained(tiny_config(), one, steps=4, epochs=2)
+    assert_equal_weights(several, single, 1e-6)
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("unknown", ["negative", "ignore"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_two_replicas_equal_one(
+    two_replicas, tiny_config, loss, unknown, parts
+):
+    config = changed(
+        tiny_config(accumulation_steps=parts),
+        network={"batch_norm_sync": True},
+        data={"unknown": unknown},
+    )
+    config = dataclasses.replace(config, loss=LOSSES[loss])
+    check_two_equal_one(config, two_replicas)
+
+
+def test_workers_from_environment(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    workers = distribution.workers_from_environment()
+    assert (workers.count, workers.index, workers.is_chief) == (1, 0, True)
+    cluster = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
+    for kind, index, place in (("chief", 0, 0), ("worker", 1, 2)):
+        task = {"type": kind, "index": index}
+        text = json.dumps({"cluster": cluster, "task": task})
+        monkeypatch.setenv("TF_CONFIG", text)
+        workers = distribution.workers_from_environment()
+        assert (workers.count, workers.index) == (3, place)
+    monkeypatch.setenv("TF_CONFIG", "{")
+    with pytest.raises(InputError, match="TF_CONFIG must be"):
+        distribution.workers_from_environment()
+
+
+def test_loss_draws_repeat_and_are_a_permutation():
+    targets = np.zeros((6, CLASSES), np.int8)
+    targets = tf.constant(targets)
+    first = distribution.loss_draws(1, tf.constant(7), 6, targets)
+    again = distribution.loss_draws(1, tf.constant(7), 6, targets)
+    later = distribution.loss_draws(1, tf.constant(8), 6, targets)
+    np.testing.assert_array_equal(first[1], again[1])
+    assert (first[1].numpy() != later[1].numpy()).any()
+    places = np.sort(first[0].numpy())
+    np.testing.assert_allclose(places, np.arange(6) / 6, rtol=1e-6)
