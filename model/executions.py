@@ -8,6 +8,17 @@ import keras
 import tensorflow as tf
 
 
+class EpochCallbacks(keras.callbacks.CallbackList):
+    """Tells callbacks the true number of an epoch's last step.
+
+    Keras counts as if each call did all of its steps.
+    """
+
+    def on_train_batch_end(self, batch, logs=None):
+        last = self.params["steps"] - 1
+        super().on_train_batch_end(min(batch, last), logs)
+
+
 class Executions:
     """The train function of a model: `steps_per_execution` steps a call.
 
@@ -17,9 +28,8 @@ class Executions:
     12, while data and schedule here go on from epoch to epoch. So that loop
     is here, and the last call of an epoch has the steps that are left.
 
-    The logs are those after the last step of a call. Callbacks are told the
-    number of the last step as if each call were whole; `optimizer.iterations`
-    is the number of steps done.
+    The logs are those after the last step of a call; callbacks hear of the
+    first and the last step only.
 
     Args:
         model: compiled.

@@ -14,11 +14,10 @@ from beam_jobs.errors import InputError
 from beam_jobs.vocabulary import Vocabulary
 from model import accumulation, distribution, metrics
 from model.config import Config
-from model.executions import Executions
+from model.executions import EpochCallbacks, Executions
 from model.losses import MultiLabelLoss
 from model.resnet import build_backbone
 from model.workdir import CONFIG, WEIGHTS, latest_checkpoint
-
 
 # What a training step tells of itself.
 STEP_LOGS = ("loss", "gradient_norm")
@@ -101,11 +100,22 @@ class Tagger(keras.Model):
     def metrics(self):
         return [self.loss_mean, *self.at_k]
 
-    def fit(self, *arguments, steps_per_epoch=None, **options):
+    def fit(self, x, *, steps_per_epoch=None, callbacks=None, **options):
         """As Keras'; several steps an execution end with the epoch."""
         self.executions.start(steps_per_epoch)
+        if self.steps_per_execution > 1 and steps_per_epoch:
+            callbacks = EpochCallbacks(
+                callbacks,
+                add_history=True,
+                model=self,
+                epochs=options.get("epochs", 1),
+                steps=steps_per_epoch,
+            )
         return super().fit(
-            *arguments, steps_per_epoch=steps_per_epoch, **options
+            x,
+            steps_per_epoch=steps_per_epoch,
+            callbacks=callbacks,
+            **options,
         )
 
     def make_train_function(self, force=False):
