@@ -36,6 +36,14 @@ def train(
     local_workers: Annotated[
         int, typer.Option(min=1, help="Processes on this machine.")
     ] = 1,
+    hosts: Annotated[
+        str | None,
+        typer.Option(help="host:port of every worker, instead of TF_CONFIG."),
+    ] = None,
+    worker_index: Annotated[
+        int | None,
+        typer.Option(help="Place in --hosts; else JOB_COMPLETION_INDEX."),
+    ] = None,
     restart: Annotated[
         bool, typer.Option(help="Throws an earlier training there away.")
     ] = False,
@@ -45,11 +53,14 @@ def train(
     ] = None,
 ) -> None:
     """Trains a tagger, or goes on where an earlier run stopped."""
+    from model import cluster
     from model.config import load_config, override
     from model.profiling import parse_profile
     from model.train import train as run
 
     wanted = override(load_config(config), set_ or [])
+    if hosts is not None:
+        cluster.join(hosts, worker_index)
     result = run(
         wanted,
         dataset,

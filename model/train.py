@@ -52,9 +52,17 @@ def train(
         raise InputError(
             f"local workers must be 1 or more; received: {local_workers}"
         )
+    joined = bool(os.environ.get("TF_CONFIG", "").strip())
+    if joined and local_workers > 1:
+        raise InputError(
+            "TF_CONFIG or --hosts names the workers of a cluster: start one "
+            f"on each of them; received: --local-workers {local_workers}"
+        )
     _check(config, dataset, workdir)
-    if os.environ.get("TF_CONFIG") and not _is_chief():
-        return train_worker(config, dataset, workdir, profile)
+    if joined and not _is_chief():
+        # Started again after the chief is through, it would wait for ever.
+        over = None if restart else finished(workdir)
+        return over or train_worker(config, dataset, workdir, profile)
     files.prepare(workdir, dataset, config, restart=restart)
     done = finished(workdir)
     if done is not None:

@@ -80,9 +80,13 @@ def write_shards(folder: Path, split: str, rows: list, count: int) -> None:
     (folder / split).mkdir()
     for shard in range(count):
         path = folder / layout.shard_path(split, shard, count)
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            for row in rows[shard::count]:
-                writer.write(row)
+        write_records(path, rows[shard::count])
+
+
+def write_records(path: Path, rows: list) -> None:
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for row in rows:
+            writer.write(row)
 
 
 def example(index: int) -> bytes:

@@ -1,0 +1,68 @@
+"""Tests of model.cluster and of the Kubernetes example."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from beam_jobs.errors import InputError
+from model import cluster
+from model.config import load_config, override
+from model.distribution import Workers, workers_from_environment
+
+EXAMPLE = Path(cluster.__file__).parent / "kubernetes" / "train.yaml"
+
+
+def test_index_comes_from_the_option_or_the_job(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "")
+    monkeypatch.setenv(cluster.INDEX, "1")
+    cluster.join("a:1,b:2")
+    assert workers_from_environment() == Workers(2, 1)
+    cluster.join("a:1,b:2", 0)
+    assert workers_from_environment() == Workers(2, 0)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "index", "problem"),
+    [
+        ("a:1,b", 0, "received: 'b'"),
+        ("a:1,a:1", 0, "names a worker twice"),
+        ("a:1,b:0", 0, "received: 'b:0'"),
+        ("a:1,b:1", 2, "from 0 to 1"),
+        ("a:1,b:1", None, "which of --hosts is this"),
+    ],
+)
+def test_refusals(monkeypatch, hosts, index, problem):
+    monkeypatch.delenv(cluster.INDEX, raising=False)
+    with pytest.raises(InputError, match=problem):
+        cluster.join(hosts, index)
+
+
+def test_kubernetes_example_makes_one_cluster(monkeypatch):
+    service, job = yaml.safe_load_all(EXAMPLE.read_text())
+    spec, pod = job["spec"], job["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    options = dict(
+        argument[2:].split("=", 1)
+        for argument in container["args"]
+        if argument.startswith("--")
+    )
+    name = job["metadata"]["name"]
+    port = service["spec"]["ports"][0]["port"]
+    hosts = options["hosts"].split(",")
+    # What Kubernetes calls the pods of an indexed Job with a subdomain.
+    assert hosts == [
+        f"{name}-{i}.{pod['subdomain']}:{port}"
+        for i in range(spec["completions"])
+    ]
+    assert spec["completionMode"] == "Indexed"
+    assert spec["parallelism"] == spec["completions"]
+    assert service["metadata"]["name"] == pod["subdomain"]
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["selector"] == {"job-name": name}
+    monkeypatch.setenv("TF_CONFIG", "")
+    for index in range(spec["completions"]):
+        monkeypatch.setenv(cluster.INDEX, str(index))
+        cluster.join(options["hosts"])
+        assert workers_from_environment() == Workers(len(hosts), index)
+    override(load_config(options["config"]), [options["set"]])

@@ -1,0 +1,66 @@
+"""One worker of a training, on one or two CPU devices.
+
+    python worker_process.py DATASET WORKDIR DEVICES
+
+Then it evaluates the validation split with all workers, for
+`evaluated-N.json` in the workdir.
+"""
+
+import functools
+import json
+import sys
+from pathlib import Path
+
+import tensorflow as tf
+from tensorflow.python.distribute import collective_all_reduce_strategy
+
+from model import distribution, train_worker, validation, workdir
+from model.config import Config
+from model.tagger import Tagger
+from model.workdir import WEIGHTS
+
+
+def use_devices(count: int) -> None:
+    """Lets a worker have several replicas.
+
+    TensorFlow takes one CPU and all GPUs of a worker: here CPUs stand for
+    GPUs.
+    """
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * count,
+    )
+    extended = collective_all_reduce_strategy.CollectiveAllReduceExtended
+
+    def local_devices(self, resolver, worker_device):
+        names = (f"{worker_device}/device:CPU:{i}" for i in range(count))
+        return tuple(names), "CPU"
+
+    extended._initialize_local_devices = local_devices
+
+
+def main(dataset: str, folder: Path, devices: int) -> None:
+    if devices > 1:
+        use_devices(devices)
+    # One strategy for training and evaluation.
+    distribution.make_strategy = functools.cache(distribution.make_strategy)
+    config = Config.from_json((folder / workdir.CONFIG).read_text())
+    train_worker.train_worker(config, dataset, folder)
+    workers = distribution.workers_from_environment()
+    strategy = distribution.make_strategy(workers)
+    with strategy.scope():
+        tagger = Tagger(config, 5)
+        tagger.compile(jit_compile=False)
+        # All wait for the chief's file here.
+        context = tf.constant(1.0)
+        strategy.reduce("SUM", context, axis=None)
+        tagger.load_weights(folder / WEIGHTS)
+    data, steps = validation.distributed(config, dataset, strategy, 5)
+    logs = tagger.evaluate(data, steps=steps, return_dict=True, verbose=0)
+    values = {name: float(value) for name, value in logs.items()}
+    path = folder / f"evaluated-{workers.index}.json"
+    path.write_text(json.dumps(values))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
