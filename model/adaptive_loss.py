@@ -10,11 +10,31 @@ are here, under `LossConfig.kind`.
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 
 from keras import ops
 
 from model.config import LossConfig
+
+# Rows are added in so many parts first, as bytes: a fifth of the time.
+_PARTS = 8
+
+
+def class_counts(chosen):
+    """Returns how many images of the batch are chosen, float32 [classes].
+
+    Args:
+        chosen: bool [batch, classes].
+    """
+    rows = chosen.shape[0]
+    chosen = ops.cast(chosen, "int8")
+    if rows and rows % _PARTS == 0:
+        size = rows // _PARTS
+        parts = [chosen[i * size : (i + 1) * size] for i in range(_PARTS)]
+        chosen = functools.reduce(operator.add, parts)
+    return ops.sum(ops.cast(chosen, "float32"), axis=0)
 
 
 def update_runs(runs, present, selected, kind: str):

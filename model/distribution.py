@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from beam_jobs.errors import InputError
+from model import adaptive_loss
 from model.config import Config
 
 
@@ -124,9 +125,7 @@ def global_counts(
     """
     images = targets.shape[0] or tf.shape(targets)[0]
     counted = [targets > 0, targets == 0] if with_unknown else [targets > 0]
-    counts = tf.stack(
-        [tf.reduce_sum(tf.cast(c, tf.float32), axis=0) for c in counted]
-    )
+    counts = tf.stack([adaptive_loss.class_counts(c) for c in counted])
     context = tf.distribute.get_replica_context()
     if context is not None and num_replicas() > 1:
         counts = context.all_reduce(tf.distribute.ReduceOp.SUM, counts)

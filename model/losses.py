@@ -12,6 +12,9 @@ mean or the sum over the classes, whatever the kind. l is one of
     cross-entropy  -eta y log p - (1 - y) log(1 - p)
     focal          with weights falling as p nears y
     asymmetric     the same, more for negatives than for positives
+
+The functions here are l in its plain form; the training's sums over all
+pairs, which must be fast, are in `model.pair_losses`.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from model import adaptive_loss
+from model import adaptive_loss, pair_losses
 from model.config import LossConfig
 
 
@@ -89,37 +92,6 @@ def asymmetric(
     return ops.where(targets > 0, missed, invented)
 
 
-def cross_entropy_sum(targets, logits, weights):
-    """Returns sum_ij w_ij CE_ij over images and classes, a scalar.
-
-    The hot loop of the training, with its gradient written out: one
-    exponential and one logarithm an element forward, one exponential
-    backward.
-
-    Args:
-        targets: [batch, classes]; above 0 is a positive.
-        logits: float32 [batch, classes].
-        weights: float32 [batch, classes], 0 or above; constants.
-    """
-
-    @ops.custom_gradient
-    def total(logits):
-        positive = targets > 0
-        wrong = ops.where(positive, -logits, logits)
-        # log(1 + e) and not log1p(e): off by 6e-8 at most, half the time.
-        loss = ops.maximum(wrong, 0.0)
-        loss = loss + ops.log(1.0 + ops.exp(-ops.abs(logits)))
-
-        def gradient(*args, upstream=None):
-            upstream = args[0] if upstream is None else upstream
-            slope = weights * ops.sigmoid(wrong)
-            return upstream * ops.where(positive, -slope, slope)
-
-        return _sum(weights * loss), gradient
-
-    return total(logits)
-
-
 class Plan(NamedTuple):
     """What one step does with each class; equal on all replicas.
 
@@ -164,9 +136,10 @@ class MultiLabelLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """Returns the loss of each image, float [batch]."""
-        loss = self._by_pair(y_true, y_pred)
-        weights = self._weights(y_true, ops.ones_like(y_pred[0]), None)
-        return ops.sum(weights * loss, axis=1)
+        loss = self._factors(y_true, None) * self._by_pair(y_true, y_pred)
+        if self.switches.reduction == "mean":
+            return ops.mean(loss, axis=1)
+        return ops.sum(loss, axis=1)
 
     def make_plan(self, positives, negatives, runs, draws) -> tuple[Plan, Any]:
         """Returns the plan for a batch and the run lengths after it.
@@ -208,11 +181,13 @@ class MultiLabelLoss(keras.losses.Loss):
             kept = adaptive_loss.kept_negatives(
                 row_places, plan.shifts, plan.fraction
             )
-        images = ops.cast(ops.shape(logits)[0], logits.dtype)
-        weights = self._weights(targets, plan.coefficients / images, kept)
-        if self.config.kind in ("focal", "asymmetric"):
-            return _sum(weights * self._by_pair(targets, logits))
-        return cross_entropy_sum(targets, logits, weights)
+        return pair_losses.weighted_sum(
+            self._pair(),
+            targets,
+            logits,
+            self._factors(targets, kept),
+            plan.coefficients / self._divisor(targets),
+        )
 
     def get_config(self) -> dict[str, Any]:
         values = dataclasses.asdict(self.config)
@@ -235,29 +210,34 @@ class MultiLabelLoss(keras.losses.Loss):
             )
         return weighted_cross_entropy(targets > 0, logits)
 
-    def _weights(self, targets, coefficients, kept):
-        """Returns eta^y s_ij c_j, over m if so reduced: [batch, classes]."""
-        if self.switches.reduction == "mean":
-            coefficients = coefficients / coefficients.shape[0]
+    def _pair(self) -> pair_losses.Pair:
+        """Returns l and its derivative, without eta."""
+        config = self.config
+        if config.kind == "focal":
+            return pair_losses.focal_pair(
+                config.focal_gamma, config.focal_alpha
+            )
+        if config.kind == "asymmetric":
+            return pair_losses.asymmetric_pair(
+                config.positive_gamma, config.negative_gamma, config.clip
+            )
+        return pair_losses.cross_entropy_pair()
+
+    def _factors(self, targets, kept):
+        """Returns eta^y s_ij, float32 [batch, classes]."""
         used = targets == 0
         if kept is not None:
             used = ops.logical_and(used, kept)
-        negative = coefficients[None, :]
-        positive = self.switches.positive_weight * negative
-        weights = ops.where(used, negative, ops.zeros_like(negative))
-        return ops.where(targets > 0, positive, weights)
+        weight = self.switches.positive_weight
+        return ops.where(targets > 0, weight, ops.where(used, 1.0, 0.0))
+
+    def _divisor(self, targets):
+        """Returns B, times m if so reduced."""
+        images, classes = ops.shape(targets)
+        images = ops.cast(images, "float32")
+        return images * classes if self.switches.reduction == "mean" else images
 
 
 def _sigmoid_power(logits, gamma: float):
     """Returns sigmoid(z)^gamma; its gradient is finite for any logit."""
     return ops.exp(-gamma * ops.softplus(-logits))
-
-
-def _sum(values):
-    """Returns the sum over both axes.
-
-    As a product with ones: compilers reduce one element after the other on
-    a CPU, where a matrix product uses all of it.
-    """
-    ones = ops.ones((values.shape[1], 1), values.dtype)
-    return ops.sum(ops.matmul(values, ones))

@@ -31,6 +31,7 @@ NAMES = (
     "labels",
     "hierarchy",
     "download",
+    "loss",
     "train_step",
     "serving",
 )
@@ -40,8 +41,9 @@ FILE = "bench.json"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmarks, shows a table and writes what was found."""
     options = parse(arguments)
-    # Set before TensorFlow is imported: its start-up lines help nobody.
+    # Set before TensorFlow is imported, as the command line does.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     warnings.simplefilter("ignore")
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     found: list[Comparison] = []

@@ -70,7 +70,21 @@ def compare_rates(
     rates: Mapping[str, list[float]],
     details: Mapping[str, float] | None = None,
 ) -> Comparison:
-    """Returns ours / bare of rates given round by round: 1 is equally fast."""
+    """Returns ours / bare of rates given round by round; more is faster."""
+    return _compare(name, unit, rates, details, "ratio")
+
+
+def compare_times(
+    name: str,
+    unit: str,
+    times: Mapping[str, list[float]],
+    details: Mapping[str, float] | None = None,
+) -> Comparison:
+    """Returns ours / bare of times given round by round; less is faster."""
+    return _compare(name, unit, times, details, "times")
+
+
+def _compare(name, unit, rates, details, what) -> Comparison:
     bare = statistics.median(rates[BARE])
     ours = statistics.median(rates[OURS])
     by_round = [o / b for o, b in zip(rates[OURS], rates[BARE], strict=True)]
@@ -79,7 +93,7 @@ def compare_rates(
         unit,
         bare,
         ours,
-        ("ratio", ours / bare),
+        (what, ours / bare),
         min(by_round),
         max(by_round),
         dict(details or {}),

@@ -5,6 +5,7 @@ import pytest
 
 from model.adaptive_loss import (
     class_coefficients,
+    class_counts,
     kept_fraction,
     kept_negatives,
     update_runs,
@@ -100,6 +101,14 @@ def test_released_counts_only_selected_negative_batches():
 def test_unselected_absent_class_has_no_weight(config):
     assert coefficients_over([0], config, selected=0.0) == [0.0]
     assert coefficients_over([1], config, selected=0.0)[0] > 0.9
+
+
+@pytest.mark.parametrize("rows", [5, 8, 1024])
+def test_class_counts(rows):
+    chosen = np.zeros((rows, 3), bool)
+    chosen[:, 1], chosen[2:5, 2] = True, True
+    found = np.asarray(class_counts(chosen))
+    np.testing.assert_array_equal(found, [0, rows, 3])
 
 
 def test_kept_fraction():

@@ -12,7 +12,6 @@ from model.losses import (
     MultiLabelLoss,
     Plan,
     asymmetric,
-    cross_entropy_sum,
     focal,
     weighted_cross_entropy,
 )
@@ -46,22 +45,6 @@ def test_cross_entropy_of_huge_logits_is_finite():
     logits = array(1e4, -1e4, 1e4, -1e4)
     loss = weighted_cross_entropy(array(1, 1, 0, 0), logits)
     np.testing.assert_allclose(loss, [0, 1e4, 1e4, 0])
-
-
-def test_cross_entropy_sum_and_its_gradient():
-    targets, logits = random_pairs(5, 7)
-    weights = np.random.default_rng(2).random((5, 7)).astype(np.float32)
-    logits[0, :2] = 1e4, -1e4
-    watched = tf.Variable(logits)
-    with tf.GradientTape() as tape:
-        found = 3.0 * cross_entropy_sum(targets, watched, weights)
-    slope = tape.gradient(found, watched)
-    with tf.GradientTape() as tape:
-        pairs = weighted_cross_entropy(targets > 0, watched)
-        expected = 3.0 * tf.reduce_sum(weights * pairs)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-    expected = tape.gradient(expected, watched)
-    np.testing.assert_allclose(slope, expected, rtol=1e-5, atol=1e-7)
 
 
 def test_focal_by_hand():
