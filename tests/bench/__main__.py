@@ -33,6 +33,7 @@ NAMES = (
     "download",
     "loss",
     "train_step",
+    "two_workers",
     "serving",
 )
 FILE = "bench.json"
