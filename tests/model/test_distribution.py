@@ -171,6 +171,60 @@ def test_two_replicas_equal_one(
     check_two_equal_one(config, two_replicas)
 
 
+def test_loss_scaling_skips_a_step_but_counts_it(tiny_config):
+    config = changed(tiny_config(), network={"precision": "mixed_float16"})
+    tagger = trained(config, tf.distribute.get_strategy(), steps=2)
+    optimizer = tagger.optimizer
+    assert isinstance(optimizer, schedules.LossScale)
+    assert tagger(batches(1)[0][0]).dtype == tf.float32
+    before = [w.numpy() for w in tagger.trainable_variables]
+    assert all(np.isfinite(w).all() for w in before)
+    scale = float(optimizer.dynamic_scale.numpy())
+    steps = int(optimizer.iterations.numpy())
+    infinite = [tf.fill(w.shape, np.inf) for w in before]
+    optimizer.apply(infinite, tagger.trainable_variables)
+    assert float(optimizer.dynamic_scale.numpy()) == scale / 2
+    assert int(optimizer.iterations.numpy()) == steps + 1 == 3
+    for w, old in zip(tagger.trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(w.numpy(), old)
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_two_replicas_train_in_mixed_precision(
+    two_replicas, tiny_config, precision
+):
+    config = changed(
+        tiny_config(learning_rate=0.02), network={"precision": precision}
+    )
+    tagger = trained(config, two_replicas, epochs=4)
+    untrained = Tagger(config, CLASSES)
+    images, targets = batches(1)
+    losses = [
+        tf.reduce_mean(t.loss_fn.call(targets[0], t(images[0])))
+        for t in (tagger, untrained)
+    ]
+    assert losses[0].dtype == tf.float32
+    assert losses[0] < losses[1]
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("part", ["loss", "network"])
+def test_xla_changes_nothing(tiny_config, part):
+    one = tf.distribute.get_strategy()
+    plain = trained(tiny_config(jit_compile="none"), one)
+    compiled = trained(tiny_config(jit_compile=part, accumulation_steps=1), one)
+    assert_equal_weights(plain, compiled)
+
+
+def test_what_replicas_cannot_do_is_refused(two_replicas, tiny_config):
+    with pytest.raises(InputError, match="multiple of the 2 replicas"):
+        distribution.check(tiny_config(batch_size=9), two_replicas)
+    config = synchronized(tiny_config(), jit_compile="network")
+    with pytest.raises(InputError, match="jit_compile=loss"):
+        distribution.check(config, two_replicas)
+
+
 def test_workers_from_environment(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     workers = distribution.workers_from_environment()
