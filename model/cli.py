@@ -44,6 +44,10 @@ def train(
         int | None,
         typer.Option(help="Place in --hosts; else JOB_COMPLETION_INDEX."),
     ] = None,
+    max_restarts: Annotated[
+        int,
+        typer.Option(min=0, help="Times to go on by itself if a worker dies."),
+    ] = 0,
     restart: Annotated[
         bool, typer.Option(help="Throws an earlier training there away.")
     ] = False,
@@ -52,7 +56,10 @@ def train(
         typer.Option(help="Steps to profile for TensorBoard: 10,20."),
     ] = None,
 ) -> None:
-    """Trains a tagger, or goes on where an earlier run stopped."""
+    """Trains a tagger, or goes on where an earlier run stopped.
+
+    SIGTERM and Ctrl-C save first (exit status 143 and 130).
+    """
     from model import cluster
     from model.config import load_config, override
     from model.profiling import parse_profile
@@ -68,6 +75,7 @@ def train(
         local_workers=local_workers,
         restart=restart,
         profile=parse_profile(profile) if profile is not None else None,
+        max_restarts=max_restarts,
     )
     typer.echo(
         f"trained {result.epochs} epochs, loss {result.loss:.4f}, "

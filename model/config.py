@@ -24,6 +24,7 @@ from model.config_checks import check_types, need_range
 from model.config_logging import LoggingConfig
 from model.config_sections import (
     RESNET_BLOCKS,
+    CheckpointConfig,
     DataConfig,
     LossConfig,
     NetworkConfig,
@@ -32,6 +33,7 @@ from model.config_sections import (
 
 __all__ = [
     "RESNET_BLOCKS",
+    "CheckpointConfig",
     "Config",
     "DataConfig",
     "LoggingConfig",
@@ -59,6 +61,7 @@ class Config:
     loss: LossConfig = field(default_factory=LossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     seed: int = 0
 
     def __post_init__(self):
@@ -68,6 +71,13 @@ class Config:
     def to_json(self) -> str:
         """Returns the config as indented JSON with sorted keys."""
         values = dataclasses.asdict(self)
+        return json.dumps(values, indent=2, sort_keys=True) + "\n"
+
+    def to_result_json(self) -> str:
+        """Returns only the fields that the trained weights depend on."""
+        values = dataclasses.asdict(self)
+        for name in _WITHOUT_EFFECT:
+            del values[name]
         return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
     @classmethod
@@ -90,7 +100,10 @@ _SECTIONS = {
     "loss": LossConfig,
     "schedule": ScheduleConfig,
     "logging": LoggingConfig,
+    "checkpoint": CheckpointConfig,
 }
+# A training may go on with other ones.
+_WITHOUT_EFFECT = ("name", "logging", "checkpoint")
 _C = TypeVar("_C")
 
 

@@ -321,6 +321,31 @@ class ScheduleConfig:
             )
 
 
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """When a training saves all that it needs to go on.
+
+    It does so after every epoch and when it is asked to stop; these add to
+    that. They change nothing in the result: a training may go on with other
+    ones.
+
+    Attributes:
+        every_steps: training steps from one to the next; 0 is off.
+        every_seconds: likewise, in time; 0 is off.
+        keep: the newest that stay.
+    """
+
+    every_steps: int = 0
+    every_seconds: float = 600.0
+    keep: int = 2
+
+    def __post_init__(self):
+        check_types(self)
+        need_range(self, "every_steps", 0, 10**9)
+        need_range(self, "every_seconds", 0.0, 1e9)
+        need_range(self, "keep", 1, 10**6)
+
+
 def _need_ascending(config: DataConfig, name: str) -> None:
     low_high = getattr(config, name)
     if len(low_high) != 2 or not 0 < low_high[0] <= low_high[1]:

@@ -17,8 +17,11 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from beam_jobs.errors import InputError
@@ -172,20 +175,93 @@ def loss_draws(
     return places, shifts, chosen
 
 
-def average_over_replicas(variables: list) -> None:
+def average_over_replicas(variables: list, values: tf.Tensor) -> tf.Tensor:
     """Gives non-trainable Keras variables their mean over all replicas.
 
     Keras leaves the moving averages of batch normalization to each replica,
     so that workers would end with different weights. One reduction for all.
+
+    Args:
+        values: float32 [n], which ride along.
+
+    Returns:
+        Their mean, float32 [n].
     """
-    if num_replicas() == 1 or not variables:
-        return
-    flat = tf.concat([tf.reshape(v.value, [-1]) for v in variables], axis=0)
+    if num_replicas() == 1:
+        return values
+    flat = [tf.reshape(v.value, [-1]) for v in variables]
     context = tf.distribute.get_replica_context()
-    mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, flat)
-    parts = tf.split(mean, [math.prod(v.shape) for v in variables])
+    mean = context.all_reduce(
+        tf.distribute.ReduceOp.MEAN, tf.concat([*flat, values], axis=0)
+    )
+    sizes = [math.prod(v.shape) for v in variables]
+    *parts, values = tf.split(mean, [*sizes, values.shape[0]])
     for variable, part in zip(variables, parts, strict=True):
         variable.assign(tf.reshape(part, variable.shape))
+    return values
+
+
+def own_number(step: tf.Tensor) -> tf.Tensor:
+    """Returns a number that no other step and no other replica has."""
+    number = tf.cast(step, tf.int64) * num_replicas()
+    context = tf.distribute.get_replica_context()
+    if context is not None and num_replicas() > 1:
+        number += tf.cast(context.replica_id_in_sync_group, tf.int64)
+    return number
+
+
+def from_chief(
+    strategy: tf.distribute.Strategy, values: Sequence[int]
+) -> list[int]:
+    """Returns the chief's numbers on all workers; all must call it.
+
+    Args:
+        values: each below 2^31; those of other workers are ignored.
+    """
+
+    def keep_chiefs():
+        context = tf.distribute.get_replica_context()
+        first = tf.cast(context.replica_id_in_sync_group == 0, tf.int64)
+        numbers = first * tf.constant(list(values), tf.int64)
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, numbers)
+
+    return _on_all(strategy, keep_chiefs).tolist()
+
+
+def any_worker(strategy: tf.distribute.Strategy, here: bool) -> bool:
+    """Returns whether it is so on any worker; all must call it."""
+
+    def count():
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(
+            tf.distribute.ReduceOp.SUM, tf.constant([int(here)], tf.int64)
+        )
+
+    return bool(_on_all(strategy, count)[0])
+
+
+def _on_all(strategy: tf.distribute.Strategy, reduce: Callable) -> np.ndarray:
+    found = tf.function(lambda: strategy.run(reduce))()
+    return strategy.experimental_local_results(found)[0].numpy()
+
+
+def set_on_replicas(variable: Any, value: float) -> None:
+    """Gives a Keras variable that replicas keep apart one value on each.
+
+    Such as the state of a metric, which is summed up only when it is read.
+    """
+    own = variable.value
+    for part in getattr(own, "values", [own]):
+        part.assign(value)
+
+
+def first_replica(variable: Any) -> float:
+    """Returns a scalar Keras variable's value on this worker's first one.
+
+    No other worker takes part, unlike in reading it as a whole.
+    """
+    own = variable.value
+    return float(getattr(own, "values", [own])[0].numpy())
 
 
 def as_log(value: tf.Tensor) -> tf.Tensor:

@@ -28,8 +28,15 @@ class InputClock:
                 tf.zeros([size, 2], tf.float64), trainable=False
             )
 
-    def watch(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """Returns the same batches, each noted as it is handed over."""
+    def watch(
+        self, batches: tf.data.Dataset, first: int = 0
+    ) -> tf.data.Dataset:
+        """Returns the same batches, each noted as it is handed over.
+
+        Args:
+            batches: of the training.
+            first: how many of other data sets came before them.
+        """
 
         def note(asked, batch):
             place, since = asked
@@ -43,7 +50,7 @@ class InputClock:
                 return tf.nest.map_structure(tf.identity, batch)
 
         # Zip asks one input after the other, in the thread of the consumer.
-        asked = tf.data.Dataset.range(_FOREVER)
+        asked = tf.data.Dataset.range(first, _FOREVER)
         asked = asked.map(lambda place: (place, tf.timestamp()))
         options = tf.data.Options()
         options.experimental_optimization.inject_prefetch = False

@@ -31,6 +31,13 @@ def count_records(shards: Sequence[str]) -> int:
     return int(blocks.reduce(0, lambda total, size: total + size).numpy())
 
 
+def has_images(shards: Sequence[str]) -> bool:
+    """Returns whether the first record holds an image."""
+    for row in _read(shards).take(1):
+        return bool(tf.strings.length(_encoded(row)).numpy())
+    return False
+
+
 def label_counts(
     shards: Sequence[str], classes: int, min_confidence: float = 0.0
 ) -> np.ndarray:
@@ -63,6 +70,8 @@ def make_train_dataset(
     batch_size: int,
     epochs: int,
     first_epoch: int = 0,
+    first_step: int = 0,
+    images: int | None = None,
     seed: int = 0,
     replicas: int = 1,
     workers: int = 1,
@@ -79,6 +88,8 @@ def make_train_dataset(
         classes: width of the targets.
         batch_size: images a step over all replicas.
         epochs: each leaves out the rest below a batch, another one each.
+        first_step: steps of the first epoch to pass over, undecoded.
+        images: in the split, where that is known; else they are counted.
         replicas: over all workers; each takes `batch_size / replicas` images.
 
     Returns:
@@ -88,10 +99,13 @@ def make_train_dataset(
         InputError: no such data set.
     """
     shards = layout.shard_paths(dataset, split)
-    steps = steps_per_epoch(count_records(shards), batch_size)
+    images = count_records(shards) if images is None else images
+    steps = steps_per_epoch(images, batch_size)
 
     # Epochs of one seed meet no epoch of another.
     key = tf.constant(seed * 1_000_003, tf.int64)
+    behind = tf.constant(first_step * batch_size, tf.int64)
+    nothing = tf.constant(0, tf.int64)
 
     def is_mine(place, row):
         return place % batch_size // (batch_size // workers) == worker
@@ -99,6 +113,7 @@ def make_train_dataset(
     def one_epoch(epoch):
         rows = _shuffled(shards, config.shuffle_buffer, key + epoch)
         rows = rows.take(steps * batch_size).enumerate()
+        rows = rows.skip(tf.where(epoch == first_epoch, behind, nothing))
         if workers > 1:
             rows = rows.filter(is_mine)
         return rows.map(lambda place, row: (epoch, place, row))

@@ -5,23 +5,47 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from beam_jobs.errors import InputError
 from model import workdir as files
+from model.checkpoint_files import checkpoints
+from model.endings import (
+    LOST_STATUS,
+    StoppedError,
+    describe_status,
+    is_stop,
+)
 
-_POLL_SECONDS = 0.2
+# What a worker process runs.
+MODULE = "model.train_worker"
+
+_POLL_SECONDS = 0.1
 _TAIL_LINES = 15
+# A worker that lost another one ends by itself in that time, or is killed.
+_LOST_SECONDS = 1.0
+# Time to save after SIGTERM: the step at hand, and the checkpoint.
+_STOP_SECONDS = 120.0
+_PARENT = "TAGFOREST_LAUNCHER"
+_INDEX = "TAGFOREST_WORKER"
+
+
+class WorkerFailure(Exception):
+    """A worker ended though nobody asked it to."""
 
 
 def launch(
     dataset: str,
     workdir: Path,
     count: int,
+    max_restarts: int = 0,
     profile: tuple[int, int] | None = None,
 ) -> None:
     """Trains what `workdir/config.json` says with `count` workers.
@@ -32,28 +56,39 @@ def launch(
         dataset: data set folder.
         workdir: of the training.
         count: of the workers.
+        max_restarts: how often to start all of them again, from the last
+            checkpoint, after one died.
         profile: first and last step to profile.
 
     Raises:
         InputError: a worker failed (all others are ended), or they ended
             with different weights.
+        StoppedError: SIGTERM or Ctrl-C, to this process or to a worker.
     """
-    addresses = [f"127.0.0.1:{port}" for port in free_ports(count)]
-    folder = workdir / files.WORKERS
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("worker-*"):
-        old.unlink()
     arguments = [dataset, os.fspath(workdir)]
     if profile:
         arguments.append(f"{profile[0]},{profile[1]}")
-    workers = []
-    try:
-        for index in range(count):
-            workers.append(_start(arguments, workdir, addresses, index))
-        _wait(workers, folder)
-    finally:
-        _end(workers)
-    check_equal_weights(folder, count)
+    restarts = 0
+    while True:
+        try:
+            _run(arguments, workdir, count)
+            break
+        except WorkerFailure as failure:
+            if restarts == max_restarts:
+                raise InputError(
+                    f"{failure}\nthe same command goes on "
+                    f"{_from_where(workdir)}; --max-restarts N does so by "
+                    "itself"
+                ) from None
+            restarts += 1
+            print(
+                f"{failure}\nrestart {restarts} of {max_restarts}, "
+                f"{_from_where(workdir)}",
+                file=sys.stderr,
+                flush=True,
+            )
+    if count > 1:
+        check_equal_weights(workdir / files.WORKERS, count)
 
 
 def free_ports(count: int) -> list[int]:
@@ -83,6 +118,47 @@ def check_equal_weights(folder: Path, count: int) -> str:
     return str(digests[0])
 
 
+def end_with_parent() -> None:
+    """Lets this worker save and end if its launcher is no more."""
+    parent = int(os.environ.get(_PARENT, "0"))
+    if not parent:
+        return
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_STOP_SECONDS)
+        os._exit(128 + signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def report_error(workdir: Path, message: str) -> None:
+    """Leaves a worker's last words for its launcher."""
+    index = os.environ.get(_INDEX)
+    if index is not None:
+        path = workdir / files.WORKERS / f"worker-{index}.error.json"
+        files.write_json(path, {"error": message})
+
+
+def _run(arguments: list[str], workdir: Path, count: int) -> None:
+    """Starts all workers and waits until all have ended well."""
+    folder = workdir / files.WORKERS
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("worker-*"):
+        old.unlink()
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(count)]
+    workers: list[subprocess.Popen] = []
+    with _passing_signals_on(workers):
+        try:
+            for index in range(count):
+                workers.append(_start(arguments, workdir, addresses, index))
+            _wait(workers, folder)
+        finally:
+            _kill(workers)
+
+
 def _start(
     arguments: list[str], workdir: Path, addresses: list[str], index: int
 ) -> subprocess.Popen:
@@ -93,46 +169,102 @@ def _start(
     cores = len(os.sched_getaffinity(0)) // len(addresses)
     environment = {
         **os.environ,
-        "TF_CONFIG": json.dumps(config),
         "TF_NUM_INTRAOP_THREADS": str(max(cores, 1)),
+        _PARENT: str(os.getpid()),
+        _INDEX: str(index),
     }
-    command = [sys.executable, "-m", "model.train_worker", *arguments]
+    if len(addresses) > 1:
+        environment["TF_CONFIG"] = json.dumps(config)
+    command = [sys.executable, "-m", MODULE, *arguments]
     log = workdir / files.WORKERS / f"worker-{index}.log"
     with log.open("wb") as output:
-        if index:
-            return subprocess.Popen(
-                command, env=environment, stdout=output, stderr=output
-            )
-        return subprocess.Popen(command, env=environment, stderr=output)
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdout=output if index else None,
+            stderr=output,
+            # Ctrl-C is for the launcher, which passes it on once.
+            start_new_session=True,
+        )
+
+
+@contextlib.contextmanager
+def _passing_signals_on(workers: list[subprocess.Popen]) -> Iterator[None]:
+    """Gives SIGTERM and Ctrl-C to the workers; the second time kills them."""
+    asked: list[int] = []
+
+    def pass_on(number, frame):
+        asked.append(number)
+        for worker in workers:
+            if worker.poll() is None:
+                worker.send_signal(number if len(asked) == 1 else 9)
+
+    before = {}
+    # Python lets only the main thread, and says so by a ValueError.
+    with contextlib.suppress(ValueError):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before[number] = signal.signal(number, pass_on)
+    try:
+        yield
+    except WorkerFailure:
+        # Whoever was not yet in its training ends without saving.
+        if asked:
+            raise StoppedError(asked[0]) from None
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _wait(workers: list[subprocess.Popen], folder: Path) -> None:
-    waiting = dict(enumerate(workers))
-    while waiting:
-        for index, worker in list(waiting.items()):
-            status = worker.poll()
-            if status is None:
-                continue
-            del waiting[index]
-            if status:
-                log = folder / f"worker-{index}.log"
-                lines = log.read_text(errors="replace").splitlines()
-                tail = "\n".join(lines[-_TAIL_LINES:])
-                raise InputError(
-                    f"worker {index} of {len(workers)} ended with status "
-                    f"{status}; its log is {log}:\n{tail}"
-                )
+    while any(worker.poll() is None for worker in workers):
+        if any(worker.poll() for worker in workers):
+            break
         time.sleep(_POLL_SECONDS)
+    if any(is_stop(worker.poll()) for worker in workers):
+        _wait_for_all(workers, _STOP_SECONDS)
+    elif any(worker.poll() for worker in workers):
+        _wait_for_all(workers, _LOST_SECONDS)
+    statuses = [worker.poll() for worker in workers]
+    if any(statuses):
+        _raise_for(statuses, folder)
 
 
-def _end(workers: list[subprocess.Popen]) -> None:
-    """Ends what still runs: asks first, then insists."""
+def _wait_for_all(workers: list[subprocess.Popen], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    for worker in workers:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.wait(timeout=max(end - time.monotonic(), 0.0))
+
+
+def _raise_for(statuses: list[int | None], folder: Path) -> None:
+    """Raises for the worker that failed first."""
+    for error in sorted(folder.glob("worker-*.error.json")):
+        raise InputError(files.read_json(error, {})["error"])
+    for status in statuses:
+        if status is not None and is_stop(status):
+            raise StoppedError(status - 128)
+    # One that lost another is not the one to look at.
+    failed = [(s == LOST_STATUS, i) for i, s in enumerate(statuses) if s]
+    index = min(failed)[1]
+    log = folder / f"worker-{index}.log"
+    lines = log.read_text(errors="replace").splitlines()
+    tail = "\n".join(lines[-_TAIL_LINES:])
+    raise WorkerFailure(
+        f"worker {index} of {len(statuses)} "
+        f"{describe_status(statuses[index] or 0)}; its log is {log}"
+        f"{':' if tail else ' (empty)'}\n{tail}".rstrip()
+    )
+
+
+def _from_where(workdir: Path) -> str:
+    found = checkpoints(workdir)
+    return f"from {found[-1].position}" if found else "from the beginning"
+
+
+def _kill(workers: list[subprocess.Popen]) -> None:
+    """Ends what still runs: without all others it can save nothing."""
     for worker in workers:
         if worker.poll() is None:
-            worker.terminate()
-    for worker in workers:
-        try:
-            worker.wait(timeout=10)
-        except subprocess.TimeoutExpired:
             worker.kill()
-            worker.wait()
+        worker.wait()

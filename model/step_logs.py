@@ -48,6 +48,11 @@ class StepCounter:
         self.run = self.epoch = 0
         self._first: int | None = None
 
+    @property
+    def before(self) -> int:
+        """Steps of this epoch that an earlier run has done."""
+        return self._first or 0
+
     def begin_epoch(self) -> None:
         self.epoch, self._first = 0, None
 

@@ -13,11 +13,13 @@ from beam_jobs import layout
 from beam_jobs.errors import InputError
 from beam_jobs.vocabulary import Vocabulary
 from model import accumulation, distribution, metrics
+from model.checkpoint_files import latest_checkpoint
 from model.config import Config
 from model.executions import EpochCallbacks, Executions
 from model.losses import MultiLabelLoss
 from model.resnet import build_backbone
-from model.workdir import CONFIG, WEIGHTS, latest_checkpoint
+from model.step_watch import StepWatch
+from model.workdir import CONFIG, WEIGHTS
 
 # What a training step tells of itself.
 STEP_LOGS = ("loss", "gradient_norm")
@@ -74,6 +76,7 @@ class Tagger(keras.Model):
         self.at_k = [kind(VALIDATION_K) for kind in kinds]
         self._compile_parts()
         self.executions = Executions(self, STEP_LOGS)
+        self.watch = StepWatch()
         self.built = True
 
     def _compile_parts(self):
@@ -138,6 +141,7 @@ class Tagger(keras.Model):
 
     def train_step(self, data):
         images, targets = data
+        self._seed_dropout()
         plan, row_places, runs = self._plan(targets)
         # Each replica gives its share of the global batch's gradients.
         loss, gradients = accumulation.mean_over_parts(
@@ -155,11 +159,25 @@ class Tagger(keras.Model):
         )
         # Equal on all replicas: it comes from the global batch.
         self.runs.assign(runs)
-        distribution.average_over_replicas(
-            self.backbone.non_trainable_variables
+        loss, norm = self.watch.update(
+            loss,
+            gradients,
+            self.backbone.non_trainable_variables,
+            self.optimizer,
         )
         self.loss_mean.update_state(loss, sample_weight=tf.shape(images)[0])
-        return {**_logs([self.loss_mean]), **self._norm(gradients)}
+        logs = _logs([self.loss_mean])
+        return {**logs, "gradient_norm": distribution.as_log(norm)}
+
+    def _seed_dropout(self):
+        """Lets dropout follow from (seed, step): Keras saves no state of it."""
+        if not self.dropout.rate:
+            return
+        # Each part of the batch draws once.
+        parts = self.config.schedule.accumulation_steps
+        draw = distribution.own_number(self.optimizer.iterations) * parts
+        seed = tf.constant(self.config.seed, draw.dtype)
+        self.dropout.seed_generator.state.assign(tf.stack([seed, draw]))
 
     def _plan(self, targets):
         """Returns the plan of the step, these rows' places, the new runs."""
@@ -211,11 +229,6 @@ class Tagger(keras.Model):
             for g, w in zip(gradients, weights, strict=True)
         ]
 
-    def _norm(self, gradients):
-        """Returns the norm of the global gradient for the logs."""
-        norm = tf.linalg.global_norm(gradients)
-        norm /= tf.cast(self.optimizer.scale_loss(1.0), norm.dtype)
-        return {"gradient_norm": distribution.as_log(norm)}
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Does nothing: the constructor builds everything.

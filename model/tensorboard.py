@@ -118,7 +118,8 @@ class Curves(keras.callbacks.Callback):
             # The first step compiles: its time says nothing.
             self._warm = True
             done = self._steps.epoch
-            total = scalars(logs).get("loss", 0.0) * done
+            behind = done + self._steps.before
+            total = scalars(logs).get("loss", 0.0) * behind
             self._last = (done, total, time.time())
         elif self._steps.epoch - self._last[0] >= self.every:
             self._write(scalars(logs))
@@ -140,7 +141,8 @@ class Curves(keras.callbacks.Callback):
         last, total, start = self._last
         if done == last:
             return
-        loss = values.get("loss", 0.0) * done
+        # The mean is over the whole epoch, this run's part of it or not.
+        loss = values.get("loss", 0.0) * (done + self._steps.before)
         values["loss"] = (loss - total) / (done - last)
         seconds = max(now - start, 1e-9)
         values["images_per_second"] = (done - last) * self.batch_size / seconds

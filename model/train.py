@@ -9,8 +9,9 @@ from pathlib import Path
 
 from beam_jobs import layout, object_stores, storage
 from beam_jobs.errors import InputError
+from beam_jobs.folder_lock import lock_folder
 from beam_jobs.vocabulary import Vocabulary
-from model import local_workers
+from model import local_workers, train_counts
 from model import workdir as files
 from model.config import Config
 from model.train_worker import TrainResult, train_worker
@@ -28,9 +29,10 @@ def train(
     *,
     local_workers: int = 1,
     restart: bool = False,
+    max_restarts: int = 0,
     profile: tuple[int, int] | None = None,
 ) -> TrainResult:
-    """Trains from the last finished epoch of the workdir, or from scratch.
+    """Trains from the last checkpoint of the workdir, or from scratch.
 
     Args:
         config: what to train.
@@ -39,38 +41,71 @@ def train(
         local_workers: processes on this machine, joined by
             MultiWorkerMirroredStrategy over loopback.
         restart: throws away an earlier training in the workdir.
+        max_restarts: how often to go on by itself after a worker died; with
+            it even a single worker is a process of its own.
         profile: first and last step of this run to profile.
 
     Raises:
-        InputError: no data set, fewer images than a batch, too little disk,
-            or a workdir that holds another training. All of it is checked
-            before TensorFlow is loaded. Also: the loss is NaN, or a worker
-            failed.
+        InputError: no data set, one without images, fewer images than a
+            batch, too little disk, or a workdir that holds another training
+            or is in use. All of it is checked before TensorFlow is loaded.
+            Also: the loss is NaN, or a worker failed.
+        StoppedError: SIGTERM or Ctrl-C; all is saved.
     """
     dataset, workdir = os.fspath(dataset), Path(workdir)
+    _check_numbers(local_workers, max_restarts)
+    _check(config, dataset, workdir)
+    if _is_joined() and not _is_chief():
+        return _train_beside_chief(config, dataset, workdir, restart, profile)
+    with lock_folder(os.fspath(workdir), "training"):
+        files.prepare(workdir, dataset, config, restart=restart)
+        done = finished(workdir)
+        if done is not None:
+            print(f"{workdir} is trained already: {done.epochs} epochs")
+            return done
+        if local_workers == 1 and not max_restarts:
+            return train_worker(config, dataset, workdir, profile)
+        return _train_locally(
+            dataset, workdir, local_workers, max_restarts, profile
+        )
+
+
+def _check_numbers(local_workers: int, max_restarts: int) -> None:
     if local_workers < 1:
         raise InputError(
             f"local workers must be 1 or more; received: {local_workers}"
         )
-    joined = bool(os.environ.get("TF_CONFIG", "").strip())
-    if joined and local_workers > 1:
+    if max_restarts < 0:
+        raise InputError(
+            f"restarts must be 0 or more; received: {max_restarts}"
+        )
+    if _is_joined() and local_workers > 1:
         raise InputError(
             "TF_CONFIG or --hosts names the workers of a cluster: start one "
             f"on each of them; received: --local-workers {local_workers}"
         )
-    _check(config, dataset, workdir)
-    if joined and not _is_chief():
-        # Started again after the chief is through, it would wait for ever.
-        over = None if restart else finished(workdir)
-        return over or train_worker(config, dataset, workdir, profile)
-    files.prepare(workdir, dataset, config, restart=restart)
-    done = finished(workdir)
-    if done is not None:
-        print(f"{workdir} is trained already: {done.epochs} epochs")
-        return done
-    if local_workers == 1:
-        return train_worker(config, dataset, workdir, profile)
-    return _train_locally(dataset, workdir, local_workers, profile)
+    if _is_joined() and max_restarts:
+        raise InputError(
+            "TF_CONFIG or --hosts makes this process one worker among "
+            "others: what starts them all has to restart them; "
+            f"received: --max-restarts {max_restarts}"
+        )
+
+
+def _is_joined() -> bool:
+    return bool(os.environ.get("TF_CONFIG", "").strip())
+
+
+def _train_beside_chief(
+    config: Config,
+    dataset: str,
+    workdir: Path,
+    restart: bool,
+    profile: tuple[int, int] | None,
+) -> TrainResult:
+    # Started again after the chief is through, it would wait for ever.
+    done = None if restart else finished(workdir)
+    return done or train_worker(config, dataset, workdir, profile)
 
 
 def finished(workdir: Path) -> TrainResult | None:
@@ -83,6 +118,7 @@ def finished(workdir: Path) -> TrainResult | None:
 
 def _check(config: Config, dataset: str, workdir: Path) -> None:
     layout.shard_paths(dataset, layout.TRAIN)
+    train_counts.check_has_images(dataset)
     if config.schedule.validate_every:
         layout.shard_paths(dataset, layout.VALIDATION)
     path = storage.join(dataset, layout.VOCABULARY)
@@ -122,16 +158,19 @@ def _train_locally(
     dataset: str,
     workdir: Path,
     count: int,
+    max_restarts: int,
     profile: tuple[int, int] | None,
 ) -> TrainResult:
     start = time.monotonic()
-    local_workers.launch(dataset, workdir, count, profile)
+    local_workers.launch(dataset, workdir, count, max_restarts, profile)
     result = finished(workdir)
     if result is None:
         raise InputError(
             f"the workers left no result in {workdir}; see "
             f"{workdir / files.WORKERS}"
         )
-    print(f"{count} workers, equal weights: {result.weights_sha256[:16]}...")
+    if count > 1:
+        digest = result.weights_sha256[:16]
+        print(f"{count} workers, equal weights: {digest}...")
     values = {**asdict(result), "seconds": time.monotonic() - start}
     return TrainResult(**values)

@@ -1,6 +1,6 @@
 """What one process of a training does: data, model, fit, files.
 
-    python -m model.train_worker DATASET WORKDIR [FIRST,LAST]
+    python -m model.train_worker DATASET WORKDIR
 
 runs one worker of a training whose config lies in WORKDIR, with TF_CONFIG
 saying which. `tagforest train` is the way in for everyone else.
@@ -15,13 +15,17 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from beam_jobs import layout, object_stores, storage
 from beam_jobs.errors import InputError
 from beam_jobs.vocabulary import Vocabulary
-from model import profiling
+from model import local_workers, profiling, train_counts
 from model import workdir as files
+from model.checkpoint_files import Position
 from model.config import Config
+from model.endings import StoppedError, WorkerLostError
+from model.train_counts import TrainCounts
 
 
 @dataclass(frozen=True)
@@ -63,15 +67,17 @@ def train_worker(
 
     Raises:
         InputError: fewer images than a batch, fewer steps than to profile,
-            or the loss is NaN.
+            the loss is NaN, or the workers do not see the same config and
+            checkpoint.
+        StoppedError: SIGTERM or Ctrl-C; all is saved.
+        WorkerLostError: another worker ended.
     """
     start = time.monotonic()
     import keras
     import tensorflow as tf
 
-    from model import distribution, input_pipeline, validation
-    from model.input_clock import InputClock
-    from model.step_logs import step_of
+    from model import checkpoints, distribution
+    from model.lost_workers import others_may_end
 
     _limit_threads(tf)
     workers = distribution.workers_from_environment()
@@ -79,53 +85,112 @@ def train_worker(
     strategy = distribution.make_strategy(workers)
     keras.utils.set_random_seed(config.seed)
     distribution.check(config, strategy)
-    shards = layout.shard_paths(dataset, layout.TRAIN)
-    images = input_pipeline.count_records(shards)
-    steps = input_pipeline.steps_per_epoch(images, config.schedule.batch_size)
-    tagger, first_epoch = _make_tagger(
-        config, dataset, workdir, strategy, steps, images
+    with others_may_end(workers):
+        checkpoints.check_same_config(strategy, config)
+        checkpoint = checkpoints.agree(strategy, workers.is_chief, workdir)
+        run = _make_run(config, dataset, workdir, strategy, workers, checkpoint)
+        fit_start = time.monotonic()
+        _fit(run, profile)
+        seconds = time.monotonic() - fit_start
+    steps = config.schedule.epochs * run.steps
+    trained = (steps - run.position.step) * config.schedule.batch_size
+    rate = trained / seconds if trained else 0.0
+    return _finish(run, rate=rate, start=start)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the functions of one training share."""
+
+    config: Config
+    dataset: str
+    workdir: Path
+    strategy: Any
+    workers: Any
+    tagger: Any
+    position: Position
+    images: int
+    steps: int
+
+
+def _make_run(config, dataset, workdir, strategy, workers, checkpoint) -> _Run:
+    from model import input_pipeline
+
+    counts = _count(config, dataset, workdir, workers.is_chief)
+    steps = input_pipeline.steps_per_epoch(
+        counts.images, config.schedule.batch_size
+    )
+    position = checkpoint.position if checkpoint else Position()
+    tagger = _make_tagger(config, counts, strategy, steps, checkpoint)
+    tagger.watch.start_at(position.step)
+    run = _Run(
+        config=config,
+        dataset=dataset,
+        workdir=workdir,
+        strategy=strategy,
+        workers=workers,
+        tagger=tagger,
+        position=position,
+        images=counts.images,
+        steps=steps,
     )
     if workers.is_chief:
-        _print_start(config, tagger, images, strategy, first_epoch)
+        _print_start(run)
+    return run
+
+
+def _count(config, dataset, workdir, is_chief) -> TrainCounts:
+    from model import input_pipeline
+
+    vocabulary = Vocabulary.load(storage.join(dataset, layout.VOCABULARY))
+    shards = layout.shard_paths(dataset, layout.TRAIN)
+    least = config.data.min_confidence
+    if not input_pipeline.has_images(shards):
+        raise InputError(train_counts.no_images(dataset))
+
+    def read():
+        return TrainCounts(
+            input_pipeline.count_records(shards),
+            input_pipeline.label_counts(shards, len(vocabulary), least),
+        )
+
+    kept = workdir / files.COUNTS
+    return train_counts.count(
+        dataset, vocabulary, least, kept, read, write=is_chief
+    )
+
+
+def _fit(run: _Run, profile: tuple[int, int] | None) -> None:
+    import keras
+
+    from model import resume, validation
+    from model.input_clock import InputClock
+
+    epochs = run.config.schedule.epochs
     if profile:
-        left = (config.schedule.epochs - first_epoch) * steps
+        left = epochs * run.steps - run.position.step
         profiling.check_profile(profile, left)
     clock = None
-    if workers.is_chief and config.logging.input_wait:
+    if run.workers.is_chief and run.config.logging.input_wait:
         clock = InputClock()
-    fit_start = time.monotonic()
-    tagger.fit(
-        _distributed(
-            config, dataset, strategy, tagger.classes, first_epoch, clock
-        ),
-        epochs=config.schedule.epochs,
-        initial_epoch=first_epoch,
-        steps_per_epoch=steps,
-        verbose=0,
-        callbacks=_callbacks(
-            config,
-            workdir,
-            steps,
-            workers.is_chief,
-            dataset=dataset,
-            step=step_of(tagger),
-            clock=clock,
-            batches_a_step=strategy.num_replicas_in_sync // workers.count,
-            profile=profile,
-        ),
-        **validation.arguments(config, dataset, strategy, tagger.classes),
+    callbacks, stop = _callbacks(run, clock, profile)
+    callbacks = [keras.callbacks.History(), *callbacks]
+    validate = validation.arguments(
+        run.config, run.dataset, run.strategy, run.tagger.classes
     )
-    seconds = time.monotonic() - fit_start
-    trained = (config.schedule.epochs - first_epoch) * steps
-    trained *= config.schedule.batch_size
-    return _finish(
-        tagger,
-        workdir,
-        workers,
-        steps=config.schedule.epochs * steps,
-        rate=trained / seconds if trained else 0.0,
-        start=start,
-    )
+    seen = resume.PartCallbacks(callbacks, run.tagger)
+    with stop.listening():
+        for part in resume.parts(run.position, epochs, run.steps):
+            seen.part = part
+            run.tagger.fit(
+                _distributed(run, part, clock),
+                epochs=part.epochs,
+                initial_epoch=part.first_epoch,
+                steps_per_epoch=part.steps,
+                verbose=0,
+                callbacks=seen,
+                **validate,
+            )
 
 
 def weights_sha256(variables) -> str:
@@ -146,16 +211,13 @@ def _limit_threads(tf) -> None:
             return  # The caller has used TensorFlow already, and knows better.
 
 
-def _make_tagger(config, dataset, workdir, strategy, steps, images):
-    """Returns the compiled tagger and the first epoch that it still needs."""
-    from model import input_pipeline, schedules
+def _make_tagger(config, counts, strategy, steps, checkpoint):
+    """Returns the compiled tagger, as the checkpoint has it or fresh."""
+    from model import schedules
     from model.tagger import Tagger
 
-    path = storage.join(dataset, layout.VOCABULARY)
-    classes = len(Vocabulary.load(path))
-    latest = files.latest_checkpoint(workdir)
     with strategy.scope():
-        tagger = Tagger(config, classes)
+        tagger = Tagger(config, len(counts.per_class))
         optimizer = schedules.make_optimizer(
             config.schedule, steps, config.network.precision
         )
@@ -165,74 +227,114 @@ def _make_tagger(config, dataset, workdir, strategy, steps, images):
             steps_per_execution=config.schedule.steps_per_execution,
             jit_compile=False,  # The tagger compiles the parts that gain.
         )
-        if latest is not None:
-            tagger.load_weights(latest.path)
-            return tagger, latest.epoch
-        shards = layout.shard_paths(dataset, layout.TRAIN)
-        counts = input_pipeline.label_counts(
-            shards, classes, config.data.min_confidence
-        )
-        tagger.set_prior(counts, images)
-    return tagger, 0
+        if checkpoint is None:
+            tagger.set_prior(counts.per_class, counts.images)
+        else:
+            tagger.load_weights(checkpoint.path)
+    return tagger
 
 
-def _distributed(config, dataset, strategy, classes, first_epoch, clock=None):
-    """Returns the training data as the strategy deals it to its replicas."""
-    from model import input_pipeline
+def _distributed(run: _Run, part, clock):
+    """Returns a part's data as the strategy deals it to its replicas."""
+
+    before = part.first_epoch * run.steps + part.first_step
+    before = (before - run.position.step) * _batches_a_step(run)
 
     def make(context):
-        batches = input_pipeline.make_train_dataset(
-            dataset,
-            config.data,
-            classes=classes,
-            batch_size=config.schedule.batch_size,
-            epochs=config.schedule.epochs,
-            first_epoch=first_epoch,
-            seed=config.seed,
+        batches = _dataset(
+            run,
+            epochs=part.epochs,
+            first_epoch=part.first_epoch,
+            first_step=part.first_step,
             replicas=context.num_replicas_in_sync,
             workers=context.num_input_pipelines,
             worker=context.input_pipeline_id,
         )
-        return clock.watch(batches) if clock else batches
+        return clock.watch(batches, before) if clock else batches
 
-    return strategy.distribute_datasets_from_function(make)
+    return run.strategy.distribute_datasets_from_function(make)
 
 
-def _callbacks(config, workdir, steps, is_chief, **board):
-    from model import checkpoints, progress, tensorboard
+def _batches_a_step(run: _Run) -> int:
+    return run.strategy.num_replicas_in_sync // run.workers.count
 
-    stop = checkpoints.StopOnNaN(workdir)
-    if not is_chief:
-        return [stop]
+
+def _dataset(run: _Run, **settings):
+    from model import input_pipeline
+
+    return input_pipeline.make_train_dataset(
+        run.dataset,
+        run.config.data,
+        classes=run.tagger.classes,
+        batch_size=run.config.schedule.batch_size,
+        images=run.images,
+        seed=run.config.seed,
+        **settings,
+    )
+
+
+def _callbacks(run: _Run, clock, profile) -> tuple[list, Any]:
+    """Returns the callbacks in their order, and the last of them."""
+    from model import checkpoints, divergence, progress, tensorboard
+    from model.stop_requests import StopOnRequest
+
+    def read_batch(epoch, step):
+        batches = _dataset(
+            run, epochs=epoch + 1, first_epoch=epoch, first_step=step
+        )
+        return next(batches.as_numpy_iterator())
+
+    config, workdir, steps = run.config, run.workdir, run.steps
+    nan = divergence.StopOnNaN(workdir, config, steps, read_batch)
+    restore = checkpoints.RestoreLossMean(run.position)
+    if not run.workers.is_chief:
+        stop = StopOnRequest(steps, None, run.workers.count)
+        return [restore, nan, stop], stop
+    saver = checkpoints.SaveCheckpoints(workdir, config.checkpoint, steps)
+    stop = StopOnRequest(steps, saver, run.workers.count)
     batch_size = config.schedule.batch_size
+    board = tensorboard.make_callbacks(
+        config,
+        run.dataset,
+        workdir,
+        step=run.position.step,
+        clock=clock,
+        batches_a_step=_batches_a_step(run),
+        profile=profile,
+    )
     return [
-        stop,
+        restore,
+        nan,
         progress.Progress(config.schedule.epochs, steps, batch_size),
         progress.HistoryFile(workdir / files.HISTORY, batch_size),
         # On disk before the checkpoint that a training goes on from.
-        *tensorboard.make_callbacks(config, workdir=workdir, **board),
-        checkpoints.EpochCheckpoint(workdir),
-    ]
+        *board,
+        saver,
+        stop,
+    ], stop
 
 
-def _print_start(config, tagger, images, strategy, first_epoch) -> None:
-    replicas = strategy.num_replicas_in_sync
+def _print_start(run: _Run) -> None:
+    tagger = run.tagger
     print(
-        f"training {config.name}: {tagger.count_params() / 1e6:.2f} million "
-        f"parameters, {tagger.classes} classes, {images} images, "
-        f"batch {config.schedule.batch_size} on {replicas} replica(s)"
+        f"training {run.config.name}: {tagger.count_params() / 1e6:.2f} "
+        f"million parameters, {tagger.classes} classes, {run.images} images, "
+        f"batch {run.config.schedule.batch_size} on "
+        f"{run.strategy.num_replicas_in_sync} replica(s)"
     )
-    if first_epoch:
-        print(f"continuing after epoch {first_epoch}")
+    if run.position.step:
+        print(f"going on after {run.position}", flush=True)
 
 
-def _finish(tagger, workdir, workers, *, steps, rate, start) -> TrainResult:
+def _finish(run: _Run, *, rate, start) -> TrainResult:
     """Writes the final weights and the result; a worker only its report."""
+    tagger, workdir, workers = run.tagger, run.workdir, run.workers
+    epochs = run.config.schedule.epochs
     rows = files.read_json(workdir / files.HISTORY, [])
     result = TrainResult(
         workdir=os.fspath(workdir),
-        epochs=tagger.config.schedule.epochs,
-        steps=steps,
+        epochs=epochs,
+        steps=epochs * run.steps,
         loss=rows[-1]["loss"] if rows else math.nan,
         images_per_second=rate,
         seconds=time.monotonic() - start,
@@ -257,11 +359,15 @@ def _main(arguments: list[str]) -> int:
     """Runs one worker: DATASET WORKDIR, and the steps to profile."""
     dataset, workdir = arguments[0], Path(arguments[1])
     text = (workdir / files.CONFIG).read_text(encoding="utf-8")
+    local_workers.end_with_parent()
     try:
         steps = arguments[2:]
         profile = profiling.parse_profile(steps[0]) if steps else None
         train_worker(Config.from_json(text), dataset, workdir, profile)
+    except (StoppedError, WorkerLostError) as ending:
+        return int(ending.code or 0)
     except InputError as error:
+        local_workers.report_error(workdir, str(error))
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

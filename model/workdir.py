@@ -2,7 +2,9 @@
 
 config.json         the Config
 vocabulary.tsv      copied from the data set, as hierarchy.tsv
-checkpoints/        epoch-0003.weights.h5: weights, optimizer, loss state
+dataset.json        which data set it is
+counts.json         what had to be counted in its records
+checkpoints/        see `model.checkpoint_files`
 model.weights.h5    the final weights
 history.json        a row an epoch
 logs/               TensorBoard
@@ -13,59 +15,24 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from beam_jobs import layout, storage
 from beam_jobs.errors import InputError
+from model import checkpoint_files, train_counts
 from model.config import Config
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
 HISTORY = "history.json"
 RESULT = "result.json"
-CHECKPOINTS = "checkpoints"
+DATASET = "dataset.json"
+COUNTS = "counts.json"
 LOGS = "logs"
 WORKERS = "workers"
-
-_CHECKPOINT = re.compile(r"epoch-(\d+)\.weights\.h5")
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A finished epoch on disk.
-
-    Attributes:
-        epoch: number of epochs behind it.
-    """
-
-    path: Path
-    epoch: int
-
-
-def checkpoint_path(workdir: Path, epoch: int) -> Path:
-    """Returns where the checkpoint after so many epochs lies."""
-    return workdir / CHECKPOINTS / f"epoch-{epoch:04d}.weights.h5"
-
-
-def checkpoints(workdir: Path) -> list[Checkpoint]:
-    """Returns the finished epochs, oldest first."""
-    found = []
-    for path in (workdir / CHECKPOINTS).glob("epoch-*.weights.h5"):
-        match = _CHECKPOINT.fullmatch(path.name)
-        if match:
-            found.append(Checkpoint(path, int(match[1])))
-    return sorted(found, key=lambda c: c.epoch)
-
-
-def latest_checkpoint(workdir: Path) -> Checkpoint | None:
-    """Returns the last finished epoch, or None."""
-    found = checkpoints(workdir)
-    return found[-1] if found else None
 
 
 def prepare(
@@ -74,34 +41,58 @@ def prepare(
     """Makes the directory and writes the config and the data set's classes.
 
     Raises:
-        InputError: it holds a training with another config or other classes.
+        InputError: it holds a training with another config (fields that do
+            not change the result may differ), data set or other classes.
     """
-    names = (layout.VOCABULARY, layout.HIERARCHY)
-    texts = {}
-    for name in names:
-        with storage.open_read(storage.join(dataset, name)) as file:
-            texts[name] = file.read()
-    texts[CONFIG] = config.to_json().encode()
     if restart:
         clear(workdir)
+    _check_config(workdir, config)
+    texts = {}
+    for name in (layout.VOCABULARY, layout.HIERARCHY):
+        with storage.open_read(storage.join(dataset, name)) as file:
+            texts[name] = file.read()
+    identity = {"fingerprint": train_counts.fingerprint(dataset)}
+    texts[DATASET] = (json.dumps(identity) + "\n").encode()
     for name, text in texts.items():
         path = workdir / name
         if path.is_file() and path.read_bytes() != text:
-            raise InputError(
-                f"{workdir} holds a training with another {name}"
-                f"{_first_difference(path, config, name)}; take another "
-                "--workdir, or --restart to throw that training away"
-            )
+            what = "data set" if name == DATASET else name
+            raise InputError(_refusal(workdir, f"another {what}"))
     workdir.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         write_atomically(workdir / name, text)
+    write_atomically(workdir / CONFIG, config.to_json().encode())
+
+
+def _check_config(workdir: Path, config: Config) -> None:
+    path = workdir / CONFIG
+    if not path.is_file():
+        return
+    # Through Config: fields that came later have their defaults.
+    there = Config.from_json(path.read_text(encoding="utf-8"))
+    old = _flat(json.loads(there.to_result_json()))
+    new = _flat(json.loads(config.to_result_json()))
+    for key in sorted(set(old) | set(new)):
+        if old.get(key) != new.get(key):
+            what = (
+                f"another {CONFIG} ({key} is {old.get(key)!r} there, "
+                f"{new.get(key)!r} here)"
+            )
+            raise InputError(_refusal(workdir, what))
+
+
+def _refusal(workdir: Path, what: str) -> str:
+    return (
+        f"{workdir} holds a training with {what}; take another --workdir, or "
+        "--restart to throw that training away"
+    )
 
 
 def clear(workdir: Path) -> None:
     """Deletes what a training wrote, and nothing else."""
-    for name in (CHECKPOINTS, LOGS, WORKERS):
+    for name in (checkpoint_files.FOLDER, LOGS, WORKERS):
         shutil.rmtree(workdir / name, ignore_errors=True)
-    names = (CONFIG, WEIGHTS, HISTORY, RESULT)
+    names = (CONFIG, WEIGHTS, HISTORY, RESULT, DATASET, COUNTS)
     for name in (*names, layout.VOCABULARY, layout.HIERARCHY):
         (workdir / name).unlink(missing_ok=True)
 
@@ -139,17 +130,6 @@ def check_disk(workdir: Path, needed: int) -> None:
             f"weights need {needed / 1e6:.0f} MB; free some, or take a "
             "--workdir on another disk"
         )
-
-
-def _first_difference(path: Path, config: Config, name: str) -> str:
-    if name != CONFIG:
-        return ""
-    old = _flat(read_json(path, {}))
-    new = _flat(json.loads(config.to_json()))
-    for key in sorted(set(old) | set(new)):
-        if old.get(key) != new.get(key):
-            return f" ({key} is {old.get(key)!r} there, {new.get(key)!r} here)"
-    return ""
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,0 +1,137 @@
+"""How many images a split has, and how many each class.
+
+The data set's manifest and statistics say it; only where they do not are the
+records read, once: what was counted is kept in the workdir.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from beam_jobs import layout, statistics, storage
+from beam_jobs.errors import InputError
+from beam_jobs.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class TrainCounts:
+    """Of the training split.
+
+    Attributes:
+        images: in it.
+        per_class: int64 [classes], images with each class as a label.
+    """
+
+    images: int
+    per_class: np.ndarray
+
+
+def fingerprint(dataset: str | os.PathLike[str]) -> str | None:
+    """Returns the manifest's fingerprint of a data set, if it has one."""
+    return _manifest(dataset).get("fingerprint")
+
+
+def check_has_images(dataset: str | os.PathLike[str]) -> None:
+    """Raises InputError for a data set that was made from labels only."""
+    options = _manifest(dataset).get("options", {})
+    if options.get("images", {}).get("labels_only"):
+        raise InputError(no_images(dataset))
+
+
+def no_images(dataset: str | os.PathLike[str]) -> str:
+    """Returns what to say of a data set whose records hold no images."""
+    return (
+        f"{os.fspath(dataset)} was made from labels only: its records hold no "
+        "images to train on; run `tagforest dataset` without --labels-only, "
+        "with --images or another source of pictures"
+    )
+
+
+def images_in(dataset: str | os.PathLike[str], split: str) -> int | None:
+    """Returns the images of a split as the manifest says, if it does.
+
+    None as well where the shards are not those of the manifest.
+    """
+    described = _manifest(dataset).get("splits", {}).get(split)
+    if not described:
+        return None
+    listed = {os.path.basename(s["path"]) for s in described["shards"]}
+    found = {os.path.basename(p) for p in layout.shard_paths(dataset, split)}
+    return int(described["images"]) if listed == found else None
+
+
+def count(
+    dataset: str,
+    vocabulary: Vocabulary,
+    min_confidence: float,
+    remembered: Path,
+    read: Callable[[], TrainCounts],
+    *,
+    write: bool = True,
+) -> TrainCounts:
+    """Returns the counts of the training split.
+
+    Args:
+        min_confidence: labels below it do not count.
+        remembered: file to keep in what had to be read, and to look in.
+        read: counts in the records.
+        write: whether to keep it.
+    """
+    images = images_in(dataset, layout.TRAIN)
+    if images is not None and min_confidence <= 0 and _has_statistics(dataset):
+        counts = statistics.load_images_per_class(
+            dataset, layout.TRAIN, vocabulary
+        )
+        return TrainCounts(images, counts)
+    key = _key(dataset, vocabulary, min_confidence)
+    kept = _load(remembered)
+    if kept.get("key") == key:
+        counts = np.array(kept["per_class"], np.int64)
+        return TrainCounts(kept["images"], counts)
+    found = read()
+    if write:
+        values = {"images": found.images, "key": key}
+        values["per_class"] = found.per_class.tolist()
+        storage.write_text(remembered, json.dumps(values) + "\n")
+    return found
+
+
+def _has_statistics(dataset: str) -> bool:
+    name = statistics.STATISTICS_FILE
+    return storage.exists(storage.join(dataset, layout.STATISTICS, name))
+
+
+def _key(dataset: str, vocabulary: Vocabulary, min_confidence: float) -> str:
+    """Returns what the counts depend on, as a digest."""
+    shards = layout.shard_paths(dataset, layout.TRAIN)
+    sizes = [(os.path.basename(s), storage.size(s)) for s in shards]
+    text = json.dumps([sizes, vocabulary.fingerprint, min_confidence])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _manifest(dataset: str | os.PathLike[str]) -> dict[str, Any]:
+    path = storage.join(dataset, layout.MANIFEST)
+    try:
+        return json.loads(storage.read_text(path))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise InputError(
+            f"{path} is damaged ({error}); make the data set anew with "
+            "`tagforest dataset --overwrite`"
+        ) from error

@@ -1,0 +1,277 @@
+"""Tests of what a training does when it is interrupted or goes wrong."""
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from beam_jobs.errors import InputError
+from model import (
+    checkpoint_files,
+    checkpoints,
+    divergence,
+    local_workers,
+    schedules,
+)
+from model import workdir as files
+from model.config import CheckpointConfig, Config
+from model.endings import StoppedError
+from model.resume import Part, parts
+from model.step_watch import Seen
+from model.stop_requests import StopOnRequest
+from model.tagger import Tagger
+from model.train import train
+
+TIMES = ("seconds", "images_per_second")
+
+
+class PowerCut(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture(name="config", scope="module")
+def fixture_config(tiny_config):
+    """Returns three epochs of 3 steps, saved every 2, with dropout."""
+    config = tiny_config(epochs=3)
+    network = dataclasses.replace(config.network, dropout=0.2)
+    every = CheckpointConfig(every_steps=2, keep=3)
+    return dataclasses.replace(config, network=network, checkpoint=every)
+
+
+@pytest.fixture(name="undisturbed", scope="module")
+def fixture_undisturbed(tmp_path_factory, tiny_dataset, config):
+    """Returns the result and history rows of an undisturbed training."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return train(config, tiny_dataset, folder), history(folder)
+
+
+def history(workdir):
+    rows = json.loads((workdir / files.HISTORY).read_text())
+    return [{k: v for k, v in r.items() if k not in TIMES} for r in rows]
+
+
+def cut_power_after(monkeypatch, step):
+    """Ends the training in this process after a step, unasked."""
+    original = StopOnRequest.on_train_batch_end
+
+    def end(self, batch, logs=None):
+        original(self, batch, logs)
+        if int(self.model.optimizer.iterations) == step:
+            raise PowerCut
+
+    monkeypatch.setattr(StopOnRequest, "on_train_batch_end", end)
+
+
+def test_interrupted_in_mid_epoch_equals_undisturbed(
+    undisturbed, config, tiny_dataset, tmp_path, monkeypatch, capsys
+):
+    result, rows = undisturbed
+    with monkeypatch.context() as patch, pytest.raises(PowerCut):
+        cut_power_after(patch, 5)
+        train(config, tiny_dataset, tmp_path)
+    found = checkpoint_files.checkpoints(tmp_path)
+    assert [c.position.step for c in found] == [2, 3, 4]
+    assert (found[2].position.epoch, found[2].position.batch) == (1, 1)
+
+    # The newest is damaged, and one after it was never finished.
+    content = bytearray(found[2].path.read_bytes())
+    content[len(content) // 2] ^= 1
+    found[2].path.write_bytes(content)
+    checkpoint_files.checkpoint_path(tmp_path, 5).write_bytes(b"half")
+    found[1].path.write_bytes(found[1].path.read_bytes()[:-1])
+    # Other checkpoint settings change nothing in the result.
+    other = dataclasses.replace(config, checkpoint=CheckpointConfig())
+    again = train(other, tiny_dataset, tmp_path)
+    said = capsys.readouterr().out
+    assert "000000005.weights.h5 is passed over: its writing was" in said
+    assert "000000004.weights.h5 is passed over: its content has" in said
+    assert "000000003.weights.h5 is passed over: it has not the" in said
+    assert "going on after step 2, step 2 of epoch 1" in said
+    assert again.weights_sha256 == result.weights_sha256
+    assert history(tmp_path) == rows
+    assert Config.from_json((tmp_path / files.CONFIG).read_text()) == other
+    steps = [c.position.step for c in checkpoint_files.checkpoints(tmp_path)]
+    assert steps == [6, 9]
+
+
+def test_parts_of_a_training():
+    at = checkpoint_files.Position
+    whole = Part(0, 3, 0, 4, True, True)
+    assert list(parts(at(), 3, 4)) == [whole]
+    rest = Part(2, 3, 1, 3, True, True)
+    assert list(parts(at(step=9, epoch=2, batch=1), 3, 4)) == [rest]
+    two = [Part(1, 2, 1, 3, True, False), Part(2, 3, 0, 4, False, True)]
+    assert list(parts(at(step=5, epoch=1, batch=1), 3, 4)) == two
+    assert list(parts(at(step=12, epoch=3), 3, 4)) == []
+
+
+def test_sigterm_saves_and_ends_with_143(tiny_config, tiny_dataset, tmp_path):
+    config = tiny_config(epochs=2000)
+    files.prepare(tmp_path, tiny_dataset, config)
+    command = [sys.executable, "-m", "model.train_worker"]
+    command += [str(tiny_dataset), str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    while process.poll() is None and not (tmp_path / files.HISTORY).exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 143, said
+    found = checkpoint_files.latest_checkpoint(tmp_path)
+    where = found.position
+    assert f"stopped by SIGTERM after {where}; all is saved" in said
+    assert 3 <= where.step < 6000
+
+
+def fit_until_it_diverges(config, workdir, *, images=None, change=None):
+    """Returns what is said when a training on given images goes wrong."""
+    if images is None:
+        images = np.zeros((48, 16, 16, 3), np.float32)
+        images += np.linspace(-1, 1, 48, dtype=np.float32)[:, None, None, None]
+    targets = np.eye(5, dtype=np.int8)[np.arange(48) % 3]
+    tagger = Tagger(config, 5)
+    if change is not None:
+        change(tagger)
+    steps = 6
+    optimizer = schedules.make_optimizer(config.schedule, steps)
+    # Eagerly: each of these few steps takes less than a compilation.
+    tagger.compile(optimizer=optimizer, jit_compile=False, run_eagerly=True)
+
+    def read_batch(epoch, batch):
+        rows = slice(8 * batch, 8 * batch + 8)
+        return images[rows], targets[rows]
+
+    stop = divergence.StopOnNaN(workdir, config, steps, read_batch)
+    saver = checkpoints.SaveCheckpoints(workdir, config.checkpoint, steps)
+    data = tf.data.Dataset.from_tensor_slices((images, targets)).batch(8)
+    with pytest.raises(InputError) as caught:
+        tagger.fit(data, epochs=1, verbose=0, callbacks=[saver, stop])
+    return str(caught.value)
+
+
+def test_nan_in_an_image_is_found(tiny_config, tmp_path):
+    config = dataclasses.replace(
+        tiny_config(), checkpoint=CheckpointConfig(every_steps=1, keep=9)
+    )
+    images = np.zeros((48, 16, 16, 3), np.float32)
+    images[8 * 3 + 5, 0, 0, 0] = np.nan
+    said = fit_until_it_diverges(config, tmp_path, images=images)
+    assert "became nan at step 4 (epoch 1, step 4)" in said
+    assert "1 images of its batch are not finite" in said
+    # The saver came first, and wrote nothing of step 4.
+    good = checkpoint_files.checkpoints(tmp_path)
+    assert [c.position.step for c in good] == [1, 2, 3]
+    assert f"last good checkpoint: {good[-1].path} (step 3" in said
+
+
+def test_too_high_a_learning_rate_is_named(tiny_config, tmp_path):
+    config = tiny_config(learning_rate=1e18, decay="constant")
+    said = fit_until_it_diverges(config, tmp_path)
+    assert "last good checkpoint: none yet" in said
+    assert "The likely cause is the learning rate, 1e+18 then" in said
+    assert "no warm-up: set schedule.warmup, or lower" in said
+    assert "schedule.clip_norm=1" in said
+
+
+def test_float16_overflow_is_named(tiny_config, tmp_path):
+    config = tiny_config()
+    network = dataclasses.replace(config.network, precision="mixed_float16")
+
+    def enlarge(tagger):
+        stem = tagger.backbone.get_layer("stem_conv")
+        stem.kernel.assign(stem.kernel * 1e6)
+
+    said = fit_until_it_diverges(
+        dataclasses.replace(config, network=network), tmp_path, change=enlarge
+    )
+    assert "at step 1 " in said
+    assert "float16, without loss scaling" in said
+    assert "network.precision=mixed_bfloat16" in said
+
+
+def test_too_large_a_loss_is_named(tiny_config, tmp_path):
+    config = tiny_config()
+    loss = dataclasses.replace(config.loss, positive_weight=1e30)
+    config = dataclasses.replace(config, loss=loss)
+    said = fit_until_it_diverges(config, tmp_path)
+    assert "the gradient became inf at step 1" in said
+    assert "the size of the loss" in said
+    assert "lower loss.positive_weight" in said
+
+
+def test_growing_gradients_after_the_warm_up(tiny_config):
+    config = tiny_config(learning_rate=0.5, warmup=1.0, clip_norm=1.0)
+    seen = Seen(np.array([2.0, 3.0, 9.0, np.nan]), np.array([1, 5, 40, np.nan]))
+    said = divergence.likely_cause(divergence.Evidence(9, seen), config, 5)
+    assert "(gradient norms before: 1, 5, 40); after the warm-up of 5" in said
+    assert "clip_norm" not in said
+
+
+def test_no_cause_is_invented(tiny_config):
+    seen = Seen(np.array([2.0, 2.1, np.nan]), np.array([1.0, 1.1, np.nan]))
+    evidence = divergence.Evidence(9, seen)
+    said = divergence.likely_cause(evidence, tiny_config(), 5)
+    assert "The steps before show no cause" in said
+
+
+@pytest.mark.large
+@pytest.mark.timeout(3600)
+def test_killed_workers_end_with_the_same_weights(
+    tiny_config, tiny_dataset, tmp_path, monkeypatch
+):
+    """Ten trainings on two workers, one of which is killed in each."""
+    config = dataclasses.replace(
+        tiny_config(epochs=4), checkpoint=CheckpointConfig(every_steps=2)
+    )
+    train(config, tiny_dataset, tmp_path / "undisturbed", local_workers=2)
+    wanted = weights_report(tmp_path / "undisturbed")
+    monkeypatch.setattr(local_workers, "MODULE", "tests.model.killed_worker")
+    random = np.random.default_rng(4)
+    for turn in range(10):
+        worker, step = random.integers(2), random.integers(1, 13)
+        places = ["begin", "end", "saving", "publishing"]
+        place = random.choice(places[:2] if worker else places)
+        workdir, markers = tmp_path / f"run{turn}", tmp_path / f"kills{turn}"
+        markers.mkdir()
+        monkeypatch.setenv("KILLS", f"{worker}:{step}:{place}")
+        monkeypatch.setenv("MARKERS", str(markers))
+        files.prepare(workdir, tiny_dataset, config)
+        if turn % 2:
+            with pytest.raises(InputError, match="was killed by SIGKILL"):
+                local_workers.launch(tiny_dataset, workdir, 2)
+        local_workers.launch(tiny_dataset, workdir, 2, 1 - turn % 2)
+        assert len(list(markers.iterdir())) == 1
+        assert weights_report(workdir) == wanted, (worker, step, place)
+        assert history(workdir) == history(tmp_path / "undisturbed")
+
+
+@pytest.mark.large
+@pytest.mark.timeout(1200)
+def test_sigterm_to_one_worker_stops_both_at_the_same_step(
+    tiny_config, tiny_dataset, tmp_path, monkeypatch
+):
+    config = tiny_config(epochs=4)
+    train(config, tiny_dataset, tmp_path / "undisturbed", local_workers=2)
+    monkeypatch.setattr(local_workers, "MODULE", "tests.model.killed_worker")
+    monkeypatch.setenv("KILLS", "1:5:begin")
+    monkeypatch.setenv("KILL_SIGNAL", "SIGTERM")
+    (tmp_path / "markers").mkdir()
+    monkeypatch.setenv("MARKERS", str(tmp_path / "markers"))
+    workdir = tmp_path / "run"
+    with pytest.raises(StoppedError) as stopped:
+        train(config, tiny_dataset, workdir, local_workers=2)
+    assert stopped.value.code == 143
+    found = checkpoint_files.latest_checkpoint(workdir)
+    # Worker 1 is asked as step 5 begins, and all know when it ends.
+    assert found.position.step in (5, 6)
+    train(config, tiny_dataset, workdir, local_workers=2)
+    assert weights_report(workdir) == weights_report(tmp_path / "undisturbed")
+
+
+def weights_report(workdir):
+    return files.read_json(workdir / files.RESULT, {})["weights_sha256"]
