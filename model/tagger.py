@@ -229,7 +229,6 @@ class Tagger(keras.Model):
             for g, w in zip(gradients, weights, strict=True)
         ]
 
-
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Does nothing: the constructor builds everything.
 
