@@ -2,9 +2,11 @@
 
 Records are shuffled before they are decoded (a shuffle buffer of decoded
 224-pixel images takes 30 times the memory) and labels become dense only once
-they are batched (paper.md of the released code: 183 MB of dense labels a
-batch otherwise). The order and the augmentation follow from (seed, epoch,
-position) alone, so a resumed run sees what an undisturbed one would.
+they are batched (the released code's dense labels: 183 MB a batch). One call
+parses, decodes and augments a whole batch of training: calls for each image
+cost more than some of the work in them. The order and the augmentation follow
+from (seed, epoch, position) alone, so a resumed run sees what an undisturbed
+one would.
 
 Targets are int8 [batch, classes], see `model.targets`.
 """
@@ -19,7 +21,7 @@ import tensorflow as tf
 
 from beam_jobs import layout, object_stores, records
 from beam_jobs.errors import InputError
-from model import preprocessing, targets
+from model import augmentation, preprocessing, targets
 from model.config import DataConfig
 
 _READ_BATCH = 1024
@@ -93,7 +95,8 @@ def make_train_dataset(
         replicas: over all workers; each takes `batch_size / replicas` images.
 
     Returns:
-        A replica's float32 [batch, size, size, 3], int8 [batch, classes].
+        A replica's uint8 [batch, size, size, 3], which the network scales
+        (`preprocessing.network_input`), and int8 [batch, classes].
 
     Raises:
         InputError: no such data set.
@@ -116,24 +119,50 @@ def make_train_dataset(
         rows = rows.skip(tf.where(epoch == first_epoch, behind, nothing))
         if workers > 1:
             rows = rows.filter(is_mine)
-        return rows.map(lambda place, row: (epoch, place, row))
+        batches = rows.batch(batch_size // replicas, drop_remainder=True)
+        return batches.map(lambda places, rows: (epoch, places, rows))
 
-    rows = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
-    rows = _decoded(rows, key, config)
-    batches = rows.batch(batch_size // replicas, drop_remainder=True)
+    batches = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
     siblings = targets.siblings_of_dataset(dataset, config)
-    return _finish(batches, config, classes, siblings, with_features=False)
+    return _with_options(_decoded(batches, key, config, classes, siblings))
 
 
 def _decoded(
-    rows: tf.data.Dataset, key: tf.Tensor, config: DataConfig
+    batches: tf.data.Dataset,
+    key: tf.Tensor,
+    config: DataConfig,
+    classes: int,
+    siblings: tf.RaggedTensor | None,
 ) -> tf.data.Dataset:
-    def decode(epoch, place, row):
-        pair = tf.stack([key + epoch, place])
-        image = preprocessing.decode_and_augment(_encoded(row), pair, config)
-        return image, row
+    """Makes images and targets of (epoch, places, serialized records)."""
+    spec = label_spec(config) | _subset(_ENCODED, records.IMAGE_ID)
 
-    return rows.map(decode, tf.data.AUTOTUNE)
+    def decode(epoch, places, rows):
+        features = tf.io.parse_example(rows, spec)
+        images = _augmented(features, key + epoch, places, config)
+        return images, targets.dense_targets(
+            features, classes, config, siblings
+        )
+
+    # Two at once, for the threads that finish a batch early.
+    return batches.map(decode, num_parallel_calls=2)
+
+
+def _augmented(features, key, places, config: DataConfig) -> tf.Tensor:
+    """Returns uint8 [batch, size, size, 3]."""
+
+    def work(encoded, names, key, places):
+        return augmentation.augment_batch(encoded, names, key, places, config)
+
+    encoded = features[_ENCODED]
+    images = tf.numpy_function(
+        work,
+        [encoded, features[records.IMAGE_ID], key, places],
+        tf.uint8,
+        stateful=False,
+    )
+    size = config.image_size
+    return tf.ensure_shape(images, [*encoded.shape, size, size, 3])
 
 
 def _encoded(row: tf.Tensor) -> tf.Tensor:
@@ -203,6 +232,14 @@ def steps_per_epoch(images: int, global_batch_size: int) -> int:
     return images // global_batch_size
 
 
+def label_spec(config: DataConfig) -> dict:
+    """Returns the spec of what `dense_targets` reads, for `parse_example`."""
+    names = [records.LABEL_ID, records.LABEL_CONFIDENCE]
+    if config.unknown != "negative":
+        names.append(records.ABSENT_ID)
+    return _subset(*names)
+
+
 _ENCODED = records.IMAGE_ENCODED
 
 
@@ -225,9 +262,8 @@ def _finish(
     siblings: tf.RaggedTensor | None,
     with_features: bool,
 ) -> tf.data.Dataset:
-    """Parses the labels of whole batches; two batches wait ahead."""
-    wanted = [records.LABEL_ID, records.LABEL_CONFIDENCE, records.ABSENT_ID]
-    spec = _subset(*wanted)
+    """Parses the labels of whole batches."""
+    spec = label_spec(config)
     if with_features:
         spec = records.feature_spec()
         del spec[_ENCODED]
@@ -239,10 +275,15 @@ def _finish(
             return images, dense, features
         return images, dense
 
+    return _with_options(batches.map(parse))
+
+
+def _with_options(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Keeps the order; two batches wait ahead."""
     options = tf.data.Options()
     options.deterministic = True
     # The worker's part is taken above, by example.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
     )
-    return batches.map(parse).prefetch(2).with_options(options)
+    return batches.prefetch(2).with_options(options)

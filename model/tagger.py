@@ -12,7 +12,7 @@ import tensorflow as tf
 from beam_jobs import layout
 from beam_jobs.errors import InputError
 from beam_jobs.vocabulary import Vocabulary
-from model import accumulation, distribution, metrics
+from model import accumulation, distribution, metrics, preprocessing
 from model.checkpoint_files import latest_checkpoint
 from model.config import Config
 from model.executions import EpochCallbacks, Executions
@@ -34,7 +34,7 @@ XLA_CLASSES = 1024
 class Tagger(keras.Model):
     """Images to one logit a class.
 
-    Input float32 [batch, size, size, 3] in [-1, 1], output float32
+    Input float32 [batch, size, size, 3] in [-1, 1] or uint8, output float32
     [batch, classes]: logits; their sigmoids are the scores, softmax has no
     meaning here. `runs`, float32 [2, classes], is the state of the adaptive
     loss and is saved with the weights.
@@ -96,6 +96,7 @@ class Tagger(keras.Model):
 
     def embed(self, images, training=False):
         """Returns the pooled features, float32 [batch, filters]."""
+        images = preprocessing.network_input(images)
         features = self.backbone(images, training=training)
         return self.dropout(features, training=training)
 

@@ -31,6 +31,7 @@ NAMES = (
     "labels",
     "hierarchy",
     "download",
+    "input_pipeline",
     "loss",
     "train_step",
     "two_workers",

@@ -114,3 +114,19 @@ def test_evaluation_reads_in_order_with_a_small_last_batch(tiny_dataset):
     assert ids.tolist() == [b"imagenet/%d" % i for i in range(6)]
     labels = np.argmax(np.concatenate(targets)[:, 1:], axis=1) + 1
     assert labels.tolist() == [1, 2, 3, 1, 2, 3]
+
+
+def test_images_wait_as_bytes(tiny_dataset):
+    images, targets = read(tiny_dataset, AUGMENTED)
+    assert (images.dtype, targets.dtype) == (np.uint8, np.int8)
+
+
+def test_broken_record_is_named(tmp_path, write_dataset):
+    folder = write_dataset(tmp_path / "broken", images=8)
+    path = folder / layout.shard_path("train", 0, 2)
+    broken = records.Record("coco/7", b"\xff\xd8\xff none", 1, 1)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for _ in range(4):
+            writer.write(records.to_example(broken))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="record coco/7"):
+        read(folder)

@@ -1,8 +1,6 @@
-"""Tests of model.preprocessing: decoding, geometry, augmentation draws."""
+"""Tests of model.preprocessing: decoding, geometry, scaling."""
 
-import dataclasses
 import io
-import math
 
 import numpy as np
 import pytest
@@ -10,17 +8,6 @@ import tensorflow as tf
 from PIL import Image
 
 from model import preprocessing
-from model.config import DataConfig
-
-PLAIN = DataConfig(
-    image_size=16,
-    crop_fraction=1.0,
-    crop_area=(1.0, 1.0),
-    crop_aspect=(1.0, 1.0),
-    flip_probability=0.0,
-    rotation_probability=0.0,
-    colour_probability=0.0,
-)
 
 
 def picture(width=24, height=16):
@@ -35,17 +22,6 @@ def encode(pixels, kind="PNG", **options):
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, kind, **options)
     return content.getvalue()
-
-
-def augmented(count, config, pixels):
-    """Returns `count` augmentations, float32 [count, size, size, 3]."""
-
-    def one(index):
-        key = tf.stack([tf.constant(3, tf.int64), index])
-        return preprocessing.augment(tf.constant(pixels), key, config)
-
-    images = tf.data.Dataset.range(count).map(one, 4).batch(count)
-    return next(iter(images)).numpy()
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP"])
@@ -98,85 +74,20 @@ def test_direct_and_tf_data_agree():
     np.testing.assert_array_equal(direct, batched)
 
 
-def test_no_augmentation_is_the_evaluation_transform():
-    pixels = picture(16, 16)
-    found = augmented(1, PLAIN, pixels)[0]
-    expected = preprocessing.decode_and_resize(encode(pixels), 16)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+def test_pixels_are_scaled_for_the_network():
+    pixels = tf.constant([[[[0, 51, 255]]]], tf.uint8)
+    found = preprocessing.network_input(pixels)
+    np.testing.assert_allclose(found, [[[[-1.0, -0.6, 1.0]]]], atol=1e-6)
+    # What is scaled already stays.
+    again = preprocessing.network_input(found)
+    np.testing.assert_array_equal(again, found)
 
 
-def test_equal_seeds_equal_images():
-    config = dataclasses.replace(DataConfig(), image_size=16)
-    first, second = (augmented(8, config, picture()) for _ in range(2))
-    np.testing.assert_array_equal(first, second)
-    assert len({image.tobytes() for image in first}) == 8
-
-
-def share_changed(**changes):
-    """Returns the share of 2,000 augmentations that differ from none."""
-    config = dataclasses.replace(PLAIN, **changes)
-    plain = augmented(1, PLAIN, picture(16, 16))[0]
-    images = augmented(2000, config, picture(16, 16))
-    return (abs(images - plain).max(axis=(1, 2, 3)) > 1e-4).mean()
-
-
-@pytest.mark.parametrize(
-    ("changes", "share"),
-    [
-        ({"flip_probability": 0.5}, 0.5),
-        ({"rotation_probability": 0.25}, 0.25),
-        ({"colour_probability": 0.5}, 0.5),
-    ],
-)
-def test_probabilities(changes, share):
-    # Four standard deviations of a share of 2,000.
-    spread = 4 * math.sqrt(share * (1 - share) / 2000)
-    assert share_changed(**changes) == pytest.approx(share, abs=spread)
-
-
-def test_draws_are_independent():
-    config = dataclasses.replace(PLAIN, flip_probability=0.5)
-    config = dataclasses.replace(config, colour_probability=0.5)
-    pixels = picture(16, 16)
-    images = augmented(2000, config, pixels)
-    # Green grows downwards in every image, red to the right unless flipped.
-    flipped = images[:, 8, 0, 0] > images[:, 8, -1, 0]
-    restored = np.where(
-        flipped[:, None, None, None], images[:, :, ::-1], images
-    )
-    plain = augmented(1, PLAIN, pixels)[0]
-    coloured = abs(restored - plain).max(axis=(1, 2, 3)) > 1e-4
-    assert (flipped & coloured).mean() == pytest.approx(0.25, abs=0.04)
-
-
-def test_crop_area_and_aspect():
-    config = dataclasses.replace(DataConfig(), crop_area=(0.5, 1.0))
-    image = tf.zeros([120, 120, 1])
-
-    def shape(index):
-        draws = tf.random.stateless_uniform([34], [index, 5])
-        boxes = tf.reshape(draws[2:], [16, 2])
-        crop = preprocessing.random_crop(image, boxes, draws[:2], config)
-        return tf.shape(crop)[:2]
-
-    shapes = tf.data.Dataset.range(1000).map(shape).batch(1000)
-    height, width = next(iter(shapes)).numpy().T.astype(float)
-    area, aspect = height * width / 120**2, width / height
-    assert 0.49 < area.min() < 0.51
-    assert 0.95 < area.max() <= 1.0
-    assert 0.74 < aspect.min() < 0.77
-    assert 1.3 < aspect.max() < 1.35
-    assert np.log(aspect).mean() == pytest.approx(0.0, abs=0.03)
-
-
-def test_rotation_by_a_quarter_turn():
-    pixels = picture(16, 16).astype(np.float32)
-    found = preprocessing.rotate(tf.constant(pixels), math.pi / 2)
-    np.testing.assert_allclose(found, np.rot90(pixels), atol=0.1)
-
-
-def test_rotation_fills_with_black():
-    white = tf.fill([16, 16, 3], 255.0)
-    found = preprocessing.rotate(white, math.pi / 4).numpy()
-    np.testing.assert_array_equal(found[0, 0], [0, 0, 0])
-    np.testing.assert_allclose(found[8, 8], [255] * 3, rtol=1e-5)
+def test_jpeg_is_decoded_accurately():
+    # Pillow asks libjpeg for the accurate transform, its default.
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (33, 47, 3)).astype(np.uint8)
+    encoded = encode(noise, "JPEG", quality=80)
+    expected = np.asarray(Image.open(io.BytesIO(encoded)))
+    found = preprocessing.decode(encoded)
+    np.testing.assert_array_equal(found, expected)

@@ -1,0 +1,237 @@
+"""The training input against a straight port of the released pipeline.
+
+Work of the host at 224 pixels, labels included, as images per second of a
+core: wall times, given beside it, depend on the neighbours. Ours leaves
+uint8 images, which the network scales, and int8 targets; the port float32 of
+both. `resized` has a short side of 256 pixels (quality 87), as smaller
+records come from `tagforest dataset --short-side 256`; it is compared with
+the port on original files too. `labels` are the targets alone.
+
+The photographs are those of ../shared/data, sorted by size and cut where
+they have 110 KB on average; where they are absent, drawn ones.
+"""
+
+from __future__ import annotations
+
+import io
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from beam_jobs import layout, records
+from beam_jobs.hierarchy import Hierarchy
+from beam_jobs.vocabulary import TagClass, Vocabulary
+from model import input_pipeline, targets
+from model.config import DataConfig
+
+from . import released_pipeline, timing
+
+_PHOTOGRAPHS = (
+    Path(__file__).parents[3].joinpath("shared/data/open_images/images")
+)
+_CLASSES = 11_166
+_LABELS_AN_IMAGE = 10
+_MEAN_BYTES = 110_000
+_IMAGES, _BATCH = 768, 64
+_ROWS, _ROW_BATCH, _ROW_PASSES = 4096, 256, 4
+_ROUNDS = 5
+_CONFIG = DataConfig(shuffle_buffer=256)
+
+# Images (or rows) a second: of a core, and on the clock.
+Rates = dict[str, list[float]]
+
+
+def run(folder: Path) -> list[timing.Comparison]:
+    """Times all arms in turns."""
+    return [*images(folder), *labels(folder)]
+
+
+def images(folder: Path) -> list[timing.Comparison]:
+    """Compares whole pipelines."""
+    originals = photographs()
+    small = [resized(image) for image in originals]
+    dense = _dense_labels(_IMAGES)
+    arms, wall = {}, {}
+    for name, files in {"original": originals, "resized": small}.items():
+        files = [files[i % len(files)] for i in range(_IMAGES)]
+        port, ours = folder / f"{name}.tfrecord", folder / name
+        released_pipeline.write(port, files, dense)
+        write_dataset(ours, files, dense)
+        sets = {
+            "port": released_pipeline.read(port, _CLASSES, 224, _BATCH),
+            "ours": input_pipeline.make_train_dataset(
+                ours, _CONFIG, classes=_CLASSES, batch_size=_BATCH, epochs=1
+            ),
+        }
+        for arm, batches in sets.items():
+            wall[f"{arm} {name}"] = []
+            arms[f"{arm} {name}"] = _timed(
+                batches, _IMAGES, wall[f"{arm} {name}"]
+            )
+    rates = timing.interleave(arms, _ROUNDS)
+    kilobytes = statistics.mean(map(len, originals)) / 1000
+    pairs = [
+        ("original", "port original", "ours original"),
+        ("resized", "port original", "ours resized"),
+        ("both resized", "port resized", "ours resized"),
+    ]
+    return [
+        _compare(f"input_pipeline: {name}", "img/core-s", rates, wall, *arms)
+        for name, *arms in pairs
+    ] + [
+        timing.Comparison(
+            "input_pipeline: files",
+            "KB",
+            kilobytes,
+            statistics.mean(map(len, small)) / 1000,
+            ("photographs", len(originals)),
+            len(originals),
+            len(originals),
+        )
+    ]
+
+
+def labels(folder: Path) -> list[timing.Comparison]:
+    """Compares the targets alone: records without images."""
+    dense = _dense_labels(_ROWS)
+    nothing = [b""] * _ROWS
+    released_pipeline.write(folder / "labels.tfrecord", nothing, dense)
+    write_dataset(folder / "labels", nothing, dense)
+    shards = layout.shard_paths(folder / "labels", layout.TRAIN)
+    spec = input_pipeline.label_spec(_CONFIG)
+
+    def rows():
+        return tf.data.TFRecordDataset(shards).batch(_ROW_BATCH)
+
+    def parse(block):
+        features = tf.io.parse_example(block, spec)
+        return targets.dense_targets(features, _CLASSES, _CONFIG)
+
+    port = released_pipeline.read_labels(
+        folder / "labels.tfrecord", _CLASSES, _ROW_BATCH
+    )
+    sets = {
+        "port": port,
+        "int8": rows().map(parse),
+        "float32": rows().map(lambda b: tf.cast(parse(b), tf.float32)),
+    }
+    wall: Rates = {name: [] for name in sets}
+    arms = {
+        name: _timed(
+            batches.repeat(_ROW_PASSES), _ROWS * _ROW_PASSES, wall[name]
+        )
+        for name, batches in sets.items()
+    }
+    rates = timing.interleave(arms, _ROUNDS)
+    return [
+        _compare(
+            f"label_targets: {name}", "row/core-s", rates, wall, "port", name
+        )
+        for name in ("float32", "int8")
+    ]
+
+
+def photographs() -> list[bytes]:
+    """Returns JPEG files of about 110 KB on average."""
+    if not _PHOTOGRAPHS.is_dir():
+        return [_drawn(i) for i in range(64)]
+    files = [path.read_bytes() for path in sorted(_PHOTOGRAPHS.glob("*.jpg"))]
+    files.sort(key=len)
+    while statistics.mean(map(len, files)) > _MEAN_BYTES:
+        files.pop()
+    return files
+
+
+def resized(image: bytes) -> bytes:
+    """Returns a JPEG of quality 87 whose short side has 256 pixels."""
+    picture = Image.open(io.BytesIO(image)).convert("RGB")
+    ratio = 256 / min(picture.size)
+    width, height = (round(side * ratio) for side in picture.size)
+    return _jpeg(picture.resize((width, height), Image.Resampling.BICUBIC), 87)
+
+
+def write_dataset(
+    folder: Path, images: Sequence[bytes], dense: np.ndarray
+) -> None:
+    """Writes a data set of one shard."""
+    (folder / layout.TRAIN).mkdir(parents=True)
+    (folder / layout.MANIFEST).write_text("{}", encoding="utf-8")
+    vocabulary = Vocabulary(
+        [TagClass(i, f"n{i:08}", f"class {i}") for i in range(dense.shape[1])]
+    )
+    vocabulary.save(folder / layout.VOCABULARY)
+    hierarchy = Hierarchy([() for _ in vocabulary])
+    hierarchy.save(folder / layout.HIERARCHY, vocabulary)
+    path = folder / layout.shard_path(layout.TRAIN, 0, 1)
+    rule, source = records.Rule.ANCESTOR, records.Source.IMAGENET
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for i, (image, row) in enumerate(zip(images, dense, strict=True)):
+            found = [
+                records.Label(int(c), 1.0, rule, int(c), source)
+                for c in np.flatnonzero(row)
+            ]
+            record = records.Record(f"imagenet/{i}", image, 1, 1, found)
+            writer.write(records.to_example(record))
+
+
+def _dense_labels(rows: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    dense = np.zeros((rows, _CLASSES), np.float32)
+    for row in dense:
+        row[rng.choice(_CLASSES, _LABELS_AN_IMAGE, replace=False)] = 1.0
+    return dense
+
+
+def _timed(
+    batches: tf.data.Dataset, count: int, wall: list[float]
+) -> Callable[[], float]:
+    """Returns a pass over the batches that gives their rate a core-second.
+
+    Args:
+        count: images in a pass.
+        wall: gets the rate on the clock.
+    """
+
+    def one_pass() -> float:
+        start, cpu = time.perf_counter(), time.process_time()
+        for _ in batches:
+            pass
+        wall.append(count / (time.perf_counter() - start))
+        return count / (time.process_time() - cpu)
+
+    return one_pass
+
+
+def _compare(
+    name: str, unit: str, rates: Rates, wall: Rates, bare: str, ours: str
+) -> timing.Comparison:
+    pair = {timing.BARE: rates[bare], timing.OURS: rates[ours]}
+    # The first pass does not count.
+    clock = {arm: statistics.median(wall[arm][1:]) for arm in (bare, ours)}
+    details = {
+        "port on the clock": clock[bare],
+        "ours on the clock": clock[ours],
+        "ratio on the clock": clock[ours] / clock[bare],
+    }
+    return timing.compare_rates(name, unit, pair, details)
+
+
+def _drawn(seed: int) -> bytes:
+    """Returns a JPEG of coarse shapes and fine grain, 500 x 375 pixels."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (6, 8, 3)).astype(np.uint8)
+    picture = Image.fromarray(coarse).resize((500, 375))
+    grain = rng.normal(0, 20, (375, 500, 1))
+    pixels = np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8)
+    return _jpeg(Image.fromarray(pixels), 90)
+
+
+def _jpeg(picture: Image.Image, quality: int) -> bytes:
+    content = io.BytesIO()
+    picture.save(content, "JPEG", quality=quality)
+    return content.getvalue()
