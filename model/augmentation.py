@@ -139,7 +139,7 @@ def augment(
         image: uint8 [height, width, 3], contiguous.
         out: uint8 [image_size, image_size, 3], contiguous: the result.
     """
-    box = crop_box(*image.shape[:2], drawn, config)
+    box = crop_box(image.shape[0], image.shape[1], drawn, config)
     scratch = workspace.take(
         "resize", kernels.resize_scratch(box, out), np.uint8
     )

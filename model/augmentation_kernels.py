@@ -7,10 +7,12 @@ and max(), which care for NaN and are slow.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 
-_JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
+_JIT: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 _LANES = 8
 # Of fixed-point coordinates.
 _ONE = 1 << 16
