@@ -65,35 +65,37 @@ def rotate(image, angle, out):
     middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
     cos, sin = np.cos(angle) * _ONE, np.sin(angle) * _ONE
     end_y, end_x = (height - 1) * _ONE, (width - 1) * _ONE
+    step_x, step_y = round(cos), round(sin)
+    pixels, target = image.reshape(-1), out.reshape(-1)
+    at = np.uintp(0)
     for row in range(height):
         # Fixed-point: an integer addition leads on to the next pixel.
         x = round(middle_x * _ONE - cos * middle_x - sin * (row - middle_y))
         y = round(middle_y * _ONE - sin * middle_x + cos * (row - middle_y))
         for column in range(width):
             if 0 <= x < end_x and 0 <= y < end_y:
-                _blend_inside(image, y, x, out, row, column)
+                _blend_inside(pixels, 3 * width, y, x, target, at)
             else:
                 _blend_border(image, y / _ONE, x / _ONE, out[row, column])
-            x += round(cos)
-            y += round(sin)
+            x += step_x
+            y += step_y
+            at += np.uintp(3)
 
 
-@numba.njit(inline="always", **_JIT)
-def _blend_inside(image, y, x, out, row, column):
+@numba.njit(**_JIT)
+def _blend_inside(pixels, row_length, y, x, target, to):
     low, right = (y & (_ONE - 1)) >> 4, (x & (_ONE - 1)) >> 4
     both = (low * right) >> 12
     # Unsigned: signed indices may count from the end, which has to be asked.
-    three, stride = np.uintp(3), np.uintp(image.shape[1] * 3)
+    three, stride = np.uintp(3), np.uintp(row_length)
     at = np.uintp(y >> 16) * stride + np.uintp(x >> 16) * three
-    to = np.uintp(row) * stride + np.uintp(column) * three
-    pixels, target = image.reshape(-1), out.reshape(-1)
     for c in range(3):
         place = at + np.uintp(c)
-        value = (4096 - low - right + both) * pixels[place]
-        value += (right - both) * pixels[place + three]
-        value += (low - both) * pixels[place + stride]
-        value += both * pixels[place + stride + three]
-        target[to + np.uintp(c)] = (value + 2048) >> 12
+        value = (4096 - low - right + both) * np.int64(pixels[place])
+        value += (right - both) * np.int64(pixels[place + three])
+        value += (low - both) * np.int64(pixels[place + stride])
+        value += both * np.int64(pixels[place + stride + three])
+        target[to + np.uintp(c)] = np.uint8((value + 2048) >> 12)
 
 
 @numba.njit(**_JIT)
