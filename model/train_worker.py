@@ -67,8 +67,8 @@ def train_worker(
 
     Raises:
         InputError: fewer images than a batch, fewer steps than to profile,
-            the loss is NaN, or the workers do not see the same config and
-            checkpoint.
+            a broken record, the loss is NaN, or the workers do not see the
+            same config and checkpoint.
         StoppedError: SIGTERM or Ctrl-C; all is saved.
         WorkerLostError: another worker ended.
     """
@@ -165,6 +165,7 @@ def _fit(run: _Run, profile: tuple[int, int] | None) -> None:
 
     from model import resume, validation
     from model.input_clock import InputClock
+    from model.input_errors import as_input_errors
 
     epochs = run.config.schedule.epochs
     if profile:
@@ -179,7 +180,7 @@ def _fit(run: _Run, profile: tuple[int, int] | None) -> None:
         run.config, run.dataset, run.strategy, run.tagger.classes
     )
     seen = resume.PartCallbacks(callbacks, run.tagger)
-    with stop.listening():
+    with stop.listening(), as_input_errors():
         for part in resume.parts(run.position, epochs, run.steps):
             seen.part = part
             run.tagger.fit(

@@ -8,6 +8,7 @@ from beam_jobs import layout, records
 from beam_jobs.errors import InputError
 from model import input_pipeline
 from model.config import DataConfig
+from model.input_errors import as_input_errors
 
 PLAIN = DataConfig(
     image_size=16,
@@ -128,5 +129,23 @@ def test_broken_record_is_named(tmp_path, write_dataset):
     with tf.io.TFRecordWriter(str(path)) as writer:
         for _ in range(4):
             writer.write(records.to_example(broken))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="record coco/7"):
-        read(folder)
+    with pytest.raises(InputError, match="^record coco/7: its image"):
+        with as_input_errors():
+            read(folder)
+
+
+def test_damaged_shard_is_named(tmp_path, write_dataset):
+    folder = write_dataset(tmp_path / "damaged", images=8)
+    path = folder / layout.shard_path("train", 0, 2)
+    content = bytearray(path.read_bytes())
+    content[40] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="damaged .corrupted record at"):
+        with as_input_errors():
+            read(folder)
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        with as_input_errors():
+            raise tf.errors.InvalidArgumentError(None, None, "of the network")
