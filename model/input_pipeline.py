@@ -140,9 +140,8 @@ def _decoded(
     def decode(epoch, places, rows):
         features = tf.io.parse_example(rows, spec)
         images = _augmented(features, key + epoch, places, config)
-        return images, targets.dense_targets(
-            features, classes, config, siblings
-        )
+        dense = targets.dense_targets(features, classes, config, siblings)
+        return images, tf.ensure_shape(dense, [*rows.shape, classes])
 
     # Two at once, for the threads that finish a batch early.
     return batches.map(decode, num_parallel_calls=2)
@@ -233,11 +232,16 @@ def steps_per_epoch(images: int, global_batch_size: int) -> int:
 
 
 def label_spec(config: DataConfig) -> dict:
-    """Returns the spec of what `dense_targets` reads, for `parse_example`."""
-    names = [records.LABEL_ID, records.LABEL_CONFIDENCE]
+    """Returns the spec of what `dense_targets` reads, for `parse_example`.
+
+    Sparse: ragged labels need their rows numbered first, a third slower.
+    """
+    spec = {records.LABEL_ID: tf.io.VarLenFeature(tf.int64)}
     if config.unknown != "negative":
-        names.append(records.ABSENT_ID)
-    return _subset(*names)
+        spec[records.ABSENT_ID] = tf.io.VarLenFeature(tf.int64)
+    if config.unknown != "negative" or config.min_confidence > 0:
+        spec[records.LABEL_CONFIDENCE] = tf.io.VarLenFeature(tf.float32)
+    return spec
 
 
 _ENCODED = records.IMAGE_ENCODED
@@ -264,15 +268,15 @@ def _finish(
 ) -> tf.data.Dataset:
     """Parses the labels of whole batches."""
     spec = label_spec(config)
-    if with_features:
-        spec = records.feature_spec()
-        del spec[_ENCODED]
+    whole = records.feature_spec()
+    del whole[_ENCODED]
 
     def parse(images, rows):
-        features = tf.io.parse_example(rows, spec)
-        dense = targets.dense_targets(features, classes, config, siblings)
+        labels = tf.io.parse_example(rows, spec)
+        dense = targets.dense_targets(labels, classes, config, siblings)
+        dense = tf.ensure_shape(dense, [*rows.shape, classes])
         if with_features:
-            return images, dense, features
+            return images, dense, tf.io.parse_example(rows, whole)
         return images, dense
 
     return _with_options(batches.map(parse))

@@ -76,42 +76,62 @@ def siblings_of_dataset(
 
 
 def dense_targets(
-    features: dict[str, tf.RaggedTensor],
+    features: dict[str, tf.SparseTensor],
     classes: int,
     config: DataConfig,
     siblings: tf.RaggedTensor | None = None,
+    dtype: tf.DType = tf.int8,
 ) -> tf.Tensor:
-    """Returns int8 [batch, classes] targets of parsed records.
+    """Returns [batch, classes] targets of parsed records.
 
     Args:
-        features: ragged [batch, labels] `label/id`, `label/confidence` and
-            `absent/id`.
+        features: sparse [batch, labels] of `input_pipeline.label_spec`.
         siblings: int64 [classes, siblings], for `ignore_unless_related`.
+        dtype: of the targets.
     """
     ids = features[records.LABEL_ID]
-    sure = features[records.LABEL_CONFIDENCE].flat_values
-    sure = sure >= config.min_confidence
     places = _places(ids)
-    positive = tf.cast(sure, tf.int8)
-    zeros = _zeros(ids.nrows(), classes)
+    shape = tf.stack([ids.dense_shape[0], classes])
     if config.unknown == "negative":
-        # Maximum, so that a label given twice counts once.
-        return tf.tensor_scatter_nd_max(zeros, places, positive)
+        if config.min_confidence > 0:
+            places = tf.boolean_mask(places, _sure(features, config))
+        return _ones_at(places, shape, dtype)
+    sure = _sure(features, config)
     absent = _places(features[records.ABSENT_ID])
-    negative = tf.ones(tf.shape(absent)[:1], tf.int8)
-    found = zeros
+    found = zeros = tf.zeros(shape, dtype)
     if siblings is not None:
         found = _related(zeros, places, sure, siblings)
     found = tf.tensor_scatter_nd_max(
         found,
         tf.concat([places, absent], axis=0),
-        tf.concat([2 * positive, negative], axis=0),
+        tf.concat(
+            [2 * tf.cast(sure, dtype), tf.ones(tf.shape(absent)[:1], dtype)],
+            axis=0,
+        ),
     )
     return UNKNOWN + found
 
 
+def _sure(features, config: DataConfig) -> tf.Tensor:
+    """Returns bool [labels]: those of enough confidence."""
+    sure = features[records.LABEL_CONFIDENCE].values
+    return sure >= config.min_confidence
+
+
+def _ones_at(places, shape, dtype: tf.DType) -> tf.Tensor:
+    """Writes each value once; scatters add to zeros or copy them first."""
+    return tf.raw_ops.SparseToDense(
+        sparse_indices=places,
+        output_shape=shape,
+        sparse_values=tf.ones([], dtype),
+        default_value=tf.zeros([], dtype),
+        # A label may be given twice; those out of range fail nonetheless.
+        validate_indices=False,
+    )
+
+
 def _related(zeros, places, sure, siblings):
-    """Returns int8 [batch, classes]: 1 where a sibling is a sure label.
+    """Returns [batch, classes]: 1 where a sibling is a sure label.
 
     A label below the least confidence stays unknown whatever its siblings.
     """
@@ -119,19 +139,13 @@ def _related(zeros, places, sure, siblings):
     beside = tf.gather(siblings, known[:, 1])
     rows = tf.repeat(known[:, 0], beside.row_lengths())
     beside = tf.stack([rows, beside.flat_values], axis=1)
-    ones = tf.ones(tf.shape(beside)[:1], tf.int8)
+    ones = tf.ones(tf.shape(beside)[:1], zeros.dtype)
     found = tf.tensor_scatter_nd_max(zeros, beside, ones)
     unsure = tf.boolean_mask(places, tf.logical_not(sure))
-    nothing = tf.zeros(tf.shape(unsure)[:1], tf.int8)
+    nothing = tf.zeros(tf.shape(unsure)[:1], zeros.dtype)
     return tf.tensor_scatter_nd_min(found, unsure, nothing)
 
 
-def _places(ids: tf.RaggedTensor) -> tf.Tensor:
+def _places(ids: tf.SparseTensor) -> tf.Tensor:
     """Returns int64 [labels, 2]: row and class of every label."""
-    rows = tf.cast(ids.value_rowids(), tf.int64)
-    return tf.stack([rows, ids.flat_values], axis=1)
-
-
-def _zeros(rows: tf.Tensor, classes: int) -> tf.Tensor:
-    shape = tf.stack([tf.cast(rows, tf.int64), tf.cast(classes, tf.int64)])
-    return tf.zeros(shape, tf.int8)
+    return tf.stack([ids.indices[:, 0], ids.values], axis=1)

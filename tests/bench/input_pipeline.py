@@ -108,17 +108,22 @@ def labels(folder: Path) -> list[timing.Comparison]:
     def rows():
         return tf.data.TFRecordDataset(shards).batch(_ROW_BATCH)
 
-    def parse(block):
-        features = tf.io.parse_example(block, spec)
-        return targets.dense_targets(features, _CLASSES, _CONFIG)
+    def parsed(dtype):
+        def parse(block):
+            features = tf.io.parse_example(block, spec)
+            return targets.dense_targets(
+                features, _CLASSES, _CONFIG, dtype=dtype
+            )
+
+        return rows().map(parse)
 
     port = released_pipeline.read_labels(
         folder / "labels.tfrecord", _CLASSES, _ROW_BATCH
     )
     sets = {
         "port": port,
-        "int8": rows().map(parse),
-        "float32": rows().map(lambda b: tf.cast(parse(b), tf.float32)),
+        "int8": parsed(tf.int8),
+        "float32": parsed(tf.float32),
     }
     wall: Rates = {name: [] for name in sets}
     arms = {

@@ -117,6 +117,15 @@ def test_evaluation_reads_in_order_with_a_small_last_batch(tiny_dataset):
     assert labels.tolist() == [1, 2, 3, 1, 2, 3]
 
 
+def test_shapes_of_a_batch_are_known_beforehand(tiny_dataset):
+    batches = input_pipeline.make_train_dataset(
+        tiny_dataset, PLAIN, classes=CLASSES, batch_size=8, epochs=1
+    )
+    images, targets = batches.element_spec
+    assert images.shape == (8, 16, 16, 3)
+    assert targets.shape == (8, CLASSES)
+
+
 def test_images_wait_as_bytes(tiny_dataset):
     images, targets = read(tiny_dataset, AUGMENTED)
     assert (images.dtype, targets.dtype) == (np.uint8, np.int8)

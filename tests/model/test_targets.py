@@ -1,6 +1,7 @@
 """Tests of model.targets: dense targets and unknown classes."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from beam_jobs import records
@@ -12,11 +13,15 @@ from model.config import DataConfig
 TREE = Hierarchy([(), (0,), (0,), (1,), (1, 2), (), (5,)])
 
 
+def sparse(rows, dtype=tf.int64):
+    return tf.ragged.constant(rows, dtype, ragged_rank=1).to_sparse()
+
+
 def targets_of(labels, confidences, absent, beside=None, **changes):
     features = {
-        records.LABEL_ID: tf.ragged.constant(labels, tf.int64),
-        records.LABEL_CONFIDENCE: tf.ragged.constant(confidences, tf.float32),
-        records.ABSENT_ID: tf.ragged.constant(absent, tf.int64),
+        records.LABEL_ID: sparse(labels),
+        records.LABEL_CONFIDENCE: sparse(confidences, tf.float32),
+        records.ABSENT_ID: sparse(absent),
     }
     config = DataConfig(**changes)
     return targets.dense_targets(features, 4, config, beside).numpy().tolist()
@@ -41,8 +46,22 @@ def test_unsure_labels_are_unknown():
     assert found == [[1, 0, -1, -1]]
 
 
+def test_unsure_labels_count_as_negative_where_unknown_ones_do():
+    found = targets_of(
+        [[0, 2], [1]], [[0.7, 0.5], [0.1]], [[], []], min_confidence=0.7
+    )
+    assert found == [[1, 0, 0, 0], [0, 0, 0, 0]]
+
+
 def test_label_given_twice_counts_once():
     assert targets_of([[2, 2]], [[1.0, 1.0]], [[]]) == [[0, 0, 1, 0]]
+    found = targets_of([[2, 2]], [[1.0, 0.1]], [[]], min_confidence=0.7)
+    assert found == [[0, 0, 1, 0]]
+
+
+def test_label_beyond_the_classes_is_refused():
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        targets_of([[4]], [[1.0]], [[]])
 
 
 def test_siblings_share_a_parent_and_roots_are_siblings():
@@ -56,11 +75,11 @@ def related(labels, absent, **changes):
         np.concatenate(rows), [len(row) for row in rows]
     )
     features = {
-        records.LABEL_ID: tf.ragged.constant([labels], tf.int64),
-        records.LABEL_CONFIDENCE: tf.ragged.constant(
+        records.LABEL_ID: sparse([labels]),
+        records.LABEL_CONFIDENCE: sparse(
             [[0.5 if i == 3 else 1.0 for i in labels]], tf.float32
         ),
-        records.ABSENT_ID: tf.ragged.constant([absent], tf.int64),
+        records.ABSENT_ID: sparse([absent]),
     }
     config = DataConfig(unknown="ignore_unless_related", **changes)
     return targets.dense_targets(features, 7, config, beside).numpy().tolist()
