@@ -140,6 +140,19 @@ class Tagger(keras.Model):
         odds = self.loss_fn.switches.positive_weight * rate / (1.0 - rate)
         self.head.bias.assign(np.log(odds).astype(np.float32))
 
+    def evaluate(self, *args, **kwargs):
+        """As Keras', one step a call whatever the training does.
+
+        Keras' loop of several steps fails with several replicas (see
+        `Executions`); it would be in the iterator that `fit` keeps, too.
+        """
+        kwargs.pop("_use_cached_eval_dataset", None)
+        wanted, self.steps_per_execution = self.steps_per_execution, 1
+        try:
+            return super().evaluate(*args, **kwargs)
+        finally:
+            self.steps_per_execution = wanted
+
     def train_step(self, data):
         images, targets = data
         self._seed_dropout()
