@@ -6,9 +6,8 @@
 with `paper`, `released`, `bce`, `focal` or `asymmetric`; `--set seed=1` for
 another seed. All else is equal: 12 passes, AdamW at one learning rate, the sum
 over the classes, so that no loss has a smaller gradient than another.
-BENCHMARKS.md has the figures on 64-pixel photographs of 11,166 classes: 4.1 ms
-of one core an image, so 12 passes over 21,739 images in 9 minutes on two
-cores.
+BENCHMARKS.md has the figures on 64-pixel photographs of 11,166 classes: about
+400 images a second on two cores, 12 passes over 21,739 images in 11 minutes.
 """
 
 from model.config import (
