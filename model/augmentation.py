@@ -5,8 +5,8 @@ pixels; their scaling to [-1, 1] is the network's own first step
 (`preprocessing.network_input`), so that a batch takes a quarter of the memory
 and of the way to the device.
 
-The draws depend on a key and a position alone: a counter-based generator
-(Philox) starts at them, for every image anew.
+The draws depend on a key and a position alone, by a counter-based generator
+(Philox): the key is its key, the position says where its counter stands.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import dataclasses
 import functools
 import math
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -29,7 +30,9 @@ from model.host_images import Workspace
 # A crop of the wished area and aspect may not fit; further ones are drawn.
 # One in three misses for the paper's ranges on a square: 16 never all do.
 _CROP_ATTEMPTS = 16
-_DRAWS = 11 + 2 * _CROP_ATTEMPTS
+# A count of the generator gives 4 numbers: an image has whole counts.
+_DRAWS_A_COUNT = 4
+_DRAWS = 12 + 2 * _CROP_ATTEMPTS
 _IMAGES_A_TASK = 4
 _WORKSPACE = Workspace()
 
@@ -58,30 +61,48 @@ class Augmentation:
     """What is done to one image; all choices are independent of each other.
 
     Attributes:
-        boxes: float64 [attempts, 2] in [0, 1): area and aspect of crops.
+        boxes: pairs of numbers in [0, 1): area and aspect of crops to try.
         place: two numbers in [0, 1): top and left of the crop.
         flip: whether left and right are swapped.
         angle: radians, anticlockwise; None for no rotation.
         colour: None for none.
     """
 
-    boxes: np.ndarray
+    boxes: Sequence[tuple[float, float]]
     place: tuple[float, float]
     flip: bool
     angle: float | None
     colour: ColourChange | None
 
 
-def draw(key: int, position: int, config: DataConfig) -> Augmentation:
-    """Returns the augmentation of one image.
+def draws(key: int, positions: np.ndarray) -> np.ndarray:
+    """Returns the random numbers of some images.
+
+    One generator for all: its counter leads to any image's numbers.
 
     Args:
         key: of the seed and the epoch.
-        position: of the image in the epoch.
+        positions: int64 [images], in the epoch.
+
+    Returns:
+        float64 [images, draws] in [0, 1).
     """
-    key_words = np.array([key, position], np.int64).view(np.uint64)
-    generator = np.random.Generator(np.random.Philox(key=key_words))
-    draws = generator.random(_DRAWS)
+    first, last = int(positions.min()), int(positions.max())
+    words = np.array([key, 0], np.int64).view(np.uint64)
+    counter = np.array([first * _DRAWS // _DRAWS_A_COUNT, 0, 0, 0], np.uint64)
+    generator = np.random.Generator(
+        np.random.Philox(counter=counter, key=words)
+    )
+    return generator.random((last - first + 1, _DRAWS))[positions - first]
+
+
+def choose(draws: np.ndarray, config: DataConfig) -> Augmentation:
+    """Returns the augmentation of one image.
+
+    Args:
+        draws: float64 [draws], the image's row of `draws`.
+    """
+    draws = draws.tolist()
     angle = None
     if draws[3] < config.rotation_probability:
         angle = (2.0 * draws[4] - 1.0) * math.radians(config.rotation_degrees)
@@ -92,12 +113,12 @@ def draw(key: int, position: int, config: DataConfig) -> Augmentation:
             saturation=_between(draws[7], config.saturation),
             hue=(2.0 * draws[8] - 1.0) * config.hue,
             contrast=_between(draws[9], config.contrast),
-            contrast_last=bool(draws[10] < 0.5),
+            contrast_last=draws[10] < 0.5,
         )
     return Augmentation(
-        boxes=draws[11:].reshape(_CROP_ATTEMPTS, 2),
+        boxes=list(zip(draws[12::2], draws[13::2], strict=True)),
         place=(draws[0], draws[1]),
-        flip=bool(draws[2] < config.flip_probability),
+        flip=draws[2] < config.flip_probability,
         angle=angle,
         colour=colour,
     )
@@ -148,7 +169,8 @@ def augment(
         upright = workspace.take("rotate", out.size, np.uint8)
         upright = upright[: out.size].reshape(out.shape)
         upright[:] = out
-        kernels.rotate(upright, drawn.angle, out)
+        packed = workspace.take("packed", out.size // 3, np.uint64)
+        kernels.rotate(upright, drawn.angle, out, packed)
     if drawn.colour is not None:
         planes = workspace.take("recolour", out.size, np.float32)
         kernels.recolour(
@@ -168,7 +190,7 @@ def augment_batch(
     Args:
         encoded: [batch], bytes of image files.
         names: [batch], bytes: ids of the records, for messages.
-        key, positions: int and int64 [batch], see `draw`.
+        key, positions: int and int64 [batch], see `draws`.
 
     Returns:
         uint8 [batch, image_size, image_size, 3].
@@ -177,13 +199,14 @@ def augment_batch(
         InputError: an image cannot be decoded.
     """
     size = config.image_size
+    drawn = draws(key, positions)
     out = np.empty((len(encoded), size, size, 3), np.uint8)
 
     def work(start: int) -> None:
         for i in range(start, min(start + _IMAGES_A_TASK, len(out))):
             image = _decode_record(encoded[i], names[i])
-            drawn = draw(key, positions[i], config)
-            augment(image, drawn, config, out[i], _WORKSPACE)
+            chosen = choose(drawn[i], config)
+            augment(image, chosen, config, out[i], _WORKSPACE)
 
     # The list is what raises a task's error.
     list(_threads().map(work, range(0, len(out), _IMAGES_A_TASK)))

@@ -16,6 +16,9 @@ _JIT: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 _LANES = 8
 # Of fixed-point coordinates.
 _ONE = 1 << 16
+# Of packed pixels: of their weights, and from one value to the next.
+_BITS, _LANE = np.uint64(12), np.uint64(21)
+_HALVES = np.uint64(sum(1 << (11 + 21 * c) for c in range(3)))
 
 
 @numba.njit(**_JIT)
@@ -53,49 +56,72 @@ def resize(image, box, flip, out, scratch):
 
 
 @numba.njit(**_JIT)
-def rotate(image, angle, out):
+def rotate(image, angle, out, scratch):
     """Turns around the centre, bilinear; black comes from outside.
 
     Args:
-        image: uint8 [height, width, 3].
+        image: uint8 [height, width, 3], contiguous.
         angle: radians, anticlockwise.
-        out: uint8 like `image`.
+        out: uint8 like `image`, contiguous.
+        scratch: uint64, of at least as many values as there are pixels.
     """
     height, width, _ = image.shape
     middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
     cos, sin = np.cos(angle) * _ONE, np.sin(angle) * _ONE
     end_y, end_x = (height - 1) * _ONE, (width - 1) * _ONE
     step_x, step_y = round(cos), round(sin)
-    pixels, target = image.reshape(-1), out.reshape(-1)
-    at = np.uintp(0)
+    _pack(image.reshape(-1, 3), scratch)
     for row in range(height):
         # Fixed-point: an integer addition leads on to the next pixel.
         x = round(middle_x * _ONE - cos * middle_x - sin * (row - middle_y))
         y = round(middle_y * _ONE - sin * middle_x + cos * (row - middle_y))
-        for column in range(width):
-            if 0 <= x < end_x and 0 <= y < end_y:
-                _blend_inside(pixels, 3 * width, y, x, target, at)
-            else:
-                _blend_border(image, y / _ONE, x / _ONE, out[row, column])
-            x += step_x
-            y += step_y
-            at += np.uintp(3)
+        # A line meets the image in one stretch; the rest has less to mix.
+        first, end = 0, width
+        while first < end and not _is_inside(x, y, end_x, end_y):
+            _blend_border(image, y / _ONE, x / _ONE, out[row, first])
+            x, y, first = x + step_x, y + step_y, first + 1
+        last_x = x + (end - 1 - first) * step_x
+        last_y = y + (end - 1 - first) * step_y
+        while first < end and not _is_inside(last_x, last_y, end_x, end_y):
+            end -= 1
+            _blend_border(image, last_y / _ONE, last_x / _ONE, out[row, end])
+            last_x, last_y = last_x - step_x, last_y - step_y
+        target = out[row, first:end].reshape(-1)
+        for column in range(end - first):
+            mixed = _blend_inside(scratch, width, y, x)
+            target[3 * column] = np.uint8(mixed >> _BITS)
+            target[3 * column + 1] = np.uint8(mixed >> (_BITS + _LANE))
+            target[3 * column + 2] = np.uint8(mixed >> (_BITS + 2 * _LANE))
+            x, y = x + step_x, y + step_y
+
+
+@numba.njit(inline="always", **_JIT)
+def _is_inside(x, y, end_x, end_y):
+    return 0 <= x < end_x and 0 <= y < end_y
 
 
 @numba.njit(**_JIT)
-def _blend_inside(pixels, row_length, y, x, target, to):
+def _pack(pixels, packed):
+    """Puts a pixel's three values into one number: they are mixed at once."""
+    for i in range(len(pixels)):
+        green = np.uint64(pixels[i, 1]) << _LANE
+        blue = np.uint64(pixels[i, 2]) << (2 * _LANE)
+        packed[i] = np.uint64(pixels[i, 0]) | green | blue
+
+
+@numba.njit(inline="always", **_JIT)
+def _blend_inside(packed, width, y, x):
+    """Returns the mean of four pixels, packed, times 2 ** _BITS."""
     low, right = (y & (_ONE - 1)) >> 4, (x & (_ONE - 1)) >> 4
     both = (low * right) >> 12
     # Unsigned: signed indices may count from the end, which has to be asked.
-    three, stride = np.uintp(3), np.uintp(row_length)
-    at = np.uintp(y >> 16) * stride + np.uintp(x >> 16) * three
-    for c in range(3):
-        place = at + np.uintp(c)
-        value = (4096 - low - right + both) * np.int64(pixels[place])
-        value += (right - both) * np.int64(pixels[place + three])
-        value += (low - both) * np.int64(pixels[place + stride])
-        value += both * np.int64(pixels[place + stride + three])
-        target[to + np.uintp(c)] = np.uint8((value + 2048) >> 12)
+    one, stride = np.uintp(1), np.uintp(width)
+    at = np.uintp(y >> 16) * stride + np.uintp(x >> 16)
+    # The weights sum up to 2 ** _BITS: no lane overflows into the next.
+    mixed = _HALVES + np.uint64(4096 - low - right + both) * packed[at]
+    mixed += np.uint64(right - both) * packed[at + one]
+    mixed += np.uint64(low - both) * packed[at + stride]
+    return mixed + np.uint64(both) * packed[at + stride + one]
 
 
 @numba.njit(**_JIT)
@@ -133,9 +159,7 @@ def recolour(
     """
     count = len(pixels)
     planes = scratch[: 3 * count].reshape(3, count)
-    for i in range(count):
-        for c in range(3):
-            planes[c, i] = np.float32(pixels[i, c])
+    _part(pixels.reshape(-1), planes[0], planes[1], planes[2])
     gain, shift = np.full(3, 1 / 255), np.full(3, brightness)
     if not contrast_last:
         for c in range(3):
@@ -150,9 +174,23 @@ def recolour(
         gain *= contrast
     for c in range(3):
         _quantize(planes[c], np.float32(gain[c]), np.float32(shift[c]))
-    for i in range(count):
-        for c in range(3):
-            pixels[i, c] = np.uint8(planes[c, i])
+    _join(planes[0], planes[1], planes[2], pixels.reshape(-1))
+
+
+@numba.njit(**_JIT)
+def _part(pixels, red, green, blue):
+    for i in range(len(red)):
+        red[i] = np.float32(pixels[3 * i])
+        green[i] = np.float32(pixels[3 * i + 1])
+        blue[i] = np.float32(pixels[3 * i + 2])
+
+
+@numba.njit(**_JIT)
+def _join(red, green, blue, pixels):
+    for i in range(len(red)):
+        pixels[3 * i] = np.uint8(red[i])
+        pixels[3 * i + 1] = np.uint8(green[i])
+        pixels[3 * i + 2] = np.uint8(blue[i])
 
 
 @numba.njit(**_JIT)

@@ -18,7 +18,7 @@ from model.host_images import Workspace
 
 PAPER = DataConfig()
 WORKSPACE = Workspace()
-NOTHING = Augmentation(np.zeros((0, 2)), (0.0, 0.0), False, None, None)
+NOTHING = Augmentation((), (0.0, 0.0), False, None, None)
 # A wrong distribution passes once in a million; a right one always does,
 # as the draws are the same in every run.
 SURE = 1e-6
@@ -28,7 +28,8 @@ COUNT = 20_000
 @pytest.fixture(name="drawn", scope="module")
 def fixture_drawn():
     """Returns 20,000 draws of the paper's augmentation."""
-    return [augmentation.draw(3, i, PAPER) for i in range(COUNT)]
+    numbers = augmentation.draws(3, np.arange(COUNT))
+    return [augmentation.choose(row, PAPER) for row in numbers]
 
 
 def photograph(height=90, width=120):
@@ -110,17 +111,20 @@ def test_crops(drawn):
 
 
 def test_panoramas_are_taken_whole():
-    drawn = augmentation.draw(0, 0, PAPER)
+    [numbers] = augmentation.draws(0, np.arange(1))
+    drawn = augmentation.choose(numbers, PAPER)
     assert augmentation.crop_box(10, 1000, drawn, PAPER) == (0, 0, 10, 1000)
 
 
 def test_draws_follow_from_key_and_position():
-    def numbers(key, position):
-        return augmentation.draw(key, position, PAPER).boxes.tobytes()
-
-    keys = [(k, p) for k in (-7, 0, 1, 10**12) for p in range(5)]
-    assert len({numbers(*key) for key in keys}) == len(keys)
-    assert numbers(-7, 3) == numbers(-7, 3)
+    keys = (-7, 0, 1, 10**12)
+    rows = [augmentation.draws(key, np.arange(5)) for key in keys]
+    assert len(np.unique(np.concatenate(rows))) == 4 * 5 * rows[0].shape[1]
+    # Whatever else a batch holds, and wherever it starts.
+    some = augmentation.draws(-7, np.array([4, 2]))
+    np.testing.assert_array_equal(some, rows[0][[4, 2]])
+    far = augmentation.draws(0, np.array([2**40]))
+    assert len(np.unique(np.concatenate([far, rows[1]]))) == far.size * 6
 
 
 @pytest.mark.parametrize("size", [48, 90, 200])
@@ -136,9 +140,7 @@ def test_resize_is_tensorflows(size):
 
 def test_crop_reads_nothing_beside_it():
     image = photograph(64, 64)
-    drawn = dataclasses.replace(
-        NOTHING, boxes=np.array([[0.0, 0.4]]), place=(0.5, 0.9)
-    )
+    drawn = dataclasses.replace(NOTHING, boxes=[(0.0, 0.4)], place=(0.5, 0.9))
     top, left, height, width = augmentation.crop_box(64, 64, drawn, PAPER)
     assert 0 < top and 0 < left and top + height < 64
     config = dataclasses.replace(PAPER, image_size=32)
