@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from beam_jobs import imagenet, layout, progress, storage
-from beam_jobs.assemble_images import ImageChecks
 from beam_jobs.augmentation import Augmenter
 from beam_jobs.beam_args import check_beam_args, check_reachable
 from beam_jobs.build_vocabulary import (
     ClassReport,
-    VocabularyOptions,
     build_classes,
     load_classes,
     save_report,
@@ -27,6 +25,7 @@ from beam_jobs.build_vocabulary import (
 from beam_jobs.checks import check_output_folder
 from beam_jobs.class_mapping import ClassChoice, map_classes, save_choices
 from beam_jobs.cooccurrence import Pairs
+from beam_jobs.dataset_options import DatasetOptions
 from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy, is_published
 from beam_jobs.manifest import Manifest
@@ -36,7 +35,6 @@ from beam_jobs.sources import (
     find_sources,
     request_digest,
 )
-from beam_jobs.splits import SplitOptions
 from beam_jobs.vocabulary import Vocabulary
 from beam_jobs.wordnet import load_wordnet, synset_of
 
@@ -47,71 +45,6 @@ _PARTITION_BYTES = 64 << 20
 _PARTITION_ROWS = 65_536
 _SHARD_IMAGES = 4096
 _SHARD_ROWS = 65_536
-
-
-@dataclass(frozen=True)
-class LabelOptions:
-    """How annotations become labels.
-
-    Attributes:
-        min_confidence: least confidence of a positive, over 0 to 1.
-        cooccurrence: pairs that `tagforest cooccurrence` found.
-    """
-
-    min_confidence: float = 0.7
-    cooccurrence: str | None = None
-
-    def __post_init__(self):
-        if not 0 < self.min_confidence <= 1:
-            raise InputError(
-                "min_confidence must be over 0 and at most 1; received: "
-                f"{self.min_confidence}"
-            )
-
-
-@dataclass(frozen=True)
-class DatasetOptions:
-    """What to build.
-
-    Attributes:
-        out: folder of the data set.
-        sources: raw annotations and pictures.
-        vocabulary: which classes.
-        labels: how annotations become labels.
-        images: how images are read.
-        splits: train, validation, calibration.
-        images_per_shard: at most, on average; the count of shards follows
-            from it. None for 4,096, or 65,536 records without images.
-        overwrite: replace a data set made from other sources or options.
-    """
-
-    out: str
-    sources: SourcePaths
-    vocabulary: VocabularyOptions = field(default_factory=VocabularyOptions)
-    labels: LabelOptions = field(default_factory=LabelOptions)
-    images: ImageChecks = field(default_factory=ImageChecks)
-    splits: SplitOptions = field(default_factory=SplitOptions)
-    images_per_shard: int | None = None
-    overwrite: bool = False
-
-    def __post_init__(self):
-        if self.images_per_shard is not None and self.images_per_shard < 1:
-            raise InputError(
-                "images_per_shard must be at least 1; received: "
-                f"{self.images_per_shard}"
-            )
-
-    def described(self) -> dict[str, Any]:
-        """Returns what decides the content, for the manifest."""
-        values = asdict(self)
-        return {
-            k: v for k, v in values.items() if k not in ("out", "overwrite")
-        }
-
-    @property
-    def work(self) -> str:
-        """Folder for files between stages; removed when the job is done."""
-        return storage.join(self.out, layout.WORK)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from beam_jobs.build_dataset import DatasetOptions
     from beam_jobs.checks import SourcePaths
+    from beam_jobs.dataset_options import DatasetOptions
 
 PASS_TO_BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -243,8 +243,8 @@ def dataset_options(given: _Given, out: str) -> DatasetOptions:
     """
     given = {**_defaults(), **given}
     from beam_jobs.assemble_images import ImageChecks
-    from beam_jobs.build_dataset import DatasetOptions, LabelOptions
     from beam_jobs.build_vocabulary import VocabularyOptions
+    from beam_jobs.dataset_options import DatasetOptions, LabelOptions
     from beam_jobs.images import ImageLimits
     from beam_jobs.splits import SplitOptions, parse_fractions
 

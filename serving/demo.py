@@ -142,10 +142,11 @@ def _draw(paths: DemoPaths, seed: int) -> list[dict[str, Any]]:
 
 
 def _build(paths: DemoPaths, say: Callable) -> None:
-    from beam_jobs.build_dataset import DatasetOptions, build_dataset
+    from beam_jobs.build_dataset import build_dataset
     from beam_jobs.build_vocabulary import VocabularyOptions
     from beam_jobs.checks import SourcePaths
     from beam_jobs.cli import describe
+    from beam_jobs.dataset_options import DatasetOptions
     from beam_jobs.splits import SplitOptions
 
     options = DatasetOptions(

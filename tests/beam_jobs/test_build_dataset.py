@@ -12,8 +12,9 @@ import tensorflow as tf
 from PIL import Image
 
 from beam_jobs import layout, records
-from beam_jobs.build_dataset import DatasetOptions, build_dataset
+from beam_jobs.build_dataset import build_dataset
 from beam_jobs.cli_options import dataset_options
+from beam_jobs.dataset_options import DatasetOptions
 from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.manifest import Manifest
