@@ -14,11 +14,12 @@ import numpy as np
 from beam_jobs import layout
 from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
-from model import calibration, reliability, tagging, thresholds
-from model.back_off import BackOff
-from model.reliability import Reliability
-from model.score_histogram import ScoreHistogram
-from model.scoring import Scored, open_split
+from model import tagging
+from model.evaluation import calibration, reliability, thresholds
+from model.evaluation.back_off import BackOff
+from model.evaluation.reliability import Reliability
+from model.evaluation.score_histogram import ScoreHistogram
+from model.evaluation.scoring import Scored, open_split
 from model.tagger import Tagger
 
 

@@ -60,10 +60,10 @@ def train(
 
     SIGTERM and Ctrl-C save first (exit status 143 and 130).
     """
-    from model import cluster
     from model.config import load_config, override
-    from model.profiling import parse_profile
     from model.train import train as run
+    from model.training import cluster
+    from model.training.profiling import parse_profile
 
     wanted = override(load_config(config), set_ or [])
     if hosts is not None:

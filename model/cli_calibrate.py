@@ -71,8 +71,8 @@ def _check(workdir: Path, dataset: str, precision: float | None) -> None:
             f"no such folder: {workdir}; `tagforest train {dataset} "
             f"--workdir {workdir}` makes one"
         )
-    from model.calibration import check_calibration_split
-    from model.thresholds import check_precision
+    from model.evaluation.calibration import check_calibration_split
+    from model.evaluation.thresholds import check_precision
 
     check_precision(precision)
     check_calibration_split(dataset)

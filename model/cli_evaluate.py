@@ -43,8 +43,8 @@ def evaluate(
     layout.shard_paths(dataset, split)
     from rich.console import Console
 
-    from model import report, report_tables
     from model.evaluate import evaluate as run
+    from model.evaluation import report, report_tables
 
     evaluation = run(
         workdir, dataset, split, batch_size=batch_size, progress=progress

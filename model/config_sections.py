@@ -50,7 +50,7 @@ class DataConfig:
         unknown: what a class is that an image has neither as label nor as
             verified absent: `negative` (as the paper's loss), `ignore`d by
             the loss, or `ignore_unless_related`: negative only where a
-            sibling is a label (see `model.targets`).
+            sibling is a label (see `model.inputs.targets`).
         shuffle_buffer: serialized records held for shuffling.
     """
 
@@ -247,7 +247,7 @@ class ScheduleConfig:
         batch_size: images a step over all workers.
         accumulation_steps: parts that a replica's images are put through
             the network in, one after the other, to save memory; the step is
-            that of the whole batch (see `model.accumulation`).
+            that of the whole batch (see `model.training.accumulation`).
         epochs: passes over the training split; rests below a batch are
             left out, other ones each epoch.
         optimizer: `sgd` with momentum, or `adamw`.

@@ -12,11 +12,13 @@ from beam_jobs import layout
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.statistics import load_images_per_class
 from beam_jobs.vocabulary import Vocabulary
-from model import input_pipeline, report, tagging
+from model import tagging
 from model.calibrate import weights_fingerprint
-from model.evaluator import Evaluator
-from model.report import Evaluation
-from model.scoring import Scored, open_split
+from model.evaluation import report
+from model.evaluation.evaluator import Evaluator
+from model.evaluation.report import Evaluation
+from model.evaluation.scoring import Scored, open_split
+from model.inputs import input_pipeline
 from model.tagger import Tagger
 
 

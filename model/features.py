@@ -22,8 +22,9 @@ from beam_jobs import images
 from beam_jobs.annotations import Reason, Rejection
 from beam_jobs.dead_letters import save_rejections
 from beam_jobs.errors import InputError
-from model import feature_files, preprocessing
+from model import feature_files
 from model.calibrate import weights_fingerprint
+from model.inputs import preprocessing
 from model.tagger import Tagger, load_tagger
 
 SUFFIXES = (

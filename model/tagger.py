@@ -12,13 +12,15 @@ import tensorflow as tf
 from beam_jobs import layout
 from beam_jobs.errors import InputError
 from beam_jobs.vocabulary import Vocabulary
-from model import accumulation, distribution, metrics, preprocessing
-from model.checkpoint_files import latest_checkpoint
 from model.config import Config
-from model.executions import EpochCallbacks, Executions
-from model.losses import MultiLabelLoss
+from model.evaluation import metrics
+from model.inputs import preprocessing
+from model.losses.losses import MultiLabelLoss
 from model.resnet import build_backbone
-from model.step_watch import StepWatch
+from model.training import accumulation, distribution
+from model.training.checkpoint_files import latest_checkpoint
+from model.training.executions import EpochCallbacks, Executions
+from model.training.step_watch import StepWatch
 from model.workdir import CONFIG, WEIGHTS
 
 # What a training step tells of itself.

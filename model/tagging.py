@@ -13,8 +13,8 @@ from scipy.special import expit, logit
 
 from beam_jobs.errors import InputError
 from beam_jobs.vocabulary import Vocabulary, read_tsv
-from model.back_off import BackOff, Level
-from model.score_histogram import logits_of
+from model.evaluation.back_off import BackOff, Level
+from model.evaluation.score_histogram import logits_of
 
 # Of a training's working directory.
 SUMMARY = "calibration.json"

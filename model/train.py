@@ -11,10 +11,11 @@ from beam_jobs import layout, object_stores, storage
 from beam_jobs.errors import InputError
 from beam_jobs.folder_lock import lock_folder
 from beam_jobs.vocabulary import Vocabulary
-from model import local_workers, train_counts
 from model import workdir as files
 from model.config import Config
-from model.train_worker import TrainResult, train_worker
+from model.inputs import train_counts
+from model.training import local_workers
+from model.training.train_worker import TrainResult, train_worker
 
 # Bytes a parameter in a checkpoint: weights and AdamW's two moments.
 _BYTES_PER_PARAMETER = 12
@@ -149,7 +150,7 @@ def _about_parameters(config: Config, classes: int) -> int:
 
 
 def _is_chief() -> bool:
-    from model.distribution import workers_from_environment
+    from model.training.distribution import workers_from_environment
 
     return workers_from_environment().is_chief
 

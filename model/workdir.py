@@ -4,7 +4,7 @@ config.json         the Config
 vocabulary.tsv      copied from the data set, as hierarchy.tsv
 dataset.json        which data set it is
 counts.json         what had to be counted in its records
-checkpoints/        see `model.checkpoint_files`
+checkpoints/        see `model.training.checkpoint_files`
 model.weights.h5    the final weights
 history.json        a row an epoch
 logs/               TensorBoard
@@ -22,8 +22,9 @@ from typing import Any
 
 from beam_jobs import layout, storage
 from beam_jobs.errors import InputError
-from model import checkpoint_files, train_counts
 from model.config import Config
+from model.inputs import train_counts
+from model.training import checkpoint_files
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"

@@ -172,8 +172,8 @@ def _train(paths: DemoPaths) -> None:
 def _evaluate(paths: DemoPaths, say: Callable) -> None:
     from rich.console import Console
 
-    from model import report
     from model.evaluate import evaluate
+    from model.evaluation import report
 
     Console().print(report.table(evaluate(paths.training, paths.dataset)))
     say(f"figures: {paths.training / 'evaluation'}")

@@ -19,7 +19,7 @@ from beam_jobs import layout
 from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.vocabulary import Vocabulary
-from model.preprocessing import decode_and_resize
+from model.inputs.preprocessing import decode_and_resize
 from model.tagger import load_tagger
 from serving import contract
 from serving.servable import Servable

@@ -1,4 +1,4 @@
-"""F1@k as a TFMA metric: a Beam combiner around `model.metrics.f1_at_k`."""
+"""F1@k as a TFMA metric: a Beam combiner around `metrics.f1_at_k`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_util
 
-from model import metrics
+from model.evaluation import metrics
 
 # (sum of F1 over images, images)
 Accumulator = tuple[float, int]

@@ -26,8 +26,8 @@ from PIL import Image
 from beam_jobs import layout, records
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.vocabulary import TagClass, Vocabulary
-from model import input_pipeline, targets
 from model.config import DataConfig
+from model.inputs import input_pipeline, targets
 
 from . import released_pipeline, timing
 

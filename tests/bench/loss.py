@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from model import distribution
 from model.config import LossConfig
-from model.losses import MultiLabelLoss
+from model.losses.losses import MultiLabelLoss
+from model.training import distribution
 
 from . import timing
 

@@ -19,8 +19,8 @@ import tensorflow as tf
 from model.config import Config
 from model.configs import demo, tiny_imagenet
 from model.resnet import build_backbone
-from model.schedules import make_optimizer
 from model.tagger import Tagger
+from model.training.schedules import make_optimizer
 
 from . import timing
 from .classes import scene_classes

@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 
 from beam_jobs import object_stores
-from model import checkpoint_files, train_worker
-from model.stop_requests import StopOnRequest
+from model.training import checkpoint_files, train_worker
+from model.training.stop_requests import StopOnRequest
 
 KILLS = [kill.split(":") for kill in os.environ["KILLS"].split(",")]
 SIGNAL = signal.Signals[os.environ.get("KILL_SIGNAL", "SIGKILL")]

@@ -1,16 +1,16 @@
-"""Tests of model.adaptive_loss against the table computed by hand."""
+"""Tests of model.losses.adaptive_loss against the table computed by hand."""
 
 import numpy as np
 import pytest
 
-from model.adaptive_loss import (
+from model.config import LossConfig
+from model.losses.adaptive_loss import (
     class_coefficients,
     class_counts,
     kept_fraction,
     kept_negatives,
     update_runs,
 )
-from model.config import LossConfig
 
 PAPER = LossConfig()
 RELEASED = LossConfig(kind="released")

@@ -1,4 +1,4 @@
-"""Tests of model.augmentation: its distribution and its pixels."""
+"""Tests of model.inputs.augmentation: its distribution and its pixels."""
 
 import dataclasses
 import io
@@ -11,10 +11,10 @@ from PIL import Image
 from scipy import stats
 
 from beam_jobs.errors import InputError
-from model import augmentation
-from model.augmentation import Augmentation, ColourChange
 from model.config import DataConfig
-from model.host_images import Workspace
+from model.inputs import augmentation
+from model.inputs.augmentation import Augmentation, ColourChange
+from model.inputs.host_images import Workspace
 
 PAPER = DataConfig()
 WORKSPACE = Workspace()

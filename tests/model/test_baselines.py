@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from beam_jobs.errors import InputError
-from model import baselines
+from model.evaluation import baselines
 
 
 def test_most_frequent_tags():

@@ -1,6 +1,6 @@
 import numpy as np
 
-from model.breakdowns import by_frequency, frequency_edges
+from model.evaluation.breakdowns import by_frequency, frequency_edges
 
 
 def test_edges():

@@ -22,7 +22,7 @@ from model.calibrate import (
     weights_fingerprint,
 )
 from model.evaluate import evaluate, evaluate_scores
-from model.scoring import Scored
+from model.evaluation.scoring import Scored
 from model.tagger import Tagger, load_tagger
 from model.workdir import CONFIG, WEIGHTS
 

@@ -4,13 +4,13 @@ from scipy.special import expit
 
 from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
-from model.back_off import Level
-from model.calibration import (
+from model.evaluation.back_off import Level
+from model.evaluation.calibration import (
     check_calibration_split,
     fit_calibration,
     fit_platt,
 )
-from model.score_histogram import ScoreHistogram, centres
+from model.evaluation.score_histogram import ScoreHistogram, centres
 
 
 def drawn(slope, offset, images=200_000, seed=0):

@@ -1,4 +1,4 @@
-"""Tests of model.cluster and of the Kubernetes example."""
+"""Tests of model.training.cluster and of the Kubernetes example."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ import pytest
 import yaml
 
 from beam_jobs.errors import InputError
-from model import cluster
 from model.config import load_config, override
-from model.distribution import Workers, workers_from_environment
+from model.training import cluster
+from model.training.distribution import Workers, workers_from_environment
 
-EXAMPLE = Path(cluster.__file__).parent / "kubernetes" / "train.yaml"
+EXAMPLE = Path(cluster.__file__).parent.parent / "kubernetes" / "train.yaml"
 
 
 def test_index_comes_from_the_option_or_the_job(monkeypatch):

@@ -1,4 +1,4 @@
-"""Tests of model.distribution: replicas and workers equal one device."""
+"""Tests of model.training.distribution: any replicas equal one device."""
 
 import dataclasses
 import json
@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 from beam_jobs.errors import InputError
-from model import distribution, schedules
 from model.config import LossConfig
 from model.tagger import Tagger
+from model.training import distribution, schedules
 
 CLASSES = 5
 BATCH = 8

@@ -7,8 +7,8 @@ from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.records import Rule, Source, ledger_codes
 from model import evaluate
-from model.report import TITLES
-from model.scoring import Scored
+from model.evaluation.report import TITLES
+from model.evaluation.scoring import Scored
 from model.tagging import Tagging
 
 # 0 animal -> 1 dog, 2 cat; 3 chair: three leaves.

@@ -12,21 +12,21 @@ import pytest
 import tensorflow as tf
 
 from beam_jobs.errors import InputError
-from model import (
+from model import workdir as files
+from model.config import CheckpointConfig, Config
+from model.tagger import Tagger
+from model.train import train
+from model.training import (
     checkpoint_files,
     checkpoints,
     divergence,
     local_workers,
     schedules,
 )
-from model import workdir as files
-from model.config import CheckpointConfig, Config
-from model.endings import StoppedError
-from model.resume import Part, parts
-from model.step_watch import Seen
-from model.stop_requests import StopOnRequest
-from model.tagger import Tagger
-from model.train import train
+from model.training.endings import StoppedError
+from model.training.resume import Part, parts
+from model.training.step_watch import Seen
+from model.training.stop_requests import StopOnRequest
 
 TIMES = ("seconds", "images_per_second")
 
@@ -114,7 +114,7 @@ def test_parts_of_a_training():
 def test_sigterm_saves_and_ends_with_143(tiny_config, tiny_dataset, tmp_path):
     config = tiny_config(epochs=2000)
     files.prepare(tmp_path, tiny_dataset, config)
-    command = [sys.executable, "-m", "model.train_worker"]
+    command = [sys.executable, "-m", "model.training.train_worker"]
     command += [str(tiny_dataset), str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     while process.poll() is None and not (tmp_path / files.HISTORY).exists():

@@ -10,9 +10,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from beam_jobs.errors import InputError
-from model import cli_features, feature_files, features, preprocessing
+from model import cli_features, feature_files, features
 from model import similar as similar_images
 from model.feature_files import Source
+from model.inputs import preprocessing
 from model.tagger import load_tagger
 from model.train import train
 

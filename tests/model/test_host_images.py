@@ -1,4 +1,4 @@
-"""Tests of model.host_images: the pixels of TensorFlow's decoder."""
+"""Tests of model.inputs.host_images: the pixels of TensorFlow's decoder."""
 
 import io
 
@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from model import host_images, preprocessing
+from model.inputs import host_images, preprocessing
 
 WORKSPACE = host_images.Workspace()
 

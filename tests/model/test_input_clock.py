@@ -1,11 +1,11 @@
-"""Tests of model.input_clock: the stall, and what the clock notes."""
+"""Tests of model.inputs.input_clock: the stall, and what the clock notes."""
 
 import time
 
 import numpy as np
 import tensorflow as tf
 
-from model.input_clock import InputClock, stalled
+from model.inputs.input_clock import InputClock, stalled
 
 
 def test_stall_of_steps_that_ask_one_after_the_other():

@@ -1,4 +1,4 @@
-"""Tests of model.input_pipeline: order and sharing."""
+"""Tests of model.inputs.input_pipeline: order and sharing."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from beam_jobs import layout, records
 from beam_jobs.errors import InputError
-from model import input_pipeline
 from model.config import DataConfig
-from model.input_errors import as_input_errors
+from model.inputs import input_pipeline
+from model.inputs.input_errors import as_input_errors
 
 PLAIN = DataConfig(
     image_size=16,

@@ -1,11 +1,11 @@
-"""Tests of model.pair_losses against the plain losses, differentiated."""
+"""Tests of model.losses.pair_losses against plain losses, differentiated."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from model import losses
-from model.pair_losses import (
+from model.losses import losses
+from model.losses.pair_losses import (
     asymmetric_pair,
     cross_entropy_pair,
     focal_pair,

@@ -1,4 +1,4 @@
-"""Tests of model.preprocessing: decoding, geometry, scaling."""
+"""Tests of model.inputs.preprocessing: decoding, geometry, scaling."""
 
 import io
 
@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from model import preprocessing
+from model.inputs import preprocessing
 
 
 def picture(width=24, height=16):

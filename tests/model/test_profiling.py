@@ -1,9 +1,9 @@
-"""Tests of model.profiling: which steps are allowed."""
+"""Tests of model.training.profiling: which steps are allowed."""
 
 import pytest
 
 from beam_jobs.errors import InputError
-from model.profiling import check_profile, parse_profile
+from model.training.profiling import check_profile, parse_profile
 
 
 def test_steps():

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from model.baselines import AtK
-from model.ranking import (
+from model.evaluation.baselines import AtK
+from model.evaluation.ranking import (
     HitCounts,
     HitsBesideBaseline,
     best_classes,

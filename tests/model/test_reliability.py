@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from model.reliability import measure
-from model.score_histogram import ScoreHistogram
+from model.evaluation.reliability import measure
+from model.evaluation.score_histogram import ScoreHistogram
 
 
 def histogram(score, positives, images, classes=1):

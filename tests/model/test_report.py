@@ -6,16 +6,16 @@ import pytest
 from rich.console import Console
 
 from beam_jobs.vocabulary import TagClass, Vocabulary
-from model import report, report_tables
-from model.breakdowns import (
+from model.evaluation import report, report_tables
+from model.evaluation.breakdowns import (
     Comparison,
     DepthRow,
     FrequencyRow,
     Known,
     OriginRow,
 )
-from model.reliability import Reliability
-from model.report import CalibrationReport, Evaluation
+from model.evaluation.reliability import Reliability
+from model.evaluation.report import CalibrationReport, Evaluation
 from model.tagging import TagFigures
 
 

@@ -1,11 +1,16 @@
-"""Tests of model.sample_cards: lines, colours, places of tiles."""
+"""Tests of model.monitoring.sample_cards: lines, colours, places of tiles."""
 
 import numpy as np
 
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.vocabulary import TagClass, Vocabulary
-from model.sample_cards import draw_cards, tag_lines, thumbnails, tiled
-from model.samples import Classes
+from model.monitoring.sample_cards import (
+    draw_cards,
+    tag_lines,
+    thumbnails,
+    tiled,
+)
+from model.monitoring.samples import Classes
 
 GREEN, RED, GREY = (0, 110, 40), (185, 40, 30), (40, 40, 40)
 

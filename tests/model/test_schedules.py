@@ -1,11 +1,11 @@
-"""Tests of model.schedules against the paper's numbers."""
+"""Tests of model.training.schedules against the paper's numbers."""
 
 import keras
 import numpy as np
 import pytest
 
 from model.config import ScheduleConfig
-from model.schedules import WarmupThenDecay, make_optimizer
+from model.training.schedules import WarmupThenDecay, make_optimizer
 
 
 def rate_at_epoch(schedule, epoch):

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from beam_jobs.errors import InputError
-from model import schedules
 from model.tagger import Tagger, load_tagger
+from model.training import schedules
 
 CLASSES = 5
 

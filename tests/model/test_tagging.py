@@ -4,7 +4,7 @@ import pytest
 from beam_jobs.errors import InputError
 from beam_jobs.vocabulary import TagClass, Vocabulary
 from model import tagging
-from model.back_off import BackOff, Level
+from model.evaluation.back_off import BackOff, Level
 
 VOCABULARY = Vocabulary(
     [

@@ -1,4 +1,4 @@
-"""Tests of model.targets: dense targets and unknown classes."""
+"""Tests of model.inputs.targets: dense targets and unknown classes."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from beam_jobs import records
 from beam_jobs.hierarchy import Hierarchy
-from model import input_pipeline, targets
 from model.config import DataConfig
+from model.inputs import input_pipeline, targets
 
 # Two trees: 0 over 1 and 2, 1 over 3 and 4, 4 also under 2; and 5 over 6.
 TREE = Hierarchy([(), (0,), (0,), (1,), (1, 2), (), (5,)])

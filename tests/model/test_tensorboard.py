@@ -18,8 +18,12 @@ from PIL import Image
 from tensorboard.plugins.projector import ProjectorConfig
 
 from model.config import LoggingConfig, LossConfig
-from model.tensorboard import class_histograms, hyperparameters, open_writer
-from model.tensorboard_samples import SampleBoard, figures
+from model.monitoring.tensorboard import (
+    class_histograms,
+    hyperparameters,
+    open_writer,
+)
+from model.monitoring.tensorboard_samples import SampleBoard, figures
 from model.train import train
 
 _STARTS_WITHIN = 120.0

@@ -3,9 +3,9 @@ import pytest
 
 from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
-from model.back_off import Level
-from model.score_histogram import ScoreHistogram
-from model.thresholds import best_thresholds, fit_thresholds
+from model.evaluation.back_off import Level
+from model.evaluation.score_histogram import ScoreHistogram
+from model.evaluation.thresholds import best_thresholds, fit_thresholds
 
 EDGES = np.array([-2.0, -1.0, 0.0, 1.0])
 POSITIVES = np.array([[10, 10, 40, 40]])

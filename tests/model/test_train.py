@@ -7,12 +7,13 @@ import typer
 from typer.testing import CliRunner
 
 from beam_jobs.errors import InputError
-from model import cli, local_workers
+from model import cli
 from model import workdir as files
 from model.config import Config
 from model.tagger import load_tagger
 from model.train import train
-from model.train_worker import weights_sha256
+from model.training import local_workers
+from model.training.train_worker import weights_sha256
 
 
 @pytest.fixture(name="finished", scope="module")

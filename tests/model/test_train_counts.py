@@ -1,4 +1,4 @@
-"""Tests of model.train_counts: what is known without reading the records."""
+"""Tests of model.inputs.train_counts: known without reading the records."""
 
 import json
 
@@ -8,8 +8,8 @@ import pytest
 from beam_jobs import layout
 from beam_jobs.errors import InputError
 from beam_jobs.vocabulary import Vocabulary
-from model import train_counts
-from model.train_counts import TrainCounts
+from model.inputs import train_counts
+from model.inputs.train_counts import TrainCounts
 
 
 def write_manifest(folder, **content):

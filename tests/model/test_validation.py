@@ -1,4 +1,4 @@
-"""Tests of model.validation."""
+"""Tests of model.training.validation."""
 
 import json
 
@@ -8,11 +8,12 @@ import tensorflow as tf
 
 from beam_jobs import layout
 from beam_jobs.errors import InputError
-from model import input_pipeline, validation
-from model.losses import MultiLabelLoss
-from model.metrics import f1_at_k, precision_at_k, recall_at_k
+from model.evaluation.metrics import f1_at_k, precision_at_k, recall_at_k
+from model.inputs import input_pipeline
+from model.losses.losses import MultiLabelLoss
 from model.tagger import load_tagger
 from model.train import train
+from model.training import validation
 
 
 def test_fit_validates_every_image_once(tiny_config, tiny_dataset, tmp_path):

@@ -12,9 +12,9 @@ import pytest
 
 from beam_jobs import layout
 from model import workdir as files
-from model.local_workers import check_equal_weights, free_ports
 from model.tagger import load_tagger
 from model.train import train
+from model.training.local_workers import check_equal_weights, free_ports
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.python.distribute import collective_all_reduce_strategy
 
-from model import distribution, train_worker, validation, workdir
+from model import workdir
 from model.config import Config
 from model.tagger import Tagger
+from model.training import distribution, train_worker, validation
 from model.workdir import WEIGHTS
 
 

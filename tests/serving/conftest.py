@@ -26,7 +26,7 @@ def _make_tagger():
 
     from beam_jobs.hierarchy import Hierarchy
     from beam_jobs.vocabulary import TagClass, Vocabulary
-    from model.preprocessing import decode_and_resize
+    from model.inputs.preprocessing import decode_and_resize
     from serving.signatures import ExportableTagger
 
     keras.utils.set_random_seed(0)

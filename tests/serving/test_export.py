@@ -10,7 +10,7 @@ from beam_jobs import layout, records
 from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.vocabulary import TagClass, Vocabulary
-from model.preprocessing import decode_and_resize
+from model.inputs.preprocessing import decode_and_resize
 from serving import contract, export
 from serving.servable import Servable
 

@@ -1,0 +1,293 @@
+"""TFRecord shards to batches of images and dense targets.
+
+Records are shuffled before they are decoded (a shuffle buffer of decoded
+224-pixel images takes 30 times the memory) and labels become dense only once
+they are batched (the released code's dense labels: 183 MB a batch). One call
+parses, decodes and augments a whole batch of training: calls for each image
+cost more than some of the work in them. The order and the augmentation follow
+from (seed, epoch, position) alone, so a resumed run sees what an undisturbed
+one would.
+
+Targets are int8 [batch, classes], see `model.inputs.targets`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from beam_jobs import layout, object_stores, records
+from beam_jobs.errors import InputError
+from model.config import DataConfig
+from model.inputs import augmentation, preprocessing, targets
+
+_READ_BATCH = 1024
+
+
+def count_records(shards: Sequence[str]) -> int:
+    """Returns the number of records in the shards."""
+    blocks = _read(shards).batch(_READ_BATCH).map(tf.size)
+    return int(blocks.reduce(0, lambda total, size: total + size).numpy())
+
+
+def has_images(shards: Sequence[str]) -> bool:
+    """Returns whether the first record holds an image."""
+    for row in _read(shards).take(1):
+        return bool(tf.strings.length(_encoded(row)).numpy())
+    return False
+
+
+def label_counts(
+    shards: Sequence[str], classes: int, min_confidence: float = 0.0
+) -> np.ndarray:
+    """Returns int64 [classes]: images with each class as a label.
+
+    Raises:
+        InputError: a record has a label that the vocabulary lacks.
+    """
+    spec = _subset(records.LABEL_ID, records.LABEL_CONFIDENCE)
+    counts = np.zeros(classes, np.int64)
+    for block in _read(shards).batch(_READ_BATCH):
+        row = tf.io.parse_example(block, spec)
+        sure = row[records.LABEL_CONFIDENCE].flat_values >= min_confidence
+        ids = row[records.LABEL_ID].flat_values.numpy()[sure.numpy()]
+        if ids.size and not 0 <= ids.min() <= ids.max() < classes:
+            raise InputError(
+                f"a record has label {ids.max()}, the vocabulary has "
+                f"{classes} classes: the data set's files do not belong "
+                "together; run `tagforest dataset` again"
+            )
+        counts += np.bincount(ids, minlength=classes)
+    return counts
+
+
+def make_train_dataset(
+    dataset: str | os.PathLike[str],
+    config: DataConfig,
+    *,
+    classes: int,
+    batch_size: int,
+    epochs: int,
+    first_epoch: int = 0,
+    first_step: int = 0,
+    images: int | None = None,
+    seed: int = 0,
+    replicas: int = 1,
+    workers: int = 1,
+    worker: int = 0,
+    split: str = layout.TRAIN,
+) -> tf.data.Dataset:
+    """Returns batches for the epochs from `first_epoch` to `epochs`.
+
+    Worker w of n takes the w-th of n equal parts of each batch: all replicas
+    together see the very batches that a single one would see, in the order
+    of their numbers.
+
+    Args:
+        classes: width of the targets.
+        batch_size: images a step over all replicas.
+        epochs: each leaves out the rest below a batch, another one each.
+        first_step: steps of the first epoch to pass over, undecoded.
+        images: in the split, where that is known; else they are counted.
+        replicas: over all workers; each takes `batch_size / replicas` images.
+
+    Returns:
+        A replica's uint8 [batch, size, size, 3], which the network scales
+        (`preprocessing.network_input`), and int8 [batch, classes].
+
+    Raises:
+        InputError: no such data set.
+    """
+    shards = layout.shard_paths(dataset, split)
+    images = count_records(shards) if images is None else images
+    steps = steps_per_epoch(images, batch_size)
+
+    # Epochs of one seed meet no epoch of another.
+    key = tf.constant(seed * 1_000_003, tf.int64)
+    behind = tf.constant(first_step * batch_size, tf.int64)
+    nothing = tf.constant(0, tf.int64)
+
+    def is_mine(place, row):
+        return place % batch_size // (batch_size // workers) == worker
+
+    def one_epoch(epoch):
+        rows = _shuffled(shards, config.shuffle_buffer, key + epoch)
+        rows = rows.take(steps * batch_size).enumerate()
+        rows = rows.skip(tf.where(epoch == first_epoch, behind, nothing))
+        if workers > 1:
+            rows = rows.filter(is_mine)
+        batches = rows.batch(batch_size // replicas, drop_remainder=True)
+        return batches.map(lambda places, rows: (epoch, places, rows))
+
+    batches = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
+    siblings = targets.siblings_of_dataset(dataset, config)
+    return _with_options(_decoded(batches, key, config, classes, siblings))
+
+
+def _decoded(
+    batches: tf.data.Dataset,
+    key: tf.Tensor,
+    config: DataConfig,
+    classes: int,
+    siblings: tf.RaggedTensor | None,
+) -> tf.data.Dataset:
+    """Makes images and targets of (epoch, places, serialized records)."""
+    spec = label_spec(config) | _subset(_ENCODED, records.IMAGE_ID)
+
+    def decode(epoch, places, rows):
+        features = tf.io.parse_example(rows, spec)
+        images = _augmented(features, key + epoch, places, config)
+        dense = targets.dense_targets(features, classes, config, siblings)
+        return images, tf.ensure_shape(dense, [*rows.shape, classes])
+
+    # Two at once, for the threads that finish a batch early.
+    return batches.map(decode, num_parallel_calls=2)
+
+
+def _augmented(features, key, places, config: DataConfig) -> tf.Tensor:
+    """Returns uint8 [batch, size, size, 3]."""
+
+    def work(encoded, names, key, places):
+        return augmentation.augment_batch(encoded, names, key, places, config)
+
+    encoded = features[_ENCODED]
+    images = tf.numpy_function(
+        work,
+        [encoded, features[records.IMAGE_ID], key, places],
+        tf.uint8,
+        stateful=False,
+    )
+    size = config.image_size
+    return tf.ensure_shape(images, [*encoded.shape, size, size, 3])
+
+
+def _encoded(row: tf.Tensor) -> tf.Tensor:
+    return tf.io.parse_single_example(row, _subset(_ENCODED))[_ENCODED]
+
+
+def _shuffled(
+    shards: Sequence[str], buffer: int, seed: tf.Tensor
+) -> tf.data.Dataset:
+    # Of this function's own graph: the caller's must not change the order.
+    tf.random.set_seed(1)
+    return _read(shards).shuffle(buffer, seed=seed)
+
+
+def make_eval_dataset(
+    dataset: str | os.PathLike[str],
+    config: DataConfig,
+    *,
+    classes: int,
+    batch_size: int,
+    split: str = layout.VALIDATION,
+    with_features: bool = False,
+    choose: Callable[[tf.data.Dataset], tf.data.Dataset] | None = None,
+) -> tf.data.Dataset:
+    """Returns one pass over a split in the order of its shards.
+
+    Args:
+        choose: takes the serialized records to read out of all of them.
+        with_features: adds a third part, the parsed records without the
+            image: `image/id` [batch] and the ragged [batch, labels]
+            `label/*` and `absent/id`.
+
+    Returns:
+        Elements (float32 [batch, size, size, 3], int8 [batch, classes]);
+        the last batch may be smaller.
+
+    Raises:
+        InputError: no such data set, or no such split.
+    """
+    shards = layout.shard_paths(dataset, split)
+
+    def decode(row):
+        encoded = _encoded(row)
+        image = preprocessing.decode_and_resize(
+            encoded, config.image_size, config.crop_fraction
+        )
+        return image, row
+
+    rows = _read(shards) if choose is None else choose(_read(shards))
+    batches = rows.map(decode, tf.data.AUTOTUNE).batch(batch_size)
+    siblings = targets.siblings_of_dataset(dataset, config)
+    return _finish(batches, config, classes, siblings, with_features)
+
+
+def steps_per_epoch(images: int, global_batch_size: int) -> int:
+    """Returns the full batches in one pass.
+
+    Raises:
+        InputError: not even one.
+    """
+    if images < global_batch_size:
+        raise InputError(
+            f"schedule.batch_size is {global_batch_size} but there are only "
+            f"{images} training images; take at most that many, with "
+            f"--set schedule.batch_size={max(images // 2, 1)} for example"
+        )
+    return images // global_batch_size
+
+
+def label_spec(config: DataConfig) -> dict:
+    """Returns the spec of what `dense_targets` reads, for `parse_example`.
+
+    Sparse: ragged labels need their rows numbered first, a third slower.
+    """
+    spec = {records.LABEL_ID: tf.io.VarLenFeature(tf.int64)}
+    if config.unknown != "negative":
+        spec[records.ABSENT_ID] = tf.io.VarLenFeature(tf.int64)
+    if config.unknown != "negative" or config.min_confidence > 0:
+        spec[records.LABEL_CONFIDENCE] = tf.io.VarLenFeature(tf.float32)
+    return spec
+
+
+_ENCODED = records.IMAGE_ENCODED
+
+
+def _read(shards: Sequence[str]) -> tf.data.Dataset:
+    object_stores.register(shards[0])
+    return tf.data.TFRecordDataset(
+        [object_stores.tensorflow_path(shard) for shard in shards]
+    )
+
+
+def _subset(*names: str) -> dict:
+    spec = records.feature_spec()
+    return {name: spec[name] for name in names}
+
+
+def _finish(
+    batches: tf.data.Dataset,
+    config: DataConfig,
+    classes: int,
+    siblings: tf.RaggedTensor | None,
+    with_features: bool,
+) -> tf.data.Dataset:
+    """Parses the labels of whole batches."""
+    spec = label_spec(config)
+    whole = records.feature_spec()
+    del whole[_ENCODED]
+
+    def parse(images, rows):
+        labels = tf.io.parse_example(rows, spec)
+        dense = targets.dense_targets(labels, classes, config, siblings)
+        dense = tf.ensure_shape(dense, [*rows.shape, classes])
+        if with_features:
+            return images, dense, tf.io.parse_example(rows, whole)
+        return images, dense
+
+    return _with_options(batches.map(parse))
+
+
+def _with_options(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Keeps the order; two batches wait ahead."""
+    options = tf.data.Options()
+    options.deterministic = True
+    # The worker's part is taken above, by example.
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.OFF
+    )
+    return batches.prefetch(2).with_options(options)

@@ -1,0 +1,1 @@
+"""Independent sigmoids: what a pair of image and class costs."""

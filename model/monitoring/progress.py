@@ -1,0 +1,105 @@
+"""The progress of a training, on the terminal and in history.json."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+from tqdm import tqdm
+
+from model import workdir as files
+from model.monitoring.step_logs import (
+    LOG_EVERY,
+    StepCounter,
+    learning_rate,
+    of_epoch,
+    scalars,
+)
+
+
+class HistoryFile(keras.callbacks.Callback):
+    """Keeps a row an epoch in history.json, over interruptions as well."""
+
+    def __init__(self, path: Path, batch_size: int):
+        super().__init__()
+        self.path = path
+        self.batch_size = batch_size
+        self._steps = StepCounter()
+        self._start = self._end = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._steps.begin_epoch()
+        self._start, self._end = time.monotonic(), 0.0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._steps.begin(batch)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._steps.end(batch)
+
+    def on_test_begin(self, logs=None):
+        self._end = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        rows = files.read_json(self.path, [])
+        rows = [row for row in rows if row["epoch"] <= epoch]
+        seconds = (self._end or time.monotonic()) - self._start
+        row: dict[str, Any] = {"epoch": epoch + 1, **of_epoch(logs)}
+        images = self._steps.epoch * self.batch_size
+        row["seconds"] = round(seconds, 3)
+        row["images_per_second"] = round(images / seconds, 2)
+        row["learning_rate"] = learning_rate(self.model)
+        files.write_json(self.path, [*rows, row])
+
+
+class Progress(keras.callbacks.Callback):
+    """One bar an epoch on a terminal, else one line an epoch."""
+
+    def __init__(self, epochs: int, steps: int, batch_size: int):
+        super().__init__()
+        self.epochs, self.steps, self.batch_size = epochs, steps, batch_size
+        self._bar: tqdm | None = None
+        self._steps = StepCounter()
+        self._start = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._steps.begin_epoch()
+        self._start = time.monotonic()
+        self._bar = tqdm(
+            total=self.steps * self.batch_size,
+            desc=f"epoch {epoch + 1:>2}/{self.epochs}",
+            unit=" images",
+            disable=not sys.stderr.isatty(),
+            mininterval=0.5,
+            leave=False,
+        )
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._steps.begin(batch)
+
+    def on_train_batch_end(self, batch, logs=None):
+        before = self._steps.epoch
+        self._steps.end(batch)
+        if self._bar is None or self._bar.disable:
+            return
+        if before // LOG_EVERY < self._steps.epoch // LOG_EVERY:
+            loss = scalars(logs).get("loss", 0.0)
+            self._bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
+        self._bar.update((batch + 1) * self.batch_size - self._bar.n)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._bar is not None:
+            self._bar.close()
+        seconds = time.monotonic() - self._start
+        rate = self._steps.epoch * self.batch_size / seconds
+        left = (self.epochs - epoch - 1) * self.steps * self.batch_size
+        left /= max(rate, 1e-9)
+        values = "  ".join(f"{k} {v:.3f}" for k, v in of_epoch(logs).items())
+        print(
+            f"epoch {epoch + 1:>2}/{self.epochs}  {values}  "
+            f"{rate:.0f} images/s  {seconds:.0f} s, {left:.0f} s left",
+            flush=True,
+        )

@@ -1,0 +1,51 @@
+"""A profile of some steps of a training, for TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from model.monitoring.step_logs import StepCounter, scalars
+
+
+class Profile(keras.callbacks.Callback):
+    """Profiles host and devices during some steps of the run.
+
+    TensorBoard shows it with the package `tensorboard-plugin-profile`.
+
+    Args:
+        folder: of the event files; the profile goes to `plugins/profile`.
+        first, last: steps of this run, from 1.
+    """
+
+    def __init__(self, folder: Path, first: int, last: int):
+        super().__init__()
+        self.folder, self.first, self.last = folder, first, last
+        self._steps = StepCounter()
+        self._started = self._running = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._steps.begin_epoch()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._steps.begin(batch)
+        if not self._started and self._steps.run >= self.first - 1:
+            self._started = self._running = True
+            tf.profiler.experimental.start(str(self.folder))
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._steps.end(batch)
+        if self._running and self._steps.run >= self.last:
+            # Reading waits for the device, so that its work is in it.
+            scalars(logs)
+            self._stop()
+
+    def on_train_end(self, logs=None):
+        if self._running:
+            self._stop()
+
+    def _stop(self):
+        tf.profiler.experimental.stop()
+        self._running = False

@@ -1,0 +1,1 @@
+"""Steps, schedules, replicas, workers, checkpoints and restarts."""

@@ -1,0 +1,171 @@
+"""Saving and restoring a training, in the middle of an epoch as well."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from beam_jobs.errors import InputError
+from model.config import CheckpointConfig, Config
+from model.training import checkpoint_files as files
+from model.training import distribution
+from model.training.checkpoint_files import Checkpoint, Position
+
+
+class SaveCheckpoints(keras.callbacks.Callback):
+    """Writes weights, optimizer, loss state and position; the chief's.
+
+    After every epoch, and as the config says. Comes after the callback that
+    writes the history: an epoch that is saved has its row.
+
+    Args:
+        workdir: the training's directory.
+        config: when, and how many stay.
+        steps_per_epoch: training steps in an epoch.
+    """
+
+    def __init__(
+        self, workdir: Path, config: CheckpointConfig, steps_per_epoch: int
+    ):
+        super().__init__()
+        self.workdir = workdir
+        self.config = config
+        self.steps_per_epoch = steps_per_epoch
+        self.epoch = 0
+        self._saved_step = -1
+        self._saved_at = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+        if self._saved_step < 0:
+            self._saved_step = epoch * self.steps_per_epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch + 1 < self.steps_per_epoch and self._is_due(batch + 1):
+            self.save(batch + 1)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.save(self.steps_per_epoch)
+
+    def save(self, batch: int) -> bool:
+        """Saves after so many steps of this epoch; returns whether it did.
+
+        What is not finite is not saved: the checkpoint before is the last
+        good one.
+        """
+        step = self.epoch * self.steps_per_epoch + batch
+        if step == self._saved_step:
+            return True
+        bad, _ = self.model.watch.status()
+        if bad is not None or not _all_finite(self.model):
+            return False
+        self._write(self.position(batch))
+        files.prune(self.workdir, self.config.keep)
+        self._saved_step, self._saved_at = step, time.monotonic()
+        return True
+
+    def _is_due(self, batch: int) -> bool:
+        every = self.config.every_steps
+        step = self.epoch * self.steps_per_epoch + batch
+        # A callback may see only every n-th step (steps_per_execution).
+        if every and step // every > self._saved_step // every:
+            return True
+        seconds = self.config.every_seconds
+        return bool(seconds and time.monotonic() - self._saved_at >= seconds)
+
+    def position(self, batch: int) -> Position:
+        """Returns where the training stands after steps of this epoch."""
+        step = self.epoch * self.steps_per_epoch + batch
+        if batch == self.steps_per_epoch:
+            return Position(step, self.epoch + 1)
+        total, count = (
+            distribution.first_replica(v)
+            for v in self.model.loss_mean.variables
+        )
+        return Position(step, self.epoch, batch, total, count)
+
+    def _write(self, position: Position) -> None:
+        partial = files.partial_path(self.workdir, position.step)
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        self.model.save_weights(partial, overwrite=True)
+        files.publish(self.workdir, position)
+
+
+class RestoreLossMean(keras.callbacks.Callback):
+    """Goes on with the mean loss of an epoch that was interrupted.
+
+    Keras resets it when an epoch begins.
+    """
+
+    def __init__(self, position: Position):
+        super().__init__()
+        self.position = position
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch != self.position.epoch or not self.position.batch:
+            return
+        state = (self.position.loss_total, self.position.loss_count)
+        variables = self.model.loss_mean.variables
+        for variable, value in zip(variables, state, strict=True):
+            distribution.set_on_replicas(variable, value)
+
+
+def agree(strategy, is_chief: bool, workdir: Path) -> Checkpoint | None:
+    """Returns the checkpoint that all workers go on from, the same for all.
+
+    The chief looks for the last whole one and tells its step and content;
+    the others check that this is what they see. All must call it.
+
+    Raises:
+        InputError: a worker sees no such checkpoint.
+    """
+    found = files.latest_checkpoint(workdir) if is_chief else None
+    if is_chief:
+        files.remove_after(workdir, found.position.step if found else 0)
+    if strategy.num_replicas_in_sync == 1:
+        return found
+    mine = [found.position.step, _digest(found)] if found else [-1, 0]
+    step, digest = distribution.from_chief(strategy, mine)
+    wrong = ""
+    if not is_chief and step >= 0:
+        path = files.checkpoint_path(workdir, step)
+        wrong, found = files.inspect(path)
+        if found is not None and not wrong and _digest(found) != digest:
+            wrong = "it is not the chief's"
+    if distribution.any_worker(strategy, bool(wrong)):
+        raise InputError(
+            f"the workers do not see the same checkpoint after step {step}"
+            f"{f' (here {wrong})' if wrong else ''}: give all of them the "
+            f"same --workdir, on a disk that they share; here it is {workdir}"
+        )
+    return found
+
+
+def check_same_config(strategy, config: Config) -> None:
+    """Raises InputError unless all workers train the same; all must call."""
+    if strategy.num_replicas_in_sync == 1:
+        return
+    digest = hashlib.sha256(config.to_result_json().encode()).hexdigest()
+    mine = int(digest[:7], 16)
+    [chiefs] = distribution.from_chief(strategy, [mine])
+    if distribution.any_worker(strategy, mine != chiefs):
+        raise InputError(
+            "the workers do not have the same config: start all of them with "
+            "the same --config and --set"
+        )
+
+
+def _digest(checkpoint: Checkpoint) -> int:
+    return int(checkpoint.sha256[:7], 16)
+
+
+def _all_finite(model: keras.Model) -> bool:
+    return all(
+        bool(np.isfinite(np.asarray(v)).all())
+        for v in model.weights
+        if np.issubdtype(np.asarray(v).dtype, np.floating)
+    )

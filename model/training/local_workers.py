@@ -1,0 +1,270 @@
+"""Several training processes on this machine (no TensorFlow here)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from beam_jobs.errors import InputError
+from model import workdir as files
+from model.training.checkpoint_files import checkpoints
+from model.training.endings import (
+    LOST_STATUS,
+    StoppedError,
+    describe_status,
+    is_stop,
+)
+
+# What a worker process runs.
+MODULE = "model.training.train_worker"
+
+_POLL_SECONDS = 0.1
+_TAIL_LINES = 15
+# A worker that lost another one ends by itself in that time, or is killed.
+_LOST_SECONDS = 1.0
+# Time to save after SIGTERM: the step at hand, and the checkpoint.
+_STOP_SECONDS = 120.0
+_PARENT = "TAGFOREST_LAUNCHER"
+_INDEX = "TAGFOREST_WORKER"
+
+
+class WorkerFailure(Exception):
+    """A worker ended though nobody asked it to."""
+
+
+def launch(
+    dataset: str,
+    workdir: Path,
+    count: int,
+    max_restarts: int = 0,
+    profile: tuple[int, int] | None = None,
+) -> None:
+    """Trains what `workdir/config.json` says with `count` workers.
+
+    The chief's output is shown; all of it is in `workers/worker-N.log`.
+
+    Args:
+        dataset: data set folder.
+        workdir: of the training.
+        count: of the workers.
+        max_restarts: how often to start all of them again, from the last
+            checkpoint, after one died.
+        profile: first and last step to profile.
+
+    Raises:
+        InputError: a worker failed (all others are ended), or they ended
+            with different weights.
+        StoppedError: SIGTERM or Ctrl-C, to this process or to a worker.
+    """
+    arguments = [dataset, os.fspath(workdir)]
+    if profile:
+        arguments.append(f"{profile[0]},{profile[1]}")
+    restarts = 0
+    while True:
+        try:
+            _run(arguments, workdir, count)
+            break
+        except WorkerFailure as failure:
+            if restarts == max_restarts:
+                raise InputError(
+                    f"{failure}\nthe same command goes on "
+                    f"{_from_where(workdir)}; --max-restarts N does so by "
+                    "itself"
+                ) from None
+            restarts += 1
+            print(
+                f"{failure}\nrestart {restarts} of {max_restarts}, "
+                f"{_from_where(workdir)}",
+                file=sys.stderr,
+                flush=True,
+            )
+    if count > 1:
+        check_equal_weights(workdir / files.WORKERS, count)
+
+
+def free_ports(count: int) -> list[int]:
+    """Returns different free loopback ports."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+
+
+def check_equal_weights(folder: Path, count: int) -> str:
+    """Returns the SHA-256 that all workers report.
+
+    Raises:
+        InputError: they differ, or a worker reports none.
+    """
+    digests = [
+        files.read_json(folder / f"worker-{i}.json", {}).get("weights_sha256")
+        for i in range(count)
+    ]
+    if None in digests or len(set(digests)) != 1:
+        raise InputError(
+            f"the {count} workers ended with different weights: {digests}; "
+            f"their logs are in {folder}"
+        )
+    return str(digests[0])
+
+
+def end_with_parent() -> None:
+    """Lets this worker save and end if its launcher is no more."""
+    parent = int(os.environ.get(_PARENT, "0"))
+    if not parent:
+        return
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_STOP_SECONDS)
+        os._exit(128 + signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def report_error(workdir: Path, message: str) -> None:
+    """Leaves a worker's last words for its launcher."""
+    index = os.environ.get(_INDEX)
+    if index is not None:
+        path = workdir / files.WORKERS / f"worker-{index}.error.json"
+        files.write_json(path, {"error": message})
+
+
+def _run(arguments: list[str], workdir: Path, count: int) -> None:
+    """Starts all workers and waits until all have ended well."""
+    folder = workdir / files.WORKERS
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("worker-*"):
+        old.unlink()
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(count)]
+    workers: list[subprocess.Popen] = []
+    with _passing_signals_on(workers):
+        try:
+            for index in range(count):
+                workers.append(_start(arguments, workdir, addresses, index))
+            _wait(workers, folder)
+        finally:
+            _kill(workers)
+
+
+def _start(
+    arguments: list[str], workdir: Path, addresses: list[str], index: int
+) -> subprocess.Popen:
+    config = {
+        "cluster": {"worker": addresses},
+        "task": {"type": "worker", "index": index},
+    }
+    cores = len(os.sched_getaffinity(0)) // len(addresses)
+    environment = {
+        **os.environ,
+        "TF_NUM_INTRAOP_THREADS": str(max(cores, 1)),
+        _PARENT: str(os.getpid()),
+        _INDEX: str(index),
+    }
+    if len(addresses) > 1:
+        environment["TF_CONFIG"] = json.dumps(config)
+    command = [sys.executable, "-m", MODULE, *arguments]
+    log = workdir / files.WORKERS / f"worker-{index}.log"
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdout=output if index else None,
+            stderr=output,
+            # Ctrl-C is for the launcher, which passes it on once.
+            start_new_session=True,
+        )
+
+
+@contextlib.contextmanager
+def _passing_signals_on(workers: list[subprocess.Popen]) -> Iterator[None]:
+    """Gives SIGTERM and Ctrl-C to the workers; the second time kills them."""
+    asked: list[int] = []
+
+    def pass_on(number, frame):
+        asked.append(number)
+        for worker in workers:
+            if worker.poll() is None:
+                worker.send_signal(number if len(asked) == 1 else 9)
+
+    before = {}
+    # Python lets only the main thread, and says so by a ValueError.
+    with contextlib.suppress(ValueError):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before[number] = signal.signal(number, pass_on)
+    try:
+        yield
+    except WorkerFailure:
+        # Whoever was not yet in its training ends without saving.
+        if asked:
+            raise StoppedError(asked[0]) from None
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _wait(workers: list[subprocess.Popen], folder: Path) -> None:
+    while any(worker.poll() is None for worker in workers):
+        if any(worker.poll() for worker in workers):
+            break
+        time.sleep(_POLL_SECONDS)
+    if any(is_stop(worker.poll()) for worker in workers):
+        _wait_for_all(workers, _STOP_SECONDS)
+    elif any(worker.poll() for worker in workers):
+        _wait_for_all(workers, _LOST_SECONDS)
+    statuses = [worker.poll() for worker in workers]
+    if any(statuses):
+        _raise_for(statuses, folder)
+
+
+def _wait_for_all(workers: list[subprocess.Popen], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    for worker in workers:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.wait(timeout=max(end - time.monotonic(), 0.0))
+
+
+def _raise_for(statuses: list[int | None], folder: Path) -> None:
+    """Raises for the worker that failed first."""
+    for error in sorted(folder.glob("worker-*.error.json")):
+        raise InputError(files.read_json(error, {})["error"])
+    for status in statuses:
+        if status is not None and is_stop(status):
+            raise StoppedError(status - 128)
+    # One that lost another is not the one to look at.
+    failed = [(s == LOST_STATUS, i) for i, s in enumerate(statuses) if s]
+    index = min(failed)[1]
+    log = folder / f"worker-{index}.log"
+    lines = log.read_text(errors="replace").splitlines()
+    tail = "\n".join(lines[-_TAIL_LINES:])
+    raise WorkerFailure(
+        f"worker {index} of {len(statuses)} "
+        f"{describe_status(statuses[index] or 0)}; its log is {log}"
+        f"{':' if tail else ' (empty)'}\n{tail}".rstrip()
+    )
+
+
+def _from_where(workdir: Path) -> str:
+    found = checkpoints(workdir)
+    return f"from {found[-1].position}" if found else "from the beginning"
+
+
+def _kill(workers: list[subprocess.Popen]) -> None:
+    """Ends what still runs: without all others it can save nothing."""
+    for worker in workers:
+        if worker.poll() is None:
+            worker.kill()
+        worker.wait()
