@@ -6,6 +6,7 @@ REST_PORT = 8501
 
 # Signatures of the SavedModel.
 TAGS = "serving_default"
+SELECT = "select"
 SCORES = "scores"
 TF_EXAMPLE = "tf_example"
 EMBEDDING = "embedding"
@@ -14,17 +15,32 @@ EMBEDDING = "embedding"
 IMAGE_BYTES = "image_bytes"
 EXAMPLES = "examples"
 
+# Inputs of SELECT beside the images, [N] each; all must be sent.
+MAX_LABELS = "max_labels"  # int32
+MIN_CONFIDENCE = "min_confidence"  # float32; below 0: the class's threshold
+MOST_SPECIFIC = "most_specific"  # bool: no class above another tag
+INCLUDE = "include"  # string: WordNet ids, blanks or commas between them
+EXCLUDE = "exclude"  # string
+
 # Outputs, all with one row an image.
 NAMES = "names"  # string [N, K]
 WNIDS = "wnids"  # string [N, K]
-SCORE_VALUES = "scores"  # float32 [N, K], or [N, classes]
+PARENTS = "parents"  # string [N, K]: WordNet ids, commas between them
+SCORE_VALUES = "scores"  # float32 [N, K], or [N, classes]: calibrated
+RAW_SCORES = "raw_scores"  # float32 [N, classes]: the sigmoids
 LEAF = "leaf"  # bool [N, K]: the class has no subclasses
+IS_TAG = "is_tag"  # bool [N, K]: its score reaches its threshold
 EMBEDDING_VALUES = "embedding"  # float32 [N, D]
 VALID = "valid"  # bool [N]
+MODEL_VERSION = "model_version"  # string [N]: fingerprint of the weights
+VOCABULARY_VERSION = "vocabulary_version"  # string [N]
 
 # An image over either limit is answered with valid = false.
 MAX_IMAGE_BYTES = 20 * 1024**2
 MAX_IMAGE_PIXELS = 100_000_000
+
+# Batches that are warmed up: every batch is filled up to one of them.
+BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 
 # A request over either limit is refused.
 MAX_REQUEST_BYTES = 64 * 1024**2

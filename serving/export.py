@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,13 +19,15 @@ from beam_jobs import layout
 from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.vocabulary import Vocabulary
+from model import tagging
+from model.calibrate import weights_fingerprint
 from model.inputs.preprocessing import decode_and_resize
 from model.tagger import load_tagger
-from serving import contract
+from serving import contract, model_card, served_classes
 from serving.servable import Servable
 from serving.signatures import ExportableTagger, ImageLimits, TagSignatures
 from serving.versions import find_versions
-from serving.warmup import BATCH_SIZES, sample_image, write_warmup
+from serving.warmup import sample_image, write_warmup
 
 # bfloat16 has 8 bits: fused and single ops round at different places.
 _MIXED_PRECISION_TOLERANCE = 2e-2
@@ -42,6 +44,7 @@ def export_tagger(
     top_k: int = 20,
     version: int | None = None,
     limits: ImageLimits | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes, checks and publishes `<out>/<version>/`.
 
@@ -55,6 +58,7 @@ def export_tagger(
         top_k: tags an image, at most.
         version: 1 or more; by default the highest one there plus one.
         limits: of the images that are decoded.
+        facts: of the training, for the model card.
 
     Returns:
         The version's folder.
@@ -66,10 +70,13 @@ def export_tagger(
     out = Path(out)
     _check_options(out, top_k, version)
     target = _target(out, version)
+    limits = limits or ImageLimits()
     signatures = TagSignatures(tagger, top_k, limits)
+    card = model_card.model_card(tagger, top_k, limits, facts)
     out.mkdir(parents=True, exist_ok=True)
     with _staging(out) as staging:
-        _write(tagger, signatures, staging)
+        _write(signatures, staging)
+        _write_assets(tagger, card, staging / "assets")
         write_warmup(staging)
         check_export(staging, tagger)
         _publish(staging, target)
@@ -99,18 +106,22 @@ def export(
     """
     _check_options(Path(out), top_k, version)
     tagger = load_exportable(Path(workdir))
-    return export_tagger(tagger, out, top_k=top_k, version=version)
+    facts = model_card.training_facts(Path(workdir))
+    return export_tagger(tagger, out, top_k=top_k, version=version, facts=facts)
 
 
 def load_exportable(workdir: Path) -> ExportableTagger:
     """Loads a trained tagger with its classes and its preprocessing.
 
+    Its calibration and thresholds too, where `tagforest calibrate` has run.
+
     Raises:
-        InputError: nothing trained there.
+        InputError: nothing trained there, or a calibration of other weights.
     """
     tagger: Any = load_tagger(workdir)
     data = tagger.config.data
     vocabulary = Vocabulary.load(workdir / layout.VOCABULARY)
+    weights = weights_fingerprint(tagger)
     exact = tagger.config.network.precision == "float32"
     return ExportableTagger(
         logits=partial(tagger, training=False),
@@ -123,6 +134,8 @@ def load_exportable(workdir: Path) -> ExportableTagger:
         image_size=data.image_size,
         vocabulary=vocabulary,
         hierarchy=Hierarchy.load(workdir / layout.HIERARCHY, vocabulary),
+        tagging=tagging.load(workdir, vocabulary, weights),
+        weights_version=weights,
         tolerance=1e-5 if exact else _MIXED_PRECISION_TOLERANCE,
     )
 
@@ -137,14 +150,14 @@ def check_export(version_dir: Path, tagger: ExportableTagger) -> float:
         ExportError: it is more than the tagger's tolerance.
     """
     servable = Servable(version_dir)
-    if servable.warm_up() != len(BATCH_SIZES):
+    if servable.warm_up() != len(contract.BATCH_SIZES):
         raise ExportError(f"{version_dir}: warm-up requests are missing")
     images = [sample_image(), sample_image(96, 64)]
     served = servable.run(
         contract.SCORES, {contract.IMAGE_BYTES: np.array(images, object)}
     )
     expected = _keras_scores(tagger, images)
-    difference = float(np.max(np.abs(served[contract.SCORE_VALUES] - expected)))
+    difference = float(np.max(np.abs(served[contract.RAW_SCORES] - expected)))
     if not served[contract.VALID].all() or not difference <= tagger.tolerance:
         raise ExportError(
             f"the exported model's scores differ by {difference}; at most "
@@ -193,17 +206,25 @@ def _staging(out: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _write(
-    tagger: ExportableTagger, signatures: TagSignatures, staging: Path
-) -> None:
+def _write(signatures: TagSignatures, staging: Path) -> None:
     archive = keras.export.ExportArchive()
     for name, (function, spec) in signatures.endpoints().items():
         archive.add_endpoint(name, function, input_signature=spec)
     archive.write_out(str(staging), verbose=False)
-    assets = staging / "assets"
+
+
+def _write_assets(tagger: ExportableTagger, card: str, assets: Path) -> None:
     assets.mkdir(exist_ok=True)
     tagger.vocabulary.save(assets / layout.VOCABULARY)
     tagger.hierarchy.save(assets / layout.HIERARCHY, tagger.vocabulary)
+    thresholds = served_classes.thresholds_of(
+        tagger.tagging, len(tagger.vocabulary)
+    )
+    rows = zip(tagger.vocabulary, thresholds, strict=True)
+    lines = ["wnid\tthreshold", *(f"{c.wnid}\t{t:.6g}" for c, t in rows)]
+    text = "\n".join(lines) + "\n"
+    (assets / tagging.THRESHOLDS).write_text(text, encoding="utf-8")
+    (assets / model_card.MODEL_CARD).write_text(card, encoding="utf-8")
 
 
 def _publish(staging: Path, target: Path) -> None:

@@ -71,9 +71,13 @@ class GrpcTransport:
 
 def _rows(columns: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
     for number in range(len(columns[contract.VALID])):
-        yield {
-            name: [v.decode() for v in column[number]]
-            if column.dtype.kind == "O"
-            else column[number].tolist()
-            for name, column in columns.items()
-        }
+        yield {name: _plain(column[number]) for name, column in columns.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Returns Python's own values; bytes as text."""
+    if isinstance(value, bytes):
+        return value.decode()
+    if value.dtype.kind == "O":
+        return [_plain(v) for v in value]
+    return value.tolist()

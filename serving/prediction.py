@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,12 +33,16 @@ class Tag:
         wnid: WordNet 3.0 id.
         score: 0 to 1.
         leaf: the vocabulary has no class below it.
+        is_tag: the score reaches the class's threshold.
+        parents: WordNet ids of the classes right above it.
     """
 
     name: str
     wnid: str
     score: float
     leaf: bool = True
+    is_tag: bool = True
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,25 +52,37 @@ class Prediction:
     Attributes:
         valid: False if the image could not be decoded or was too large.
         tags: empty if not valid.
+        model_version: fingerprint of the weights.
+        vocabulary_version: fingerprint of the classes.
     """
 
     valid: bool
     tags: tuple[Tag, ...]
+    model_version: str = ""
+    vocabulary_version: str = ""
 
     def top(self, count: int) -> Prediction:
         """Returns the same with at most `count` tags."""
-        return Prediction(self.valid, self.tags[:count])
+        return replace(self, tags=self.tags[:count])
 
     def leaves(self) -> Prediction:
         """Returns the same without classes that others lie below."""
-        return Prediction(self.valid, tuple(t for t in self.tags if t.leaf))
+        return replace(self, tags=tuple(t for t in self.tags if t.leaf))
 
     def to_json(self) -> dict[str, Any]:
         """Returns a dictionary for `json.dumps`."""
         return asdict(self)
 
 
-INVALID = Prediction(valid=False, tags=())
+_COLUMNS = (
+    contract.NAMES,
+    contract.WNIDS,
+    contract.SCORE_VALUES,
+    contract.LEAF,
+    contract.IS_TAG,
+    contract.PARENTS,
+)
+_VERSIONS = (contract.MODEL_VERSION, contract.VOCABULARY_VERSION)
 
 
 def to_prediction(row: Mapping[str, Any]) -> Prediction:
@@ -75,17 +91,20 @@ def to_prediction(row: Mapping[str, Any]) -> Prediction:
     Args:
         row: output name -> the row's value; strings as str.
     """
+    versions = (row[n] for n in _VERSIONS)
     if not row[contract.VALID]:
-        return INVALID
-    columns = (
-        contract.NAMES,
-        contract.WNIDS,
-        contract.SCORE_VALUES,
-        contract.LEAF,
+        return Prediction(False, (), *versions)
+    rows = zip(*(row[name] for name in _COLUMNS), strict=True)
+    tags = (
+        Tag(name, wnid, _short(score), leaf, is_tag, _split(parents))
+        for name, wnid, score, leaf, is_tag, parents in rows
+        if wnid  # Rows that were selected from are filled up.
     )
-    rows = zip(*(row[name] for name in columns), strict=True)
-    tags = (Tag(n, w, _short(s), leaf) for n, w, s, leaf in rows)
-    return Prediction(True, tuple(tags))
+    return Prediction(True, tuple(tags), *versions)
+
+
+def _split(ids: str) -> tuple[str, ...]:
+    return tuple(ids.split(",")) if ids else ()
 
 
 def _short(score: float) -> float:

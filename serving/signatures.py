@@ -22,11 +22,22 @@ import tensorflow as tf
 from beam_jobs import records
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.vocabulary import Vocabulary
+from model.tagging import Tagging
 from serving import contract
+from serving.served_classes import Selection, ServedClasses
 
 _PARALLEL_DECODES = 4
 
 Outputs = dict[str, tf.Tensor]
+
+# In the order of the fields of a `Selection`.
+_WANTED = {
+    contract.MAX_LABELS: tf.int32,
+    contract.MIN_CONFIDENCE: tf.float32,
+    contract.MOST_SPECIFIC: tf.bool,
+    contract.INCLUDE: tf.string,
+    contract.EXCLUDE: tf.string,
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,8 @@ class ExportableTagger:
         image_size: S, in pixels.
         vocabulary: the classes, in the order of the logits.
         hierarchy: their is-a relation.
+        tagging: calibration and thresholds; None for the sigmoids and 0.5.
+        weights_version: fingerprint of the weights.
         tolerance: how much a score may change by the export. More than
             rounding errors of float32 only for networks of less precision.
     """
@@ -51,6 +64,8 @@ class ExportableTagger:
     image_size: int
     vocabulary: Vocabulary
     hierarchy: Hierarchy
+    tagging: Tagging | None = None
+    weights_version: str = ""
     tolerance: float = 1e-5
 
 
@@ -80,47 +95,56 @@ class TagSignatures:
         self._tagger = tagger
         self._top_k = min(top_k, len(tagger.vocabulary))
         self._limits = limits or ImageLimits()
-        classes = tagger.vocabulary
-        self._names = [c.display_name.encode() for c in classes]
-        self._wnids = [c.wnid.encode() for c in classes]
-        self._leaf = tagger.hierarchy.is_leaf
+        self._classes = ServedClasses(
+            tagger.vocabulary, tagger.hierarchy, tagger.tagging
+        )
 
     def endpoints(self) -> dict[str, tuple[Callable[..., Outputs], Any]]:
         """Returns signature name -> (function, input signature)."""
-        images = [tf.TensorSpec([None], tf.string, contract.IMAGE_BYTES)]
-        examples = [tf.TensorSpec([None], tf.string, contract.EXAMPLES)]
+        images = tf.TensorSpec([None], tf.string, contract.IMAGE_BYTES)
+        examples = tf.TensorSpec([None], tf.string, contract.EXAMPLES)
+        wanted = [tf.TensorSpec([None], t, n) for n, t in _WANTED.items()]
         return {
-            contract.TAGS: (self.tags, images),
-            contract.SCORES: (self.scores, images),
-            contract.TF_EXAMPLE: (self.tf_example, examples),
-            contract.EMBEDDING: (self.embedding, images),
+            contract.TAGS: (self.tags, [images]),
+            contract.SELECT: (self.select, [images, *wanted]),
+            contract.SCORES: (self.scores, [images]),
+            contract.TF_EXAMPLE: (self.tf_example, [examples]),
+            contract.EMBEDDING: (self.embedding, [images]),
         }
 
     def tags(self, image_bytes: tf.Tensor) -> Outputs:
         """string [N] -> the best K classes, best first, and valid [N]."""
-        scores, valid = self._score(image_bytes, self._decode)
-        values, indices = tf.math.top_k(scores, self._top_k)
-        shown = valid[:, tf.newaxis]
-        names = tf.gather(tf.constant(self._names), indices)
-        wnids = tf.gather(tf.constant(self._wnids), indices)
-        leaf = tf.gather(tf.constant(self._leaf), indices)
-        return {
-            contract.NAMES: tf.where(shown, names, ""),
-            contract.WNIDS: tf.where(shown, wnids, ""),
-            contract.SCORE_VALUES: values,
-            contract.LEAF: tf.logical_and(leaf, shown),
-            contract.VALID: valid,
-        }
+        logits, valid = self._logits(image_bytes, self._decode)
+        scores = self._classes.probabilities(logits)
+        return self._best(scores, valid, self._classes.is_tag(scores))
+
+    def select(self, image_bytes: tf.Tensor, *wanted: tf.Tensor) -> Outputs:
+        """The chosen classes alone, best first; the rest of K is empty.
+
+        Args:
+            image_bytes: string [N].
+            wanted: the fields of a `Selection`.
+        """
+        choice = Selection(*wanted)
+        logits, valid = self._logits(image_bytes, self._decode)
+        scores = self._classes.probabilities(logits)
+        chosen = self._classes.select(scores, choice)
+        shown = tf.where(chosen, scores, -1.0)
+        values, _ = tf.math.top_k(shown, self._top_k)
+        column = tf.range(self._top_k)[tf.newaxis]
+        room = column < choice.max_labels[:, tf.newaxis]
+        return self._best(
+            shown, valid, self._classes.is_tag(scores), (values >= 0.0) & room
+        )
 
     def scores(self, image_bytes: tf.Tensor) -> Outputs:
-        """string [N] -> float32 [N, classes] and valid [N]."""
-        scores, valid = self._score(image_bytes, self._decode)
-        return {contract.SCORE_VALUES: scores, contract.VALID: valid}
+        """string [N] -> float32 [N, classes] twice, and valid [N]."""
+        outputs, valid = self._all_scores(image_bytes, self._decode)
+        return {**outputs, contract.VALID: valid}
 
     def tf_example(self, examples: tf.Tensor) -> Outputs:
-        """Serialized tf.Example [N] of our records -> [N, classes]."""
-        scores, _ = self._score(examples, self._decode_example)
-        return {contract.SCORE_VALUES: scores}
+        """Serialized tf.Example [N] of our records -> [N, classes] twice."""
+        return self._all_scores(examples, self._decode_example)[0]
 
     def embedding(self, image_bytes: tf.Tensor) -> Outputs:
         """string [N] -> float32 [N, D] and valid [N]."""
@@ -131,11 +155,49 @@ class TagSignatures:
             contract.VALID: valid,
         }
 
-    def _score(self, encoded, decode) -> tuple[tf.Tensor, tf.Tensor]:
+    def _best(self, scores, valid, is_tag, keep=None) -> Outputs:
+        """Returns the K best classes of each row and what belongs to them.
+
+        Args:
+            keep: bool [N, K], which of them to show; all by default.
+        """
+        values, indices = tf.math.top_k(scores, self._top_k)
+        shown = valid[:, tf.newaxis] & (tf.ones_like(values) > 0)
+        shown = shown if keep is None else shown & keep
+        known = self._classes.describe(indices)
+        texts = (contract.NAMES, contract.WNIDS, contract.PARENTS)
+        return {
+            **{n: tf.where(shown, known[n], "") for n in texts},
+            contract.SCORE_VALUES: tf.where(shown, values, 0.0),
+            contract.LEAF: known[contract.LEAF] & shown,
+            contract.IS_TAG: tf.gather(is_tag, indices, batch_dims=1) & shown,
+            contract.VALID: valid,
+            **self._versions(tf.size(valid)),
+        }
+
+    def _versions(self, rows) -> Outputs:
+        # A row each: batching cuts every output by rows.
+        return {
+            contract.MODEL_VERSION: tf.fill(
+                [rows], self._tagger.weights_version
+            ),
+            contract.VOCABULARY_VERSION: tf.fill(
+                [rows], self._tagger.vocabulary.fingerprint
+            ),
+        }
+
+    def _all_scores(self, encoded, decode) -> tuple[Outputs, tf.Tensor]:
+        logits, valid = self._logits(encoded, decode)
+        raw = tf.math.sigmoid(tf.cast(logits, tf.float32))
+        scores = self._classes.probabilities(logits)
+        return {
+            contract.SCORE_VALUES: _clear_invalid(scores, valid),
+            contract.RAW_SCORES: _clear_invalid(raw, valid),
+        }, valid
+
+    def _logits(self, encoded, decode) -> tuple[tf.Tensor, tf.Tensor]:
         images, valid = self._decode_rows(encoded, decode)
-        logits = self._tagger.logits(images)
-        scores = tf.math.sigmoid(tf.cast(logits, tf.float32))
-        return _clear_invalid(scores, valid), valid
+        return self._tagger.logits(images), valid
 
     def _decode_rows(self, encoded, decode) -> tuple[tf.Tensor, tf.Tensor]:
         size = self._tagger.image_size

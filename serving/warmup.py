@@ -17,7 +17,6 @@ from serving import contract, protos
 from serving.tensor_proto import from_proto, to_proto
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
-BATCH_SIZES = (1, 8)
 
 
 def sample_image(height: int = 480, width: int = 640) -> bytes:
@@ -32,7 +31,7 @@ def sample_image(height: int = 480, width: int = 640) -> bytes:
 def write_warmup(
     version_dir: Path,
     model_name: str = contract.MODEL_NAME,
-    batch_sizes: Sequence[int] = BATCH_SIZES,
+    batch_sizes: Sequence[int] = contract.BATCH_SIZES,
 ) -> Path:
     """Writes one request a batch size into a SavedModel's folder."""
     path = version_dir / WARMUP_FILE

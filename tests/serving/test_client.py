@@ -12,7 +12,7 @@ from beam_jobs.errors import InputError
 from serving import client as client_module
 from serving import rest_client
 from serving.client import ServerError, TagClient
-from serving.prediction import INVALID, Prediction, Tag, to_prediction
+from serving.prediction import Prediction, Tag, to_prediction
 
 
 @pytest.fixture(params=["grpc", "rest"])
@@ -98,6 +98,7 @@ class Busy(BaseHTTPRequestHandler):
         Busy.seen += 1
         self.rfile.read(int(self.headers["content-length"]))
         row = {"valid": False, "names": [], "wnids": [], "scores": []}
+        row |= {"model_version": "m", "vocabulary_version": "v"}
         body = json.dumps({"predictions": [row]}).encode()
         self.send_response(200 if Busy.seen > 2 else 503)
         self.send_header("content-length", str(len(body)))
@@ -113,7 +114,7 @@ def test_a_busy_server_is_asked_again():
         threading.Thread(target=busy.serve_forever, daemon=True).start()
         address = f"127.0.0.1:{busy.server_port}"
         with TagClient(address, "rest") as client:
-            assert client.tag([b"a"]) == [INVALID]
+            assert client.tag([b"a"]) == [Prediction(False, (), "m", "v")]
         busy.shutdown()
     assert Busy.seen == 3
 
@@ -133,11 +134,16 @@ def test_prediction():
         "names": ["animal", "dog"],
         "wnids": ["n00015388", "n02084071"],
         "leaf": [False, True],
+        "is_tag": [True, False],
+        "parents": ["", "n00015388,n00001740"],
+        "model_version": "m",
+        "vocabulary_version": "v",
     }
     found = to_prediction(row | {"scores": [0.2, 0.1]})
     animal = Tag("animal", "n00015388", 0.2, leaf=False)
-    dog = Tag("dog", "n02084071", 0.1)
-    assert found == Prediction(True, (animal, dog))
+    above = ("n00015388", "n00001740")
+    dog = Tag("dog", "n02084071", 0.1, is_tag=False, parents=above)
+    assert found == Prediction(True, (animal, dog), "m", "v")
     assert found.top(1).tags == (animal,)
     assert found.leaves().tags == (dog,)
     assert found.leaves().to_json() == {
@@ -148,7 +154,12 @@ def test_prediction():
                 "wnid": "n02084071",
                 "score": 0.1,
                 "leaf": True,
+                "is_tag": False,
+                "parents": above,
             },
         ),
+        "model_version": "m",
+        "vocabulary_version": "v",
     }
-    assert to_prediction(row | {"valid": False, "scores": [0.0]}) == INVALID
+    invalid = to_prediction(row | {"valid": False, "scores": [0.0]})
+    assert invalid == Prediction(False, (), "m", "v")

@@ -18,6 +18,12 @@ WNIDS = ("n00001740", "n02084071", "n02121620", "n04257986")
 NAMES = ("entity", "dog", "cat", "soap")
 
 
+TAG_OUTPUTS = [
+    *("is_tag", "leaf", "model_version", "names", "parents", "scores"),
+    *("valid", "vocabulary_version", "wnids"),
+]
+
+
 @pytest.fixture(scope="module")
 def servable(model_base):
     return Servable(model_base / "1")
@@ -28,9 +34,16 @@ def run(servable, signature, images):
     return servable.run(signature, {next(iter(key)): np.array(images, object)})
 
 
-def expected_scores(tagger, images):
+def raw_scores(tagger, images):
     pixels = tf.stack([tagger.preprocess(tf.constant(i)) for i in images])
     return tf.math.sigmoid(tagger.logits(pixels)).numpy()
+
+
+def expected_scores(tagger, images):
+    """No parent, the first class, below a child."""
+    scores = raw_scores(tagger, images)
+    scores[:, 0] = scores.max(axis=1)
+    return scores
 
 
 def test_signatures_have_the_names_of_the_contract(servable):
@@ -40,10 +53,17 @@ def test_signatures_have_the_names_of_the_contract(servable):
     } == {
         "serving_default": (
             ["image_bytes"],
-            ["leaf", "names", "scores", "valid", "wnids"],
+            TAG_OUTPUTS,
         ),
-        "scores": (["image_bytes"], ["scores", "valid"]),
-        "tf_example": (["examples"], ["scores"]),
+        "select": (
+            [
+                *("exclude", "image_bytes", "include", "max_labels"),
+                *("min_confidence", "most_specific"),
+            ],
+            TAG_OUTPUTS,
+        ),
+        "scores": (["image_bytes"], ["raw_scores", "scores", "valid"]),
+        "tf_example": (["examples"], ["raw_scores", "scores"]),
         "embedding": (["image_bytes"], ["embedding", "valid"]),
     }
 
@@ -53,6 +73,9 @@ def test_served_scores_are_the_models(servable, tagger, picture):
     served = run(servable, contract.SCORES, images)
     np.testing.assert_allclose(
         served["scores"], expected_scores(tagger, images), atol=1e-6
+    )
+    np.testing.assert_allclose(
+        served["raw_scores"], raw_scores(tagger, images), atol=1e-6
     )
 
 
@@ -177,7 +200,8 @@ def test_assets_and_warm_up_travel_with_the_model(model_base, servable):
     assert [c.wnid for c in vocabulary] == list(WNIDS)
     tree = Hierarchy.load(assets / "hierarchy.tsv", vocabulary)
     assert tree.ancestors(3) == (0,)
-    assert servable.warm_up() == 2
+    assert servable.warm_up() == 6
+    assert "4, 3 of them" in (assets / "model_card.md").read_text()
 
 
 def test_versions_count_up_and_appear_complete(tagger, tmp_path, monkeypatch):

@@ -1,0 +1,127 @@
+"""A page about an exported model: what it knows, how good it was found.
+
+The headings are those of "Model Cards for Model Reporting"
+(https://arxiv.org/abs/1810.03993) as far as the training's files can fill
+them; what nobody measured is said to be unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from model import tagging, workdir
+from serving import contract
+from serving.signatures import ExportableTagger, ImageLimits
+
+MODEL_CARD = "model_card.md"
+_FIGURES = {
+    "f1_at_5": "F1 at 5",
+    "f1_at_10": "F1 at 10",
+    "best_leaf_right": "best leaf right",
+    "macro_average_precision": "macro average precision",
+}
+
+
+def model_card(
+    tagger: ExportableTagger,
+    top_k: int,
+    limits: ImageLimits,
+    facts: Mapping[str, Any] | None = None,
+) -> str:
+    """Returns the page, Markdown.
+
+    Args:
+        tagger: the exported model.
+        top_k: tags an image, at most.
+        limits: of the images.
+        facts: of the training, see `training_facts`.
+    """
+    facts = facts or {}
+    sections = {
+        "Model": _model(tagger, facts),
+        "Input and output": _answers(tagger, top_k, limits),
+        "Training data": _lines(facts.get("dataset"), "unknown"),
+        "Figures": _figures(facts.get("figures"), facts.get("images", 0)),
+        "Calibration": _calibration(tagger.tagging),
+    }
+    parts = [f"## {title}\n\n{text}\n" for title, text in sections.items()]
+    return "# tagforest model\n\n" + "\n".join(parts)
+
+
+def training_facts(folder: Path) -> dict[str, Any]:
+    """Reads what a training and its evaluation left in their folder."""
+    config = workdir.read_json(folder / workdir.CONFIG, {})
+    report = workdir.read_json(folder / "evaluation" / "validation.json", {})
+    return {
+        "config": config.get("name", ""),
+        "result": workdir.read_json(folder / workdir.RESULT, {}),
+        "dataset": workdir.read_json(folder / workdir.DATASET, {}),
+        "figures": report.get("figures", {}),
+        "images": report.get("images", 0),
+    }
+
+
+def _model(tagger: ExportableTagger, facts: Mapping[str, Any]) -> str:
+    classes, tree = tagger.vocabulary, tagger.hierarchy
+    result = facts.get("result") or {}
+    return _lines(
+        {
+            "config": facts.get("config"),
+            "epochs": result.get("epochs"),
+            "weights": tagger.weights_version,
+            "classes": f"{len(classes)}, {int(tree.is_leaf.sum())} of them "
+            "without classes below",
+            "vocabulary": classes.fingerprint,
+            "hierarchy": tree.fingerprint,
+        }
+    )
+
+
+def _answers(tagger: ExportableTagger, top_k: int, limits: ImageLimits) -> str:
+    side = tagger.image_size
+    return _lines(
+        {
+            "images": "JPEG, PNG, BMP files, at most "
+            f"{limits.max_bytes} bytes and {limits.max_pixels} pixels; the "
+            f"central square, resized to {side} x {side}",
+            "answer": f"at most {top_k} classes an image; `{contract.VALID}` "
+            "is false for an image that cannot be decoded",
+            "scores": "each class's own probability; no class is less "
+            "probable than one below it",
+        }
+    )
+
+
+def _figures(figures: Mapping[str, Any] | None, images: int) -> str:
+    if not figures:
+        return "Not measured: run `tagforest evaluate`, then export again."
+    rows = [
+        "| figure | model | most frequent tags | best possible |",
+        "|---|---|---|---|",
+    ]
+    for key, name in _FIGURES.items():
+        if key in figures:
+            found = figures[key]
+            values = (found[k] for k in ("model", "baseline", "ceiling"))
+            cells = " | ".join(f"{value:.3f}" for value in values)
+            rows.append(f"| {name} | {cells} |")
+    return f"On {images} held-out images.\n\n" + "\n".join(rows)
+
+
+def _calibration(fitted: tagging.Tagging | None) -> str:
+    if fitted is None:
+        return (
+            "None: scores are the network's own sigmoids, every threshold is "
+            "0.5. `tagforest calibrate` fits both."
+        )
+    keys = ("images", "split", "precision", "classes_never_tagged")
+    known = {k: fitted.summary[k] for k in keys if k in fitted.summary}
+    return _lines(known, "Scores and thresholds are fitted.")
+
+
+def _lines(values: Mapping[str, Any] | None, otherwise: str = "") -> str:
+    shown = {k: v for k, v in (values or {}).items() if v not in (None, "")}
+    lines = [f"- {name}: {value}" for name, value in shown.items()]
+    return "\n".join(lines) or otherwise
