@@ -270,7 +270,7 @@ def test_export_of_a_working_directory(tmp_path, picture):
     served = Servable(path)
     pixels = tf.stack([decode_and_resize(i, 32, 0.875) for i in images])
     np.testing.assert_allclose(
-        run(served, contract.SCORES, images)["scores"],
+        run(served, contract.SCORES, images)["raw_scores"],
         tf.math.sigmoid(trained(pixels, training=False)),
         atol=1e-6,
     )

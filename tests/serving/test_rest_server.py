@@ -32,12 +32,18 @@ def test_rows(http, picture):
     assert good["valid"] and len(good["names"]) == 3
     assert good["scores"] == sorted(good["scores"], reverse=True)
     assert bad == empty
+    vocabulary = good["vocabulary_version"]
+    assert len(vocabulary) == 64
     assert bad == {
         "valid": False,
         "names": ["", "", ""],
         "wnids": ["", "", ""],
+        "parents": ["", "", ""],
         "scores": [0.0, 0.0, 0.0],
         "leaf": [False, False, False],
+        "is_tag": [False, False, False],
+        "model_version": "",
+        "vocabulary_version": vocabulary,
     }
 
 
