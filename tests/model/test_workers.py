@@ -77,6 +77,10 @@ def run_workers(dataset, folder, devices):
     ]
 
 
+# Of losses and metrics, whatever the precision.
+_FIGURES_TOLERANCE = 5e-2
+
+
 def check_two_equal_one(config, dataset, folder, devices, tolerance):
     one, two = folder / "one", folder / "two"
     train(config, dataset, one)
@@ -92,7 +96,7 @@ def check_two_equal_one(config, dataset, folder, devices, tolerance):
     rows = [files.read_json(f / files.HISTORY, []) for f in (one, two)]
     for single, several in zip(*rows, strict=True):
         for name in ("loss", "val_loss", "val_f1_at_5"):
-            found = pytest.approx(single[name], rel=10 * tolerance)
+            found = pytest.approx(single[name], rel=_FIGURES_TOLERANCE)
             assert several[name] == found, name
     for name, value in first.items():
         assert rows[1][-1][f"val_{name}"] == pytest.approx(value, rel=1e-5)
@@ -101,7 +105,7 @@ def check_two_equal_one(config, dataset, folder, devices, tolerance):
 @pytest.mark.large
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    ("precision", "tolerance"), [("float32", 1e-4), ("mixed_bfloat16", 2e-2)]
+    ("precision", "tolerance"), [("float32", 1e-4), ("mixed_bfloat16", 5e-2)]
 )
 def test_two_workers_equal_one(
     uneven, tiny_config, tmp_path, precision, tolerance
