@@ -31,6 +31,10 @@ class Format(str, Enum):
     json = "json"
 
 
+# More than any export answers.
+_MOST_LABELS = 1_000_000
+
+
 def register(app: typer.Typer) -> None:
     """Adds `export`, `serve` and `tag` to the root command."""
     app.command("export")(export)
@@ -124,15 +128,49 @@ def tag(
         bool,
         typer.Option("--leaves", help="Only classes without subclasses."),
     ] = False,
+    sure: Annotated[
+        bool,
+        typer.Option("--sure", help="Only what reaches its threshold."),
+    ] = False,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(help="Only from this score on, not the thresholds."),
+    ] = None,
+    most_specific: Annotated[
+        bool,
+        typer.Option(
+            "--most-specific", help="No class above another tag; --sure."
+        ),
+    ] = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(help="WordNet id: it and what is below; repeatable."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="WordNet id: not it, nor what is below it."),
+    ] = None,
 ) -> None:
     """Tag image files with a running server."""
+    chosen = (sure, most_specific, include, exclude)
+    options = None
+    if any(chosen) or min_confidence is not None:
+        from serving.tag_options import TagOptions
+
+        options = TagOptions(
+            max_labels=_MOST_LABELS if leaves else top,
+            min_confidence=min_confidence,
+            most_specific=most_specific,
+            include=include or (),
+            exclude=exclude or (),
+        )
     data = [_read(path) for path in images]
     from serving.client import ServerError, TagClient
 
     address = server or f"127.0.0.1:{_default_port(transport)}"
     try:
         with TagClient(address, transport.value, model=name) as client:
-            found = client.tag(data)
+            found = client.tag(data, options)
     except ServerError as error:
         raise InputError(
             f"the server at {address} gave no tags ({error}); is "

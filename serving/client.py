@@ -8,8 +8,9 @@ from typing import Protocol
 from beam_jobs.errors import InputError
 from serving import contract
 from serving.prediction import Prediction, ServerError
+from serving.tag_options import TagOptions
 
-__all__ = ["TRANSPORTS", "ServerError", "TagClient"]
+__all__ = ["TRANSPORTS", "ServerError", "TagClient", "TagOptions"]
 
 TRANSPORTS = ("grpc", "rest")
 _CHUNK_BYTES = 16 * 1024**2
@@ -17,7 +18,9 @@ _CHUNK_IMAGES = 64
 
 
 class _Transport(Protocol):
-    def predict(self, images: Sequence[bytes]) -> list[Prediction]: ...
+    def predict(
+        self, images: Sequence[bytes], options: TagOptions | None
+    ) -> list[Prediction]: ...
 
     def close(self) -> None: ...
 
@@ -58,11 +61,18 @@ class TagClient:
             )
         self._transport = _connect(address, transport, model, timeout_s)
 
-    def tag(self, images: Sequence[bytes]) -> list[Prediction]:
+    def tag(
+        self, images: Sequence[bytes], options: TagOptions | None = None
+    ) -> list[Prediction]:
         """Returns a prediction for every image file, in order.
 
         An image over the server's limit of bytes is not sent: it is not
         valid.
+
+        Args:
+            images: whole files.
+            options: which classes are tags; None for the best ones, however
+                little they score.
 
         Raises:
             ServerError: the server did not answer, or refused.
@@ -70,7 +80,7 @@ class TagClient:
         return [
             prediction
             for chunk in _chunks(images)
-            for prediction in self._transport.predict(chunk)
+            for prediction in self._transport.predict(chunk, options)
         ]
 
     def close(self) -> None:

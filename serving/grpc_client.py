@@ -11,6 +11,7 @@ import numpy as np
 
 from serving import contract, protos
 from serving.prediction import Prediction, ServerError, to_prediction
+from serving.tag_options import TagOptions
 from serving.tensor_proto import from_proto, to_proto
 
 # gRPC's own retries: five attempts at most, also by its specification.
@@ -50,13 +51,18 @@ class GrpcTransport:
             self._channel
         )
 
-    def predict(self, images: Sequence[bytes]) -> list[Prediction]:
+    def predict(
+        self, images: Sequence[bytes], options: TagOptions | None = None
+    ) -> list[Prediction]:
         """Sends one request."""
         request = protos.predict_pb2.PredictRequest()
         request.model_spec.name = self._model
-        request.model_spec.signature_name = contract.TAGS
-        tensor = to_proto(np.array(images, dtype=object))
-        request.inputs[contract.IMAGE_BYTES].CopyFrom(tensor)
+        signature = contract.TAGS if options is None else contract.SELECT
+        request.model_spec.signature_name = signature
+        inputs = {contract.IMAGE_BYTES: np.array(images, dtype=object)}
+        inputs |= options.arrays(len(images)) if options else {}
+        for name, array in inputs.items():
+            request.inputs[name].CopyFrom(to_proto(array))
         try:
             reply = self._stub.Predict(request, timeout=self._timeout_s)
         except grpc.RpcError as error:

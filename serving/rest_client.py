@@ -10,7 +10,9 @@ from typing import Any
 import httpx
 import tenacity
 
+from serving import contract
 from serving.prediction import Prediction, ServerError, to_prediction
+from serving.tag_options import TagOptions
 
 _ATTEMPTS = 5
 _BACKOFF_S = (0.1, 2.0)  # first and longest wait
@@ -32,11 +34,15 @@ class RestTransport:
             reraise=True,
         )
 
-    def predict(self, images: Sequence[bytes]) -> list[Prediction]:
+    def predict(
+        self, images: Sequence[bytes], options: TagOptions | None = None
+    ) -> list[Prediction]:
         """Sends one request."""
-        rows = [{"b64": base64.b64encode(i).decode("ascii")} for i in images]
-        body = json.dumps({"instances": rows}).encode()
-        reply = self._post_again(self._post, body)
+        signature = contract.TAGS if options is None else contract.SELECT
+        wanted = options.row() if options else {}
+        rows = [{contract.IMAGE_BYTES: _b64(i), **wanted} for i in images]
+        body = {"signature_name": signature, "instances": rows}
+        reply = self._post_again(self._post, json.dumps(body).encode())
         return [to_prediction(row) for row in reply["predictions"]]
 
     def _post(self, body: bytes) -> dict[str, Any]:
@@ -55,6 +61,10 @@ class RestTransport:
     def close(self) -> None:
         """Ends the connections."""
         self._http.close()
+
+
+def _b64(image: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(image).decode("ascii")}
 
 
 def _is_unavailable(error: BaseException) -> bool:

@@ -13,6 +13,7 @@ from serving import client as client_module
 from serving import rest_client
 from serving.client import ServerError, TagClient
 from serving.prediction import Prediction, Tag, to_prediction
+from serving.tag_options import TagOptions
 
 
 @pytest.fixture(params=["grpc", "rest"])
@@ -32,6 +33,49 @@ def test_both_transports_give_the_same(server, picture):
     assert over_grpc == over_rest
     assert [p.valid for p in over_grpc] == [True, False, True]
     assert [len(p.tags) for p in over_grpc] == [3, 0, 3]
+
+
+def wnids(prediction):
+    return [tag.wnid for tag in prediction.tags]
+
+
+def test_options(client, picture):
+    images = [picture(1), b"broken", picture(2)]
+    everything = client.tag(images)
+    low = TagOptions(min_confidence=0.0)
+    assert [p.tags for p in client.tag(images, low)] == [
+        p.tags for p in everything
+    ]
+    best = [wnids(p)[:1] for p in everything]
+    one = TagOptions(max_labels=1, min_confidence=0.0)
+    assert [wnids(p) for p in client.tag(images, one)] == best
+    # All but the first class are below it.
+    leaves = TagOptions(min_confidence=0.0, most_specific=True)
+    found = client.tag(images, leaves)
+    assert all("n00001740" not in wnids(p) for p in found)
+    assert [len(p.tags) for p in found] == [3, 0, 3]
+    without = TagOptions(min_confidence=0.0, exclude=("n02084071", "n02121620"))
+    for prediction in client.tag(images[::2], without):
+        assert set(wnids(prediction)) == {"n00001740", "n04257986"}
+    only = TagOptions(min_confidence=0.0, include=("n02084071",))
+    assert wnids(client.tag(images[:1], only)[0]) == ["n02084071"]
+    sure = client.tag(images, TagOptions())
+    for some, every in zip(sure, everything, strict=True):
+        assert some.tags == tuple(t for t in every.tags if t.is_tag)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_labels": 0},
+        {"min_confidence": 1.5},
+        {"include": ["dog"]},
+        {"exclude": ["n02084071"] * 65},
+    ],
+)
+def test_wrong_options(wrong):
+    with pytest.raises(InputError, match="received"):
+        TagOptions(**wrong)
 
 
 def test_batches_are_cut_and_keep_their_order(client, picture, monkeypatch):
