@@ -39,7 +39,7 @@ VOCABULARY_VERSION = "vocabulary_version"  # string [N]
 MAX_IMAGE_BYTES = 20 * 1024**2
 MAX_IMAGE_PIXELS = 100_000_000
 
-# Batches that are warmed up: every batch is filled up to one of them.
+# Batches that are warmed up, and that TensorFlow Serving fills up to.
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 
 # A request over either limit is refused.

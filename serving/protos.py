@@ -60,12 +60,14 @@ with _bare_tensorflow():
         prediction_log_pb2,
         prediction_service_pb2_grpc,
     )
+    from tensorflow_serving.config import model_server_config_pb2
 
 __all__ = [
     "get_model_metadata_pb2",
     "get_model_status_pb2",
     "meta_graph_pb2",
     "model_pb2",
+    "model_server_config_pb2",
     "model_service_pb2_grpc",
     "predict_pb2",
     "prediction_log_pb2",

@@ -24,6 +24,7 @@ COMMANDS = (
     "cooccurrence",
     "dataset",
     "demo",
+    "doctor",
     "download",
     "evaluate",
     "export",
@@ -34,6 +35,7 @@ COMMANDS = (
     "serve",
     "similar",
     "tag",
+    "tfserving",
     "train",
     "vocabulary",
 )

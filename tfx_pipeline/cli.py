@@ -15,6 +15,7 @@ from model import cli as model_commands
 from model import cli_evaluate as evaluate_commands
 from serving import cli as serving_commands
 from serving import cli_demo as demo_commands
+from serving import cli_tfserving as tfserving_commands
 from tfx_pipeline import cli_pipeline as pipeline_commands
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ for commands in (
     model_commands,
     evaluate_commands,
     serving_commands,
+    tfserving_commands,
     pipeline_commands,
     demo_commands,
 ):

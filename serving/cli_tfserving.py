@@ -1,0 +1,84 @@
+"""The commands that prepare a model for TensorFlow Serving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from beam_jobs.errors import InputError
+from serving import contract
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `doctor` and `tfserving` to the root command."""
+    app.command("doctor")(doctor)
+    app.command("tfserving")(tfserving)
+
+
+def doctor(
+    model_dir: Annotated[
+        Path, typer.Argument(help="Base folder with numbered versions.")
+    ],
+) -> None:
+    """Find what keeps a model's highest version from being served.
+
+    Ends with status 1 if something does.
+    """
+    if not model_dir.is_dir():
+        raise InputError(f"no such folder: {model_dir}")
+    from serving.doctor import examine
+
+    found = examine(model_dir)
+    for finding in found:
+        kind = "error" if finding.is_error else "note"
+        typer.echo(f"{kind}: {finding.where}: {finding.what}")
+        typer.echo(f"  cure: {finding.cure}")
+    if any(finding.is_error for finding in found):
+        raise typer.Exit(1)
+    typer.echo(f"{model_dir} can be served")
+    typer.echo(f"next: tagforest tfserving --model-dir {model_dir} --out DIR")
+
+
+def tfserving(
+    model_dir: Annotated[
+        Path, typer.Option(help="Base folder with numbered versions.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    name: Annotated[
+        str, typer.Option(help="Name of the model in requests.")
+    ] = contract.MODEL_NAME,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="LABEL=VERSION, as stable=1; repeatable."),
+    ] = None,
+    batch_timeout_us: Annotated[
+        int, typer.Option(help="How long a batch waits for company.")
+    ] = 2000,
+    max_queued_batches: Annotated[
+        int, typer.Option(help="Beyond them requests are refused.")
+    ] = 64,
+) -> None:
+    """Write the files that run a model under TensorFlow Serving."""
+    from serving.tfserving_setup import TfServingSetup, write_setup
+
+    setup = TfServingSetup(
+        model_dir=model_dir,
+        name=name,
+        labels=dict(_parse_label(text) for text in label or ()),
+        batch_timeout_us=batch_timeout_us,
+        max_queued_batches=max_queued_batches,
+    )
+    for path in write_setup(out, setup):
+        typer.echo(f"wrote {path}")
+    typer.echo(f"next: docker compose -f {out / 'compose.yaml'} up")
+
+
+def _parse_label(text: str) -> tuple[str, int]:
+    label, _, version = text.partition("=")
+    if not label or not version.isdecimal():
+        raise InputError(
+            f"--label takes LABEL=VERSION, as stable=1; received: {text!r}"
+        )
+    return label, int(version)

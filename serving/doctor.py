@@ -1,0 +1,177 @@
+"""Finds what would keep a model version from loading or from being used.
+
+TensorFlow Serving says little when a version does not load: it goes on with
+the old one. The rules are those of its source: `core/`,
+`servables/tensorflow/saved_model_warmup_util.cc` and `batching/`
+(https://github.com/tensorflow/serving).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from beam_jobs import layout
+from beam_jobs.errors import InputError
+from serving import contract
+from serving.servable import Servable
+from serving.versions import find_versions
+from serving.warmup import WARMUP_FILE, read_warmup
+
+# Over both transports; REST writes no half-precision numbers.
+_DTYPES = ("float32", "float64", "int32", "int64", "bool", "object")
+_MOST_WARMUP_RECORDS = 1000
+_WARMUP_NAME = Path(WARMUP_FILE).name
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a model's folder.
+
+    Attributes:
+        is_error: it keeps the version from loading or from answering; else
+            it is only worth knowing.
+        where: the file or the signature.
+        what: what is wrong.
+        cure: what to do.
+    """
+
+    is_error: bool
+    where: str
+    what: str
+    cure: str
+
+
+def examine(
+    model_dir: Path, batch_sizes: Sequence[int] = contract.BATCH_SIZES
+) -> list[Finding]:
+    """Looks at a model's base folder and its highest version.
+
+    Args:
+        model_dir: `<model_dir>/<version>/saved_model.pb`.
+        batch_sizes: that the server is allowed; each should be warmed up.
+
+    Returns:
+        What was found; nothing if all is well.
+    """
+    model_dir = Path(model_dir)
+    found = list(_strangers(model_dir))
+    versions = find_versions(model_dir)
+    if not versions:
+        what = "no folder named by a number: the server waits without end"
+        cure = "`tagforest export WORKDIR --out DIR` writes one"
+        return [*found, Finding(True, str(model_dir), what, cure)]
+    return found + examine_version(model_dir / str(versions[-1]), batch_sizes)
+
+
+def examine_version(
+    version_dir: Path, batch_sizes: Sequence[int] = contract.BATCH_SIZES
+) -> list[Finding]:
+    """Loads a version and replays its warm-up.
+
+    Args:
+        version_dir: holds `saved_model.pb`.
+        batch_sizes: see `examine`.
+    """
+    try:
+        servable = Servable(version_dir)
+    except InputError as error:
+        cure = "export the model again; `tagforest export` checks what it wrote"
+        return [Finding(True, str(version_dir), str(error), cure)]
+    return [
+        *_signatures(servable),
+        *_assets(version_dir),
+        *_warmup(servable, batch_sizes),
+    ]
+
+
+def _strangers(model_dir: Path) -> Iterator[Finding]:
+    if not model_dir.is_dir():
+        raise InputError(f"no such folder: {model_dir}")
+    versions = {str(v) for v in find_versions(model_dir)}
+    for path in sorted(model_dir.iterdir()):
+        hidden = path.name.startswith(".")
+        if path.is_dir() and not hidden and path.name not in versions:
+            what = "no version: its name is no number, or starts with 0"
+            cure = "rename it to a number, 1 or more, or move it away"
+            yield Finding(False, str(path), what, cure)
+
+
+def _signatures(servable: Servable) -> Iterator[Finding]:
+    if contract.TAGS not in servable.signatures:
+        yield Finding(
+            True,
+            contract.TAGS,
+            "no such signature: requests that name none fail; there are "
+            f"{sorted(servable.signatures)}",
+            "export with `tagforest export`",
+        )
+    for name, signature in servable.signatures.items():
+        for kind in ("inputs", "outputs"):
+            for key, info in getattr(signature, kind).items():
+                where = f"{name}: {kind[:-1]} {key}"
+                yield from _tensor(where, info)
+
+
+def _tensor(where: str, info) -> Iterator[Finding]:
+    if not info.shape or info.shape[0] is not None:
+        what = (
+            f"its shape is {info.shape}, not [batch, ...]: with batching and "
+            "in rows over REST it fails"
+        )
+        yield Finding(True, where, what, "give it a first, unknown dimension")
+    if info.dtype.name not in _DTYPES:
+        what = f"REST cannot carry {info.dtype.name}"
+        yield Finding(False, where, what, "cast it to float32 in the graph")
+
+
+def _assets(version_dir: Path) -> Iterator[Finding]:
+    for name in (layout.VOCABULARY, layout.HIERARCHY):
+        if not (version_dir / "assets" / name).is_file():
+            yield Finding(
+                False,
+                f"assets/{name}",
+                "missing: nobody can tell which classes the model has",
+                "export with `tagforest export`",
+            )
+
+
+def _warmup(
+    servable: Servable, batch_sizes: Sequence[int]
+) -> Iterator[Finding]:
+    path = servable.path / WARMUP_FILE
+    if not path.is_file():
+        elsewhere = sorted(servable.path.rglob(_WARMUP_NAME))
+        what = "missing: the first requests of a version will be slow"
+        if elsewhere:
+            what += f"; {elsewhere[0]} is not read there"
+        yield Finding(False, WARMUP_FILE, what, "export again")
+        return
+    try:
+        requests = read_warmup(servable.path)
+    except (tf.errors.OpError, DecodeError) as error:
+        reason = str(error).splitlines()[0]
+        what = f"cannot be read, so the version does not load: {reason}"
+        yield Finding(True, WARMUP_FILE, what, "export again, or delete it")
+        return
+    if len(requests) > _MOST_WARMUP_RECORDS:
+        what = f"{len(requests)} requests: over 1000 a version does not load"
+        yield Finding(True, WARMUP_FILE, what, "keep fewer")
+    warmed = set()
+    for number, (name, inputs) in enumerate(requests):
+        try:
+            servable.run(name, inputs)
+        except (tf.errors.OpError, KeyError, ValueError) as error:
+            where = f"{WARMUP_FILE}: request {number}"
+            what = f"fails, so the version does not load: {error}"
+            yield Finding(True, where, what, "export again, or delete it")
+            return
+        warmed |= {len(array) for array in inputs.values()}
+    cold = sorted(set(batch_sizes) - warmed)
+    if cold:
+        what = f"batches of {cold} are not warmed up: their first is slow"
+        yield Finding(False, WARMUP_FILE, what, "export again")

@@ -1,0 +1,91 @@
+"""Tests of serving.doctor: each fault that keeps a version from serving."""
+
+import shutil
+
+import pytest
+import tensorflow as tf
+
+from beam_jobs.errors import InputError
+from serving import doctor
+from serving.warmup import WARMUP_FILE, write_warmup
+
+
+@pytest.fixture(name="base")
+def fixture_base(model_base, tmp_path):
+    """Returns a copy that a test may spoil."""
+    return shutil.copytree(model_base, tmp_path / "tagforest")
+
+
+def errors(findings):
+    return [f for f in findings if f.is_error]
+
+
+def only(findings):
+    [finding] = findings
+    return finding
+
+
+def test_a_fresh_export_is_well(base):
+    assert doctor.examine(base) == []
+
+
+def test_no_version(tmp_path):
+    (tmp_path / "first").mkdir()
+    stranger, nothing = doctor.examine(tmp_path)
+    assert not stranger.is_error and stranger.where.endswith("first")
+    assert nothing.is_error and "no folder named by a number" in nothing.what
+    with pytest.raises(InputError, match="no such folder"):
+        doctor.examine(tmp_path / "none")
+
+
+def test_the_highest_version_counts(base):
+    (base / "2").mkdir()
+    assert "saved_model.pb" in only(errors(doctor.examine(base))).what
+
+
+def test_damaged_variables(base):
+    for path in (base / "1" / "variables").iterdir():
+        path.write_bytes(path.read_bytes()[:10])
+    assert "cannot be loaded" in only(errors(doctor.examine(base))).what
+
+
+def test_warm_up_in_the_wrong_place(base):
+    wrong = base / "1" / "assets" / "tf_serving_warmup_requests"
+    (base / "1" / WARMUP_FILE).rename(wrong)
+    finding = only(doctor.examine(base))
+    assert not finding.is_error and f"{wrong} is not read" in finding.what
+
+
+def test_damaged_warm_up(base):
+    path = base / "1" / WARMUP_FILE
+    path.write_bytes(path.read_bytes()[:-3])
+    assert "cannot be read" in only(errors(doctor.examine(base))).what
+
+
+def test_records_of_something_else(base):
+    with tf.io.TFRecordWriter(str(base / "1" / WARMUP_FILE)) as writer:
+        writer.write(b"\xff\xff\xff")
+    assert "cannot be read" in only(errors(doctor.examine(base))).what
+
+
+def test_batches_that_are_not_warmed_up(base):
+    write_warmup(base / "1", batch_sizes=(1, 4))
+    finding = only(doctor.examine(base, (1, 2, 4, 8)))
+    assert not finding.is_error and "[2, 8]" in finding.what
+
+
+def test_foreign_model(tmp_path):
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([2, 3], name="x")])
+    def halves(x):
+        return {"total": tf.reduce_sum(x), "half": tf.cast(x, tf.float16)}
+
+    module.halves = halves
+    tf.saved_model.save(module, str(tmp_path / "1"), {"halves": halves})
+    found = {f.where: f for f in doctor.examine(tmp_path)}
+    assert found["serving_default"].is_error
+    assert found["halves: output total"].is_error
+    assert found["halves: input x"].is_error
+    assert "float16" in " ".join(f.what for f in found.values())
+    assert not found["assets/vocabulary.tsv"].is_error
