@@ -19,7 +19,7 @@ from beam_jobs import layout
 from beam_jobs.errors import InputError
 from serving import contract
 from serving.servable import Servable
-from serving.versions import find_versions
+from serving.version_folders import find_versions
 from serving.warmup import WARMUP_FILE, read_warmup
 
 # Over both transports; REST writes no half-precision numbers.

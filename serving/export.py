@@ -26,7 +26,7 @@ from model.tagger import load_tagger
 from serving import contract, model_card, served_classes
 from serving.servable import Servable
 from serving.signatures import ExportableTagger, ImageLimits, TagSignatures
-from serving.versions import find_versions
+from serving.version_folders import find_versions
 from serving.warmup import sample_image, write_warmup
 
 # bfloat16 has 8 bits: fused and single ops round at different places.

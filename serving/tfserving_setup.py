@@ -24,7 +24,7 @@ from google.protobuf import text_format
 
 from beam_jobs.errors import InputError
 from serving import contract, protos
-from serving.versions import find_versions
+from serving.version_folders import find_versions
 
 STABLE = "stable"
 CANARY = "canary"

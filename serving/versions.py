@@ -21,6 +21,7 @@ from beam_jobs.errors import InputError
 from serving.batching import Arrays, Batcher, BatchingOptions
 from serving.errors import RequestError
 from serving.servable import Servable
+from serving.version_folders import find_versions
 
 _log = logging.getLogger(__name__)
 
@@ -236,17 +237,3 @@ class VersionManager:
     def _note(self, version: int, state: int, error: str = "") -> None:
         with self._changed:
             self._states[version] = VersionState(version, state, error)
-
-
-def find_versions(base: Path) -> list[int]:
-    """Returns the version numbers in a base folder, ascending."""
-    if not base.is_dir():
-        return []
-    return sorted(int(p.name) for p in base.iterdir() if _is_version(p))
-
-
-def _is_version(path: Path) -> bool:
-    name = path.name
-    if not (name.isascii() and name.isdigit() and path.is_dir()):
-        return False
-    return name == str(int(name)) and int(name) < 2**63

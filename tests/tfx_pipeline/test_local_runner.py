@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from beam_jobs.scenes.write_scenes import write_scenes
-from serving.versions import find_versions
+from serving.version_folders import find_versions
 from tfx_pipeline.local_runner import run
 from tfx_pipeline.report import last_step, open_store
 from tfx_pipeline.run_options import RunOptions
