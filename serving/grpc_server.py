@@ -15,8 +15,9 @@ from beam_jobs.errors import InputError
 from serving import contract, protos
 from serving.errors import from_exception, invalid_argument
 from serving.predict import run_predict
+from serving.request_metrics import RequestMetrics
 from serving.tensor_proto import TensorError, from_proto, to_proto
-from serving.versions import VersionManager
+from serving.versions import LoadedVersion, VersionManager
 
 _MAX_MESSAGE = 1024  # characters of an error, as TensorFlow Serving cuts it
 _THREADS = 64
@@ -46,16 +47,24 @@ class PredictionService(
 ):
     """Predict and GetModelMetadata; the other calls are UNIMPLEMENTED."""
 
-    def __init__(self, versions: VersionManager):
+    def __init__(self, versions: VersionManager, metrics: RequestMetrics):
         self._versions = versions
+        self._metrics = metrics
 
     @_answers
     def Predict(self, request, context):
         """Answers a PredictRequest."""
+        name = request.model_spec.name
+        with self._metrics.measure(name, "Predict", "GRPC") as served:
+            return self._predict(request, context, served)
+
+    def _predict(self, request, context, served):
         spec = request.model_spec
         name, version = read_model_spec(request)
         inputs = {k: _read_tensor(k, v) for k, v in request.inputs.items()}
         with self._versions.acquire(name, version) as loaded:
+            served.version = loaded.version
+            served.signature = known_signature(loaded, spec.signature_name)
             outputs = run_predict(
                 loaded,
                 spec.signature_name,
@@ -111,6 +120,12 @@ def read_model_spec(request) -> tuple[str, int | None]:
         raise unknown_label(spec.version_label)
     pinned = spec.HasField("version")
     return spec.name, spec.version.value if pinned else None
+
+
+def known_signature(loaded: LoadedVersion, name: str) -> str:
+    """Returns the signature that a request means; empty if there is none."""
+    name = name or contract.TAGS
+    return name if name in loaded.servable.signatures else ""
 
 
 def unknown_label(label: str):
@@ -170,13 +185,20 @@ class GrpcServer:
 
     Args:
         versions: what is served.
+        metrics: counts the requests.
         host, port: where; port 0 takes a free one.
 
     Raises:
         InputError: the port is in use.
     """
 
-    def __init__(self, versions: VersionManager, host: str, port: int):
+    def __init__(
+        self,
+        versions: VersionManager,
+        metrics: RequestMetrics,
+        host: str,
+        port: int,
+    ):
         self._server = grpc.server(
             ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc"),
             # Requests that wait for a thread hold their bytes in memory.
@@ -189,7 +211,7 @@ class GrpcServer:
             ],
         )
         protos.prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(versions), self._server
+            PredictionService(versions, metrics), self._server
         )
         protos.model_service_pb2_grpc.add_ModelServiceServicer_to_server(
             ModelService(versions), self._server

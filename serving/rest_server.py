@@ -24,14 +24,24 @@ from starlette.responses import HTMLResponse, Response
 from beam_jobs.errors import InputError
 from serving import contract, json_tensors, protos
 from serving.errors import RequestError, from_exception, invalid_argument
-from serving.grpc_server import metadata_of, status_of, unknown_label
+from serving.grpc_server import (
+    known_signature,
+    metadata_of,
+    status_of,
+    unknown_label,
+)
 from serving.predict import run_predict
+from serving.request_metrics import CONTENT_TYPE, PATH, RequestMetrics
 from serving.sockets import bind
 from serving.versions import LoadedVersion, VersionManager
 
 _THREADS = 64
 _CONNECTIONS = 256
 _TIMEOUT_S = 30.0
+# For who watches over the server, beside what TensorFlow Serving has.
+LIVE = "/livez"
+READY = "/readyz"
+_WATCHED = (LIVE, READY, PATH)
 _VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _CALL = re.compile(
     rf"(?i)/v1/models/(?P<name>[^/:]+){_VERSION}"
@@ -56,11 +66,17 @@ class RestApp:
 
     Args:
         versions: what is served.
+        metrics: counts the requests.
+
+    Attributes:
+        is_stopping: it answers still, but wants no more requests.
     """
 
-    def __init__(self, versions: VersionManager):
+    def __init__(self, versions: VersionManager, metrics: RequestMetrics):
         self._versions = versions
+        self._metrics = metrics
         self._limiter: anyio.CapacityLimiter | None = None
+        self.is_stopping = False
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -71,6 +87,8 @@ class RestApp:
 
     async def _respond(self, request: Request) -> Response:
         path = _path_of(request)
+        if request.method == "GET" and path in _WATCHED:
+            return self._watched(path)
         if not re.match(r"(?i)/v1/", path):
             return HTMLResponse("<h1>Not Found</h1>", status_code=404)
         try:
@@ -82,6 +100,16 @@ class RestApp:
             error = from_exception(raised)
             reply = json.dumps({"error": error.message}, indent=4)
             return _json(reply, error.http_status)
+
+    def _watched(self, path: str) -> Response:
+        """Answers who watches over the server."""
+        if path == PATH:
+            return Response(self._metrics.page(), media_type=CONTENT_TYPE)
+        if path == LIVE:
+            return Response("alive\n")
+        if self._versions.is_ready and not self.is_stopping:
+            return Response("ready\n")
+        return Response("not ready\n", 503)
 
     def _limit(self) -> anyio.CapacityLimiter:
         # Made inside the event loop, as anyio asks.
@@ -99,18 +127,21 @@ class RestApp:
         raise invalid_argument(f"Malformed request: {method} {path}")
 
     def _call(self, match: re.Match, body: bytes) -> Response:
-        if match["method"].lower() != "predict":
-            raise invalid_argument(
-                "the model has no signature for classify or regress; "
-                "use :predict"
-            )
-        document = json_tensors.parse_document(body)
-        signature_name = json_tensors.signature_name_of(document)
-        version = _version_of(match)
-        name = unquote(match["name"])
-        with self._versions.acquire(name, version) as loaded:
-            reply = _predict(loaded, signature_name, document)
-        return _json(json.dumps(reply, ensure_ascii=False))
+        method, name = match["method"].lower(), unquote(match["name"])
+        with self._metrics.measure(name, method, "REST") as served:
+            if method != "predict":
+                raise invalid_argument(
+                    "the model has no signature for classify or regress; "
+                    "use :predict"
+                )
+            document = json_tensors.parse_document(body)
+            signature_name = json_tensors.signature_name_of(document)
+            version = _version_of(match)
+            with self._versions.acquire(name, version) as loaded:
+                served.version = loaded.version
+                served.signature = known_signature(loaded, signature_name)
+                reply = _predict(loaded, signature_name, document)
+            return _json(json.dumps(reply, ensure_ascii=False))
 
     def _lookup(self, match: re.Match) -> Response:
         if not match["name"]:
@@ -237,17 +268,25 @@ class RestServer:
 
     Args:
         versions: what is served.
+        metrics: counts the requests.
         host, port: where; port 0 takes a free one.
 
     Raises:
         InputError: the port is in use.
     """
 
-    def __init__(self, versions: VersionManager, host: str, port: int):
+    def __init__(
+        self,
+        versions: VersionManager,
+        metrics: RequestMetrics,
+        host: str,
+        port: int,
+    ):
+        self._app = RestApp(versions, metrics)
         self._socket = bind(host, port, "REST")
         self.port = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            RestApp(versions),
+            self._app,
             lifespan="off",
             log_level="warning",
             access_log=False,
@@ -270,6 +309,7 @@ class RestServer:
 
     def stop(self, grace_s: float) -> None:
         """Refuses new connections, lets running requests finish."""
+        self._app.is_stopping = True
         if self._thread.is_alive():
             self._server.config.timeout_graceful_shutdown = max(1, int(grace_s))
             self._server.should_exit = True

@@ -17,6 +17,7 @@ from pathlib import Path
 from serving import contract
 from serving.batching import BatchingOptions
 from serving.grpc_server import GrpcServer
+from serving.request_metrics import RequestMetrics
 from serving.rest_server import RestServer
 from serving.sockets import bind
 from serving.versions import VersionManager
@@ -92,12 +93,15 @@ def running_server(
         # then a plain socket keeps others away.
         held = bind(options.host, options.grpc_port, "gRPC")
         stack.callback(held.close)
-        rest = RestServer(versions, options.host, options.rest_port)
+        metrics = RequestMetrics(options.name)
+        rest = RestServer(versions, metrics, options.host, options.rest_port)
         stack.callback(rest.stop, options.grace_s)
         versions.start()
         stack.callback(versions.close)
         held.close()
-        grpc_server = GrpcServer(versions, options.host, options.grpc_port)
+        grpc_server = GrpcServer(
+            versions, metrics, options.host, options.grpc_port
+        )
         stack.callback(grpc_server.stop, options.grace_s)
         grpc_server.start()
         rest.start()

@@ -125,6 +125,12 @@ class VersionManager:
             self._watcher.join()
         self._swap(None)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a version answers."""
+        with self._changed:
+            return self._current is not None
+
     def states(self) -> list[VersionState]:
         """Returns every version that was ever tried, highest first."""
         with self._changed:

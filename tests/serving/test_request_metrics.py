@@ -1,0 +1,108 @@
+"""Tests of serving.request_metrics, alone and behind a server."""
+
+import httpx
+import pytest
+from grpc import StatusCode
+from prometheus_client.parser import text_string_to_metric_families
+
+from serving.client import ServerError, TagClient
+from serving.errors import RequestError, invalid_argument
+from serving.request_metrics import PATH, RequestMetrics
+from serving.server import ServerOptions, running_server
+
+COUNT = ":tensorflow:serving:request_count"
+LATENCY = ":tensorflow:serving:request_latency"
+
+
+def samples(page: bytes) -> dict:
+    """Returns the values by name and labels."""
+    families = text_string_to_metric_families(page.decode())
+    return {
+        (s.name, *sorted(s.labels.items())): s.value
+        for family in families
+        for s in family.samples
+    }
+
+
+def test_counts_and_times():
+    metrics = RequestMetrics("dogs")
+    with metrics.measure("dogs", "Predict", "GRPC") as served:
+        served.version, served.signature = 3, "scores"
+    for error in (invalid_argument("x"), KeyError("x")):
+        with pytest.raises(type(error)):
+            with metrics.measure("dogs", "predict", "REST"):
+                raise error
+    found = samples(metrics.page())
+    for status in ("OK", "INVALID_ARGUMENT", "INTERNAL"):
+        labels = (("model_name", "dogs"), ("status", status))
+        assert found[(COUNT, *labels)] == 1
+    by_version = (
+        *(("model_name", "dogs"), ("signature", "scores")),
+        *(("status", "OK"), ("version", "3")),
+    )
+    assert found[("tagforest_requests", *by_version)] == 1
+    timed = {k: v for k, v in found.items() if k[0] == f"{LATENCY}_count"}
+    labels = (("API", "Predict"), ("entrypoint", "GRPC"))
+    assert timed == {(f"{LATENCY}_count", *labels, ("model_name", "dogs")): 1}
+    bounds = [dict(k[1:])["le"] for k in found if k[0] == f"{LATENCY}_bucket"]
+    assert len(bounds) == 34 and "18.0" in bounds and "+Inf" in bounds
+
+
+def test_names_of_strangers_are_counted_together():
+    metrics = RequestMetrics("dogs")
+    for number in range(100):
+        with pytest.raises(RequestError):
+            with metrics.measure(f"cats{number}", "Predict", "GRPC"):
+                raise RequestError(StatusCode.NOT_FOUND, "")
+    labels = (("model_name", ""), ("status", "NOT_FOUND"))
+    found = samples(metrics.page())
+    assert found[(COUNT, *labels)] == 100
+    assert len([k for k in found if k[0] == COUNT]) == 1
+
+
+def test_a_server_reports_both_transports_and_is_ready(model_base, picture):
+    options = ServerOptions(grpc_port=0, rest_port=0)
+    with running_server(model_base, options) as server:
+        web = httpx.Client(base_url=f"http://{server.rest_address}")
+        assert web.get("/livez").status_code == 200
+        assert web.get("/readyz").text == "ready\n"
+        for address, kind in (
+            (server.grpc_address, "grpc"),
+            (server.rest_address, "rest"),
+        ):
+            with TagClient(address, kind) as client:
+                client.tag([picture(1)])
+            with TagClient(address, kind, model="cats") as client:
+                with pytest.raises(ServerError):
+                    client.tag([picture(1)])
+        reply = web.get(PATH)
+        assert reply.headers["content-type"].startswith("text/plain")
+        found = samples(reply.content)
+        ok = (("model_name", "tagforest"), ("status", "OK"))
+        assert found[(COUNT, *ok)] == 2
+        missing = (("model_name", ""), ("status", "NOT_FOUND"))
+        assert found[(COUNT, *missing)] == 2
+        for api, entrypoint in (("Predict", "GRPC"), ("predict", "REST")):
+            labels = (("API", api), ("entrypoint", entrypoint))
+            key = (f"{LATENCY}_sum", *labels, ("model_name", "tagforest"))
+            assert found[key] > 0
+        # A POST, and anything else, is TensorFlow Serving's 404.
+        assert web.post("/readyz").status_code == 404
+        assert web.get("/metrics").status_code == 404
+
+
+def test_readiness_follows_the_model(model_base, tmp_path):
+    from shutil import copytree, rmtree
+
+    base = copytree(model_base, tmp_path / "tagforest")
+    options = ServerOptions(grpc_port=0, rest_port=0, poll_s=0.05)
+    with running_server(base, options) as server:
+        web = httpx.Client(base_url=f"http://{server.rest_address}")
+        assert web.get("/readyz").status_code == 200
+        rmtree(base / "1")
+        for _ in range(200):
+            if not server.versions.is_ready:
+                break
+            server.versions._stop.wait(0.05)
+        assert web.get("/readyz").status_code == 503
+        assert web.get("/livez").status_code == 200
