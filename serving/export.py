@@ -27,7 +27,7 @@ from serving import contract, model_card, served_classes
 from serving.servable import Servable
 from serving.signatures import ExportableTagger, ImageLimits, TagSignatures
 from serving.version_folders import find_versions
-from serving.warmup import sample_image, write_warmup
+from serving.warmup import sample_image, warmup_requests, write_warmup
 
 # bfloat16 has 8 bits: fused and single ops round at different places.
 _MIXED_PRECISION_TOLERANCE = 2e-2
@@ -150,7 +150,7 @@ def check_export(version_dir: Path, tagger: ExportableTagger) -> float:
         ExportError: it is more than the tagger's tolerance.
     """
     servable = Servable(version_dir)
-    if servable.warm_up() != len(contract.BATCH_SIZES):
+    if servable.warm_up() != len(warmup_requests()):
         raise ExportError(f"{version_dir}: warm-up requests are missing")
     images = [sample_image(), sample_image(96, 64)]
     served = servable.run(

@@ -7,13 +7,14 @@ version takes traffic, and refuses the version if one of them fails
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from serving import contract, protos
+from serving.tag_options import TagOptions
 from serving.tensor_proto import from_proto, to_proto
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
@@ -28,30 +29,51 @@ def sample_image(height: int = 480, width: int = 640) -> bytes:
     return tf.io.encode_jpeg(pixels).numpy()
 
 
+def warmup_requests(
+    batch_sizes: Sequence[int] = contract.BATCH_SIZES,
+) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """Returns what warms an export up: (signature name, inputs).
+
+    The default signature in all batch sizes, the others once.
+    """
+    image = sample_image()
+
+    def images(count: int) -> dict[str, np.ndarray]:
+        return {contract.IMAGE_BYTES: np.array([image] * count, object)}
+
+    return [
+        *((contract.TAGS, images(size)) for size in batch_sizes),
+        (contract.SELECT, images(1) | TagOptions().arrays(1)),
+        (contract.SCORES, images(1)),
+        (contract.EMBEDDING, images(1)),
+    ]
+
+
 def write_warmup(
     version_dir: Path,
     model_name: str = contract.MODEL_NAME,
     batch_sizes: Sequence[int] = contract.BATCH_SIZES,
-) -> Path:
-    """Writes one request a batch size into a SavedModel's folder."""
+) -> int:
+    """Writes the requests into a SavedModel's folder; returns how many."""
     path = version_dir / WARMUP_FILE
     path.parent.mkdir(exist_ok=True)
-    image = sample_image()
+    requests = warmup_requests(batch_sizes)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for size in batch_sizes:
-            writer.write(_log(model_name, [image] * size).SerializeToString())
-    return path
+        for signature_name, inputs in requests:
+            log = _log(model_name, signature_name, inputs)
+            writer.write(log.SerializeToString())
+    return len(requests)
 
 
 def _log(
-    model_name: str, images: list[bytes]
+    model_name: str, signature_name: str, inputs: Mapping[str, np.ndarray]
 ) -> protos.prediction_log_pb2.PredictionLog:
     log = protos.prediction_log_pb2.PredictionLog()
     request = log.predict_log.request
     request.model_spec.name = model_name
-    request.model_spec.signature_name = contract.TAGS
-    tensor = to_proto(np.array(images, dtype=object))
-    request.inputs[contract.IMAGE_BYTES].CopyFrom(tensor)
+    request.model_spec.signature_name = signature_name
+    for name, array in inputs.items():
+        request.inputs[name].CopyFrom(to_proto(array))
     return log
 
 

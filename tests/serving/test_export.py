@@ -200,7 +200,7 @@ def test_assets_and_warm_up_travel_with_the_model(model_base, servable):
     assert [c.wnid for c in vocabulary] == list(WNIDS)
     tree = Hierarchy.load(assets / "hierarchy.tsv", vocabulary)
     assert tree.ancestors(3) == (0,)
-    assert servable.warm_up() == 6
+    assert servable.warm_up() == 9
     assert "4, 3 of them" in (assets / "model_card.md").read_text()
 
 
