@@ -2,7 +2,7 @@
 
 Whole trainings of the demo's network by the command line, on JPEGs of noise
 with the drawn scenes' classes, in turns: same data, same global batch. What
-counts are the images a second of the epochs after the first two, in which
+counts are the images a second of the epochs after the first, in which
 processes start, TensorFlow traces, and buffers fill.
 """
 
@@ -26,10 +26,10 @@ from .classes import scene_classes
 
 _ROUNDS = 3
 _SHARDS = 4
-_IMAGES, _HELD_OUT = 1280, 64
+_IMAGES, _HELD_OUT = 5120, 64
 _SIDE = 64
 _LABELS_AN_IMAGE = 15
-_EPOCHS, _UNCOUNTED = 6, 2
+_EPOCHS, _UNCOUNTED = 3, 1
 _SETTINGS = (
     f"schedule.epochs={_EPOCHS}",
     "logging.metric_images=0",
