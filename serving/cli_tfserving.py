@@ -9,6 +9,7 @@ import typer
 
 from beam_jobs.errors import InputError
 from serving import contract
+from serving.version_policy import parse_labels
 
 
 def register(app: typer.Typer) -> None:
@@ -66,19 +67,10 @@ def tfserving(
     setup = TfServingSetup(
         model_dir=model_dir,
         name=name,
-        labels=dict(_parse_label(text) for text in label or ()),
+        labels=parse_labels(label or ()),
         batch_timeout_us=batch_timeout_us,
         max_queued_batches=max_queued_batches,
     )
     for path in write_setup(out, setup):
         typer.echo(f"wrote {path}")
     typer.echo(f"next: docker compose -f {out / 'compose.yaml'} up")
-
-
-def _parse_label(text: str) -> tuple[str, int]:
-    label, _, version = text.partition("=")
-    if not label or not version.isdecimal():
-        raise InputError(
-            f"--label takes LABEL=VERSION, as stable=1; received: {text!r}"
-        )
-    return label, int(version)

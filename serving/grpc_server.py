@@ -60,9 +60,9 @@ class PredictionService(
 
     def _predict(self, request, context, served):
         spec = request.model_spec
-        name, version = read_model_spec(request)
+        name, version, label = read_model_spec(request)
         inputs = {k: _read_tensor(k, v) for k, v in request.inputs.items()}
-        with self._versions.acquire(name, version) as loaded:
+        with self._versions.acquire(name, version, label) as loaded:
             served.version = loaded.version
             served.signature = known_signature(loaded, spec.signature_name)
             outputs = run_predict(
@@ -82,13 +82,13 @@ class PredictionService(
     @_answers
     def GetModelMetadata(self, request, context):
         """Answers with the signatures of a version."""
-        name, version = read_model_spec(request)
+        name, version, label = read_model_spec(request)
         fields = list(request.metadata_field)
         if fields != [_SIGNATURE_DEF]:
             raise invalid_argument(
                 f"metadata_field must be {_SIGNATURE_DEF!r}; received: {fields}"
             )
-        with self._versions.acquire(name, version) as loaded:
+        with self._versions.acquire(name, version, label) as loaded:
             return metadata_of(name, loaded)
 
 
@@ -101,36 +101,30 @@ class ModelService(protos.model_service_pb2_grpc.ModelServiceServicer):
     @_answers
     def GetModelStatus(self, request, context):
         """Answers with the state of every version, or of one."""
-        name, version = read_model_spec(request)
+        # TensorFlow Serving ignores a label here.
+        name, version, _ = read_model_spec(request)
         return status_of(self._versions, name, version)
 
 
-def read_model_spec(request) -> tuple[str, int | None]:
-    """Returns name and pinned version of a request.
+def read_model_spec(request) -> tuple[str, int | None, str]:
+    """Returns name, pinned version and version label of a request.
 
     Raises:
-        RequestError: INVALID_ARGUMENT, no name, or a version label.
+        RequestError: INVALID_ARGUMENT, no name.
     """
     if not request.HasField("model_spec"):
         raise invalid_argument("Missing ModelSpec")
     spec = request.model_spec
     if not spec.name:
         raise invalid_argument("ModelSpec has no name specified.")
-    if spec.WhichOneof("version_choice") == "version_label":
-        raise unknown_label(spec.version_label)
-    pinned = spec.HasField("version")
-    return spec.name, spec.version.value if pinned else None
+    version = spec.version.value if spec.HasField("version") else None
+    return spec.name, version, spec.version_label
 
 
 def known_signature(loaded: LoadedVersion, name: str) -> str:
     """Returns the signature that a request means; empty if there is none."""
     name = name or contract.TAGS
     return name if name in loaded.servable.signatures else ""
-
-
-def unknown_label(label: str):
-    """Returns the error for a version label: this server has none."""
-    return invalid_argument(f"Unrecognized servable version label: {label}")
 
 
 def metadata_of(name: str, loaded):

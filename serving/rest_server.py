@@ -28,7 +28,6 @@ from serving.grpc_server import (
     known_signature,
     metadata_of,
     status_of,
-    unknown_label,
 )
 from serving.predict import run_predict
 from serving.request_metrics import CONTENT_TYPE, PATH, RequestMetrics
@@ -136,8 +135,8 @@ class RestApp:
                 )
             document = json_tensors.parse_document(body)
             signature_name = json_tensors.signature_name_of(document)
-            version = _version_of(match)
-            with self._versions.acquire(name, version) as loaded:
+            version, label = _version_of(match)
+            with self._versions.acquire(name, version, label) as loaded:
                 served.version = loaded.version
                 served.signature = known_signature(loaded, signature_name)
                 reply = _predict(loaded, signature_name, document)
@@ -148,10 +147,11 @@ class RestApp:
             raise invalid_argument("Missing model name in request.")
         name = unquote(match["name"])
         if match["metadata"]:
-            with self._versions.acquire(name, _version_of(match)) as loaded:
+            version, label = _version_of(match)
+            with self._versions.acquire(name, version, label) as loaded:
                 return _json(json.dumps(_metadata(name, loaded), indent=4))
         # TensorFlow Serving ignores a label here.
-        version = None if match["label"] else _version_of(match)
+        version, _ = _version_of(match)
         reply = status_of(self._versions, name, version)
         return _json(json.dumps(_status(reply), indent=4))
 
@@ -175,17 +175,16 @@ def _predict(
     return json_tensors.write_outputs(outputs, form)
 
 
-def _version_of(match: re.Match) -> int | None:
-    if match["label"]:
-        raise unknown_label(unquote(match["label"]))
+def _version_of(match: re.Match) -> tuple[int | None, str]:
+    """Returns the version of a path, and its label."""
     if match["version"] is None:
-        return None
+        return None, unquote(match["label"] or "")
     # Longer ones cannot be int64, and converting them takes time.
     if len(match["version"]) > 20 or int(match["version"]) >= 2**63:
         raise invalid_argument(
             f"Failed to convert version: {match['version'][:64]} to numeric."
         )
-    return int(match["version"])
+    return int(match["version"]), ""
 
 
 def _metadata(name: str, loaded: LoadedVersion) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from serving.grpc_server import GrpcServer
 from serving.request_metrics import RequestMetrics
 from serving.rest_server import RestServer
 from serving.sockets import bind
+from serving.version_policy import VersionPolicy
 from serving.versions import VersionManager
 
 _log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class ServerOptions:
         grpc_port, rest_port: 0 takes a free one.
         batching: how requests are put together.
         poll_s: seconds between two looks for a new version.
+        policy: which versions are served.
+        labels: names for some of them.
         grace_s: seconds that running requests get when the server stops.
     """
 
@@ -44,6 +47,8 @@ class ServerOptions:
     rest_port: int = contract.REST_PORT
     batching: BatchingOptions = field(default_factory=BatchingOptions)
     poll_s: float = 1.0
+    policy: VersionPolicy = VersionPolicy()
+    labels: Mapping[str, int] = field(default_factory=dict)
     grace_s: float = 10.0
 
 
@@ -86,7 +91,12 @@ def running_server(
     """
     options = options or ServerOptions()
     versions = VersionManager(
-        model_base, options.name, options.batching, options.poll_s
+        model_base,
+        options.name,
+        options.batching,
+        options.poll_s,
+        options.policy,
+        options.labels,
     )
     with ExitStack() as stack:
         # gRPC listens as soon as it has its port, so it takes it last; until

@@ -1,15 +1,16 @@
 """Which version of a model is served: load, watch, swap without a gap.
 
 As TensorFlow Serving does by default, the highest number in the base folder
-is served. A new version must be ready before the old one goes; one that fails
-to load leaves the old one serving; requests that run finish on theirs.
+is served, or what a policy says. A new version must be ready before the old one
+goes; one that fails to load leaves the old one serving; requests that run
+finish on theirs.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,10 @@ from grpc import StatusCode
 
 from beam_jobs.errors import InputError
 from serving.batching import Arrays, Batcher, BatchingOptions
-from serving.errors import RequestError
+from serving.errors import RequestError, invalid_argument
 from serving.servable import Servable
 from serving.version_folders import find_versions
+from serving.version_policy import VersionPolicy
 
 _log = logging.getLogger(__name__)
 
@@ -73,13 +75,15 @@ class VersionState:
 
 
 class VersionManager:
-    """Keeps the highest version of a base folder loaded.
+    """Keeps the versions of a base folder loaded that a policy names.
 
     Args:
         base: `<base>/<version>/saved_model.pb`.
         name: of the model.
         options: batching of every version.
         poll_s: seconds between two looks at the folder.
+        policy: which versions.
+        labels: names for some of them, such as `stable`.
     """
 
     def __init__(
@@ -88,23 +92,28 @@ class VersionManager:
         name: str,
         options: BatchingOptions | None = None,
         poll_s: float = 1.0,
+        policy: VersionPolicy | None = None,
+        labels: Mapping[str, int] | None = None,
     ):
         self.base = Path(base)
         self.name = name
+        self.labels = dict(labels or {})
+        self._policy = policy or VersionPolicy()
         self._options = options or BatchingOptions()
         self._poll_s = poll_s
         self._changed = threading.Condition()
-        self._current: LoadedVersion | None = None
+        self._loaded: dict[int, LoadedVersion] = {}
         self._in_flight: dict[int, int] = {}
         self._states: dict[int, VersionState] = {}
         self._stop = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
     def start(self) -> None:
-        """Loads the highest version and watches for higher ones.
+        """Loads the versions and watches for others.
 
         Raises:
-            InputError: there is none, or it cannot be loaded.
+            InputError: there is none, one cannot be loaded, or a label's
+                version is not among them.
         """
         found = find_versions(self.base)
         if not found:
@@ -113,23 +122,40 @@ class VersionManager:
                 "a number with saved_model.pb in it); `tagforest export "
                 "WORKDIR --out DIR` writes one"
             )
-        self._load(max(found))
-        if self._current is None:
-            raise InputError(self._states[max(found)].error)
+        wanted = self._policy.choose(found)
+        self._check_labels(wanted, found)
+        for version in reversed(wanted):
+            self._load(version)
+            if version not in self._loaded:
+                raise InputError(self._states[version].error)
         self._watcher.start()
+
+    def _check_labels(self, wanted: list[int], found: list[int]) -> None:
+        if not wanted:
+            raise InputError(
+                f"none of the versions {list(self._policy.specific)} is in "
+                f"{self.base}; there are {found}"
+            )
+        for label, version in self.labels.items():
+            if version not in wanted:
+                raise InputError(
+                    f"label {label}: version {version} is not served; there "
+                    f"are {found}, of which {wanted} are"
+                )
 
     def close(self) -> None:
         """Stops watching and lets the running requests finish."""
         self._stop.set()
         if self._watcher.ident:
             self._watcher.join()
-        self._swap(None)
+        for version in list(self._loaded):
+            self._unload(version)
 
     @property
     def is_ready(self) -> bool:
         """Whether a version answers."""
         with self._changed:
-            return self._current is not None
+            return bool(self._loaded)
 
     def states(self) -> list[VersionState]:
         """Returns every version that was ever tried, highest first."""
@@ -157,14 +183,20 @@ class VersionManager:
 
     @contextmanager
     def acquire(
-        self, name: str, version: int | None = None
+        self, name: str, version: int | None = None, label: str = ""
     ) -> Iterator[LoadedVersion]:
         """Holds a version for one request.
 
+        Args:
+            name: of the model.
+            version: None for the highest.
+            label: of the version, instead of its number.
+
         Raises:
-            RequestError: NOT_FOUND, unknown name or a version not available.
+            RequestError: NOT_FOUND, unknown name or a version not available;
+                INVALID_ARGUMENT, unknown label.
         """
-        loaded = self._take(name, version)
+        loaded = self._take(name, version, label)
         try:
             yield loaded
         finally:
@@ -172,15 +204,16 @@ class VersionManager:
                 self._in_flight[loaded.version] -= 1
                 self._changed.notify_all()
 
-    def _take(self, name: str, version: int | None) -> LoadedVersion:
+    def _take(
+        self, name: str, version: int | None, label: str
+    ) -> LoadedVersion:
         with self._changed:
-            loaded = self._current
-            known = loaded is not None and name == self.name
-            if (
-                loaded is None
-                or not known
-                or version not in (None, loaded.version)
-            ):
+            if label and name == self.name:
+                version = self._labelled(label)
+            known = self._loaded if name == self.name else {}
+            if version is None and known:
+                version = max(known)
+            if version is None or version not in known:
                 wanted = (
                     f"Latest({name})"
                     if version is None
@@ -190,9 +223,16 @@ class VersionManager:
                     StatusCode.NOT_FOUND,
                     f"Servable not found for request: {wanted}",
                 )
-            count = self._in_flight.get(loaded.version, 0)
-            self._in_flight[loaded.version] = count + 1
-            return loaded
+            count = self._in_flight.get(version, 0)
+            self._in_flight[version] = count + 1
+            return known[version]
+
+    def _labelled(self, label: str) -> int:
+        if label not in self.labels:
+            raise invalid_argument(
+                f"Unrecognized servable version label: {label}"
+            )
+        return self.labels[label]
 
     def _watch(self) -> None:
         while not self._stop.wait(self._poll_s):
@@ -205,12 +245,14 @@ class VersionManager:
         if not self.base.is_dir():
             _log.warning("%s is gone; the loaded version stays", self.base)
             return
-        found = find_versions(self.base)
-        current = self._current.version if self._current else None
-        if not found:
-            self._swap(None)
-        elif max(found) != current and not self._has_failed(max(found)):
-            self._load(max(found))
+        wanted = self._policy.choose(find_versions(self.base))
+        for version in reversed(wanted):
+            if version not in self._loaded and not self._has_failed(version):
+                self._load(version)
+        # Where none of the wanted ones loads, the old ones go on.
+        if not wanted or set(wanted) & set(self._loaded):
+            for version in sorted(set(self._loaded) - set(wanted)):
+                self._unload(version)
 
     def _has_failed(self, version: int) -> bool:
         state = self._states.get(version)
@@ -226,19 +268,18 @@ class VersionManager:
             self._note(version, END, str(error))
             return
         self._note(version, AVAILABLE)
-        self._swap(LoadedVersion(servable, self._options))
+        with self._changed:
+            self._loaded[version] = LoadedVersion(servable, self._options)
         _log.info("%s: serving version %d", self.name, version)
 
-    def _swap(self, new: LoadedVersion | None) -> None:
+    def _unload(self, version: int) -> None:
         with self._changed:
-            old, self._current = self._current, new
-            if old is None:
-                return
-            self._note(old.version, UNLOADING)
-            while self._in_flight.get(old.version, 0):
+            old = self._loaded.pop(version)
+            self._note(version, UNLOADING)
+            while self._in_flight.get(version, 0):
                 self._changed.wait()
         old.close()
-        self._note(old.version, END)
+        self._note(version, END)
 
     def _note(self, version: int, state: int, error: str = "") -> None:
         with self._changed:

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import base64
 import os
+import shutil
 import signal
 import socket
 import threading
 
+import grpc
 import httpx
+import numpy as np
 import pytest
 
 from beam_jobs.errors import InputError
+from serving import contract, protos
 from serving import server as server_module
 from serving.client import TagClient
 from serving.server import ServerOptions, running_server, serve
+from serving.tensor_proto import to_proto
+from serving.version_policy import VersionPolicy
 
 
 @pytest.fixture
@@ -93,3 +100,40 @@ def test_sigterm_lets_a_running_request_finish(
     assert [p.valid for p in answers] == [True]
     assert signal.getsignal(signal.SIGTERM) is before
     assert server_module.ServerOptions().host == "127.0.0.1"
+
+
+def test_labels_over_both_transports(model_base, tmp_path, picture):
+    """A pinned canary beside the stable version."""
+    base = tmp_path / "tagforest"
+    for version in ("1", "2"):
+        shutil.copytree(model_base / "1", base / version)
+    options = ServerOptions(
+        grpc_port=0,
+        rest_port=0,
+        policy=VersionPolicy(latest=2),
+        labels={"stable": 1, "canary": 2},
+    )
+    with running_server(base, options) as server:
+        web = httpx.Client(base_url=f"http://{server.rest_address}")
+        encoded = base64.b64encode(picture(1)).decode()
+        body = {"instances": [{"b64": encoded}]}
+        path = "/v1/models/tagforest"
+        for label, version in options.labels.items():
+            reply = web.post(f"{path}/labels/{label}:predict", json=body)
+            assert reply.status_code == 200
+            metadata = web.get(f"{path}/labels/{label}/metadata").json()
+            assert metadata["model_spec"]["version"] == str(version)
+        reply = web.post(f"{path}/labels/beta:predict", json=body)
+        assert reply.status_code == 400
+        assert "Unrecognized servable version label: beta" in reply.text
+        request = protos.predict_pb2.PredictRequest()
+        request.model_spec.name = "tagforest"
+        request.model_spec.version_label = "stable"
+        request.inputs[contract.IMAGE_BYTES].CopyFrom(
+            to_proto(np.array([picture(1)], object))
+        )
+        with grpc.insecure_channel(server.grpc_address) as channel:
+            stub = protos.prediction_service_pb2_grpc.PredictionServiceStub(
+                channel
+            )
+            assert stub.Predict(request).model_spec.version.value == 1

@@ -12,12 +12,13 @@ from grpc import StatusCode
 from beam_jobs.errors import InputError
 from serving import contract
 from serving.errors import RequestError
+from serving.version_folders import find_versions
+from serving.version_policy import VersionPolicy, parse_labels
 from serving.versions import (
     AVAILABLE,
     END,
     VersionManager,
     VersionState,
-    find_versions,
 )
 
 
@@ -141,3 +142,93 @@ def test_only_plain_numbers_are_versions(tmp_path):
         (tmp_path / name).mkdir()
     (tmp_path / "11").write_text("a file")
     assert find_versions(tmp_path) == [2, 10]
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        ("latest", [7]),
+        ("latest:2", [5, 7]),
+        ("latest:9", [1, 5, 7]),
+        ("all", [1, 5, 7]),
+        ("5,1,1", [1, 5]),
+        ("4", []),
+    ],
+)
+def test_policies(text, chosen):
+    assert VersionPolicy.parse(text).choose([5, 1, 7]) == chosen
+
+
+@pytest.mark.parametrize("text", ["", "newest", "latest:0", "1,", "-1", "1 2"])
+def test_no_policies(text):
+    with pytest.raises(InputError, match="received"):
+        VersionPolicy.parse(text)
+
+
+def test_labels_and_pinned_versions(base):
+    publish(base, 2)
+    publish(base, 3)
+    policy, labels = VersionPolicy.parse("1,2"), {"stable": 1, "canary": 2}
+    manager = VersionManager(
+        base, "tagforest", poll_s=0.05, policy=policy, labels=labels
+    )
+    manager.start()
+    try:
+        found = []
+        for wanted in ({}, {"version": 1}, *({"label": n} for n in labels)):
+            with manager.acquire("tagforest", **wanted) as loaded:
+                found.append(loaded.version)
+        assert found == [2, 1, 1, 2]
+        with pytest.raises(RequestError, match="version label: beta") as error:
+            with manager.acquire("tagforest", label="beta"):
+                pass
+        assert error.value.code is StatusCode.INVALID_ARGUMENT
+        with pytest.raises(RequestError, match=r"Specific\(tagforest, 3\)"):
+            with manager.acquire("tagforest", 3):
+                pass
+        shutil.rmtree(base / "1")
+        wait_until(lambda: state(manager, 1).state == END)
+        assert current(manager) == 2
+    finally:
+        manager.close()
+
+
+def test_the_newest_two(base):
+    publish(base, 2)
+    policy = VersionPolicy(latest=2)
+    manager = VersionManager(base, "tagforest", poll_s=0.05, policy=policy)
+    manager.start()
+    try:
+        states = [(s.version, s.state) for s in manager.states()]
+        assert states == [(2, AVAILABLE), (1, AVAILABLE)]
+        publish(base, 3)
+        wait_until(lambda: state(manager, 1).state == END)
+        assert current(manager) == 3
+        assert state(manager, 2).state == AVAILABLE
+    finally:
+        manager.close()
+
+
+@pytest.mark.parametrize(
+    ("policy", "labels", "said"),
+    [
+        ("latest", {"stable": 1}, r"label stable: version 1 .* \[2\] are"),
+        ("7", {}, r"none of the versions \[7\]"),
+    ],
+)
+def test_what_cannot_be_served_is_refused(base, policy, labels, said):
+    (base / "2").mkdir()
+    with pytest.raises(InputError, match=said):
+        VersionManager(
+            base,
+            "tagforest",
+            policy=VersionPolicy.parse(policy),
+            labels=labels,
+        ).start()
+
+
+def test_label_texts():
+    assert parse_labels(["stable=1"]) == {"stable": 1}
+    for text in ("stable", "=1", "stable=", "stable=x"):
+        with pytest.raises(InputError, match="stable=1"):
+            parse_labels([text])
