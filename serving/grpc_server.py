@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -171,7 +172,11 @@ def _read_tensor(name: str, proto) -> np.ndarray:
 
 def _deadline_of(context: grpc.ServicerContext) -> float:
     left = context.time_remaining()
-    return float("inf") if left is None else time.monotonic() + left
+    # Without a deadline some versions of gRPC say None, others a time that is
+    # too long to wait for.
+    if left is None or left > threading.TIMEOUT_MAX / 2:
+        return float("inf")
+    return time.monotonic() + left
 
 
 class GrpcServer:
