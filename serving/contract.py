@@ -42,6 +42,9 @@ MAX_IMAGE_PIXELS = 100_000_000
 # Batches that are warmed up, and that TensorFlow Serving fills up to.
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 
+# Ids that are read of a list of classes.
+MAX_LIST_IDS = 64
+
 # A request over either limit is refused.
 MAX_REQUEST_BYTES = 64 * 1024**2
 MAX_REQUEST_IMAGES = 256

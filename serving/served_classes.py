@@ -13,11 +13,10 @@ import tensorflow as tf
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.vocabulary import Vocabulary
 from model.tagging import Tagging
+from serving import contract
 
 # A class is a tag from this probability on where nothing was calibrated.
 DEFAULT_THRESHOLD = 0.5
-# Names in one list of classes; the rest of a longer list is not read.
-MOST_NAMES = 64
 # A threshold that no probability reaches.
 _NEVER = 2.0
 
@@ -104,10 +103,10 @@ class ServedClasses:
             with commas between them. leaf: bool [N, K].
         """
         return {
-            "names": tf.gather(tf.constant(self._names), indices),
-            "wnids": tf.gather(tf.constant(self._wnids), indices),
-            "parents": tf.gather(tf.constant(self._parents), indices),
-            "leaf": tf.gather(tf.constant(self._leaf), indices),
+            contract.NAMES: tf.gather(tf.constant(self._names), indices),
+            contract.WNIDS: tf.gather(tf.constant(self._wnids), indices),
+            contract.PARENTS: tf.gather(tf.constant(self._parents), indices),
+            contract.LEAF: tf.gather(tf.constant(self._leaf), indices),
         }
 
     def is_tag(self, probabilities: tf.Tensor) -> tf.Tensor:
@@ -156,7 +155,7 @@ class ServedClasses:
     def _named(self, lists: tf.Tensor) -> tf.Tensor:
         """Returns how often each class is in a list, int32 [N, classes]."""
         plain = tf.strings.regex_replace(lists, "[,\\s]+", " ")
-        names = tf.strings.split(plain, maxsplit=MOST_NAMES)
+        names = tf.strings.split(plain, maxsplit=contract.MAX_LIST_IDS)
         rows, names = names.value_rowids(), names.flat_values
         # Fingerprints have an order, in which a name is found quickly.
         place = tf.searchsorted(self._fingerprints, _fingerprints(names))

@@ -116,7 +116,8 @@ class TagSignatures:
         """string [N] -> the best K classes, best first, and valid [N]."""
         logits, valid = self._logits(image_bytes, self._decode)
         scores = self._classes.probabilities(logits)
-        return self._best(scores, valid, self._classes.is_tag(scores))
+        is_tag = self._classes.is_tag(scores)
+        return self._best(scores, valid, is_tag, self._top_k)
 
     def select(self, image_bytes: tf.Tensor, *wanted: tf.Tensor) -> Outputs:
         """The chosen classes alone, best first; the rest of K is empty.
@@ -128,14 +129,9 @@ class TagSignatures:
         choice = Selection(*wanted)
         logits, valid = self._logits(image_bytes, self._decode)
         scores = self._classes.probabilities(logits)
-        chosen = self._classes.select(scores, choice)
-        shown = tf.where(chosen, scores, -1.0)
-        values, _ = tf.math.top_k(shown, self._top_k)
-        column = tf.range(self._top_k)[tf.newaxis]
-        room = column < choice.max_labels[:, tf.newaxis]
-        return self._best(
-            shown, valid, self._classes.is_tag(scores), (values >= 0.0) & room
-        )
+        shown = tf.where(self._classes.select(scores, choice), scores, -1.0)
+        is_tag = self._classes.is_tag(scores)
+        return self._best(shown, valid, is_tag, choice.max_labels)
 
     def scores(self, image_bytes: tf.Tensor) -> Outputs:
         """string [N] -> float32 [N, classes] twice, and valid [N]."""
@@ -155,15 +151,17 @@ class TagSignatures:
             contract.VALID: valid,
         }
 
-    def _best(self, scores, valid, is_tag, keep=None) -> Outputs:
+    def _best(self, scores, valid, is_tag, most) -> Outputs:
         """Returns the K best classes of each row and what belongs to them.
 
         Args:
-            keep: bool [N, K], which of them to show; all by default.
+            scores: float32 [N, classes]; those below 0 are not shown.
+            most: int32 [N], or one for all: classes to show.
         """
         values, indices = tf.math.top_k(scores, self._top_k)
-        shown = valid[:, tf.newaxis] & (tf.ones_like(values) > 0)
-        shown = shown if keep is None else shown & keep
+        most = tf.reshape(most, [-1, 1])
+        room = tf.range(self._top_k)[tf.newaxis] < most
+        shown = valid[:, tf.newaxis] & room & (values >= 0.0)
         known = self._classes.describe(indices)
         texts = (contract.NAMES, contract.WNIDS, contract.PARENTS)
         return {

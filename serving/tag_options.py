@@ -13,8 +13,6 @@ from beam_jobs.errors import InputError
 from serving import contract
 
 _WNID = re.compile(r"n\d{8}")
-# The server reads that many ids of a list.
-_MOST_IDS = 64
 _OWN_THRESHOLD = -1.0
 
 
@@ -88,7 +86,8 @@ def _check_ids(name: str, ids: Sequence[str]) -> None:
         raise InputError(
             f"{name} takes WordNet ids, as n02084071; received: {wrong[0]!r}"
         )
-    if len(ids) > _MOST_IDS:
+    if len(ids) > contract.MAX_LIST_IDS:
         raise InputError(
-            f"{name} takes at most {_MOST_IDS} ids; received: {len(ids)}"
+            f"{name} takes at most {contract.MAX_LIST_IDS} ids; "
+            f"received: {len(ids)}"
         )

@@ -24,7 +24,7 @@ from google.protobuf import text_format
 
 from beam_jobs.errors import InputError
 from serving import contract, protos
-from serving.version_folders import find_versions
+from serving.version_folders import require_versions
 
 STABLE = "stable"
 CANARY = "canary"
@@ -61,12 +61,7 @@ class TfServingSetup:
     max_queued_batches: int = 64
 
     def __post_init__(self) -> None:
-        versions = find_versions(Path(self.model_dir))
-        if not versions:
-            raise InputError(
-                f"{self.model_dir} holds no version of a model; `tagforest "
-                f"export WORKDIR --out {self.model_dir}` writes one"
-            )
+        versions = require_versions(Path(self.model_dir))
         for label, version in self.labels.items():
             if version not in versions:
                 raise InputError(

@@ -22,7 +22,7 @@ from beam_jobs.errors import InputError
 from serving.batching import Arrays, Batcher, BatchingOptions
 from serving.errors import RequestError, invalid_argument
 from serving.servable import Servable
-from serving.version_folders import find_versions
+from serving.version_folders import find_versions, require_versions
 from serving.version_policy import VersionPolicy
 
 _log = logging.getLogger(__name__)
@@ -115,13 +115,7 @@ class VersionManager:
             InputError: there is none, one cannot be loaded, or a label's
                 version is not among them.
         """
-        found = find_versions(self.base)
-        if not found:
-            raise InputError(
-                f"{self.base} holds no version of a model (a folder named by "
-                "a number with saved_model.pb in it); `tagforest export "
-                "WORKDIR --out DIR` writes one"
-            )
+        found = require_versions(self.base)
         wanted = self._policy.choose(found)
         self._check_labels(wanted, found)
         for version in reversed(wanted):

@@ -96,29 +96,29 @@ def draws(key: int, positions: np.ndarray) -> np.ndarray:
     return generator.random((last - first + 1, _DRAWS))[positions - first]
 
 
-def choose(draws: np.ndarray, config: DataConfig) -> Augmentation:
+def choose(row: np.ndarray, config: DataConfig) -> Augmentation:
     """Returns the augmentation of one image.
 
     Args:
-        draws: float64 [draws], the image's row of `draws`.
+        row: float64 [draws], the image's row of `draws`.
     """
-    draws = draws.tolist()
+    numbers = row.tolist()
     angle = None
-    if draws[3] < config.rotation_probability:
-        angle = (2.0 * draws[4] - 1.0) * math.radians(config.rotation_degrees)
+    if numbers[3] < config.rotation_probability:
+        angle = (2.0 * numbers[4] - 1.0) * math.radians(config.rotation_degrees)
     colour = None
-    if draws[5] < config.colour_probability:
+    if numbers[5] < config.colour_probability:
         colour = ColourChange(
-            brightness=(2.0 * draws[6] - 1.0) * config.brightness,
-            saturation=_between(draws[7], config.saturation),
-            hue=(2.0 * draws[8] - 1.0) * config.hue,
-            contrast=_between(draws[9], config.contrast),
-            contrast_last=draws[10] < 0.5,
+            brightness=(2.0 * numbers[6] - 1.0) * config.brightness,
+            saturation=_between(numbers[7], config.saturation),
+            hue=(2.0 * numbers[8] - 1.0) * config.hue,
+            contrast=_between(numbers[9], config.contrast),
+            contrast_last=numbers[10] < 0.5,
         )
     return Augmentation(
-        boxes=list(zip(draws[12::2], draws[13::2], strict=True)),
-        place=(draws[0], draws[1]),
-        flip=draws[2] < config.flip_probability,
+        boxes=list(zip(numbers[12::2], numbers[13::2], strict=True)),
+        place=(numbers[0], numbers[1]),
+        flip=numbers[2] < config.flip_probability,
         angle=angle,
         colour=colour,
     )

@@ -7,7 +7,8 @@ import tensorflow as tf
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.vocabulary import TagClass, Vocabulary
 from model.tagging import Tagging
-from serving.served_classes import MOST_NAMES, Selection, ServedClasses
+from serving.contract import MAX_LIST_IDS
+from serving.served_classes import Selection, ServedClasses
 
 # thing > animal > dog, cat; thing > bed; dog and bed > dog bed.
 IDS = (
@@ -118,7 +119,7 @@ def test_lists(include, exclude, expected):
 
 
 def test_the_end_of_a_very_long_list_is_not_read():
-    names = " ".join(["x"] * (MOST_NAMES + 1))
+    names = " ".join(["x"] * (MAX_LIST_IDS + 1))
     assert chosen([0.9] * 6, include=f"n00000003 {names}") == [CAT]
     assert chosen([0.9] * 6, include=f"{names} n00000003") == []
 
