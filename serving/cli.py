@@ -58,7 +58,7 @@ def export(
     """Write a SavedModel that tags image bytes, ready to be served."""
     if not workdir.is_dir():
         raise InputError(f"no such folder: {workdir}")
-    from serving.export import export as export_workdir
+    from serving.saved_model.export import export as export_workdir
 
     path = export_workdir(workdir, out, top_k=top_k, version=version)
     typer.echo(f"exported: {path}")
@@ -94,7 +94,7 @@ def serve(
 
     With labels and no --versions, the labelled ones are served.
     """
-    from serving.sockets import bind
+    from serving.server.sockets import bind
     from serving.version_policy import VersionPolicy, parse_labels
 
     labels = parse_labels(label or ())
@@ -108,8 +108,8 @@ def serve(
         raise InputError(
             f"no such folder: {model_dir}; `tagforest export` makes one"
         )
-    from serving.server import ServerOptions
-    from serving.server import serve as serve_model
+    from serving.server.local_server import ServerOptions
+    from serving.server.local_server import serve as serve_model
 
     options = ServerOptions(
         name=name,
@@ -186,7 +186,7 @@ def tag(
             exclude=exclude or (),
         )
     data = [_read(path) for path in images]
-    from serving.client import ServerError, TagClient
+    from serving.client.tag_client import ServerError, TagClient
 
     address = server or f"127.0.0.1:{_default_port(transport)}"
     try:

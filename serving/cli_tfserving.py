@@ -29,7 +29,7 @@ def doctor(
     """
     if not model_dir.is_dir():
         raise InputError(f"no such folder: {model_dir}")
-    from serving.doctor import examine
+    from serving.saved_model.doctor import examine
 
     found = examine(model_dir)
     for finding in found:
@@ -62,7 +62,7 @@ def tfserving(
     ] = 64,
 ) -> None:
     """Write the files that run a model under TensorFlow Serving."""
-    from serving.tfserving_setup import TfServingSetup, write_setup
+    from serving.tfserving.setup import TfServingSetup, write_setup
 
     setup = TfServingSetup(
         model_dir=model_dir,

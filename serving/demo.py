@@ -181,7 +181,7 @@ def _evaluate(paths: DemoPaths, say: Callable) -> None:
 
 def _export(paths: DemoPaths) -> None:
     from model.train import finished
-    from serving.export import export
+    from serving.saved_model.export import export
 
     trained = finished(paths.training)
     marker = paths.models.parent / "exported.json"
@@ -199,8 +199,8 @@ def _classes(paths: DemoPaths) -> int:
 def _serve_and_tag(
     paths: DemoPaths, unseen: Sequence[dict[str, Any]], say: Callable
 ) -> None:
-    from serving.client import TagClient
-    from serving.server import ServerOptions, running_server
+    from serving.client.tag_client import TagClient
+    from serving.server.local_server import ServerOptions, running_server
 
     files = [paths.unseen / scene["path"] for scene in unseen]
     images = [file.read_bytes() for file in files]

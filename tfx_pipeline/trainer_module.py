@@ -8,7 +8,7 @@ from typing import Any
 
 from model.config import Config
 from model.train import train
-from serving.export import export
+from serving.saved_model.export import export
 from tfx_pipeline import configs
 from tfx_pipeline.dataset_gen import dataset_folder
 

@@ -1,7 +1,7 @@
 """One image by gRPC and by REST against a bare call of the SavedModel.
 
 Client and server share this process and the loopback interface; the client
-is `serving.client.TagClient`, so encoding and decoding count.
+is `serving.client.tag_client.TagClient`, so encoding and decoding count.
 """
 
 from __future__ import annotations
@@ -22,10 +22,14 @@ from model import workdir as files
 from model.configs import demo
 from model.tagger import Tagger
 from serving import contract
-from serving.client import TRANSPORTS, TagClient
-from serving.export import export
-from serving.servable import Servable
-from serving.server import RunningServer, ServerOptions, running_server
+from serving.client.tag_client import TRANSPORTS, TagClient
+from serving.saved_model.export import export
+from serving.saved_model.servable import Servable
+from serving.server.local_server import (
+    RunningServer,
+    ServerOptions,
+    running_server,
+)
 
 from . import timing
 from .classes import save_classes

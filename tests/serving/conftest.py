@@ -27,7 +27,7 @@ def _make_tagger():
     from beam_jobs.hierarchy import Hierarchy
     from beam_jobs.vocabulary import TagClass, Vocabulary
     from model.inputs.preprocessing import decode_and_resize
-    from serving.signatures import ExportableTagger
+    from serving.saved_model.signatures import ExportableTagger
 
     keras.utils.set_random_seed(0)
     images = keras.Input((32, 32, 3))
@@ -61,7 +61,7 @@ def tagger():
 
 @pytest.fixture(scope="session")
 def model_base(tagger, tmp_path_factory):
-    from serving.export import export_tagger
+    from serving.saved_model.export import export_tagger
 
     base = tmp_path_factory.mktemp("models") / "tagforest"
     export_tagger(tagger, base, top_k=3)
@@ -70,7 +70,7 @@ def model_base(tagger, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def server(model_base):
-    from serving.server import ServerOptions, running_server
+    from serving.server.local_server import ServerOptions, running_server
 
     options = ServerOptions(grpc_port=0, rest_port=0, poll_s=0.1)
     with running_server(model_base, options) as running:

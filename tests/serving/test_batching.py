@@ -9,8 +9,8 @@ import pytest
 from grpc import StatusCode
 
 from beam_jobs.errors import InputError
-from serving.batching import Batcher, BatchingOptions
 from serving.errors import RequestError
+from serving.server.batching import Batcher, BatchingOptions
 
 
 class Doubler:

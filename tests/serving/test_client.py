@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from beam_jobs.errors import InputError
-from serving import client as client_module
-from serving import rest_client
-from serving.client import ServerError, TagClient
+from serving.client import rest_client
+from serving.client import tag_client as client_module
+from serving.client.tag_client import ServerError, TagClient
 from serving.prediction import Prediction, Tag, to_prediction
 from serving.tag_options import TagOptions
 

@@ -1,4 +1,4 @@
-"""Tests of serving.doctor: each fault that keeps a version from serving."""
+"""Tests of the doctor: each fault that keeps a version from serving."""
 
 import shutil
 
@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from beam_jobs.errors import InputError
-from serving import doctor
-from serving.warmup import WARMUP_FILE, write_warmup
+from serving.saved_model import doctor
+from serving.saved_model.warmup import WARMUP_FILE, write_warmup
 
 
 @pytest.fixture(name="base")

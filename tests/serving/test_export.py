@@ -11,8 +11,9 @@ from beam_jobs.errors import InputError
 from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.vocabulary import TagClass, Vocabulary
 from model.inputs.preprocessing import decode_and_resize
-from serving import contract, export
-from serving.servable import Servable
+from serving import contract
+from serving.saved_model import export
+from serving.saved_model.servable import Servable
 
 WNIDS = ("n00001740", "n02084071", "n02121620", "n04257986")
 NAMES = ("entity", "dog", "cat", "soap")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from grpc import StatusCode
 
-from serving import json_tensors
 from serving.errors import RequestError
-from serving.servable import Signature, TensorInfo
+from serving.saved_model.servable import Signature, TensorInfo
+from serving.server import json_tensors
 
 ONE = Signature({"x": TensorInfo(np.dtype(np.float32), None)}, {})
 TEXT = Signature({"s": TensorInfo(np.dtype(object), (None,))}, {})

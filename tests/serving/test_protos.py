@@ -5,7 +5,7 @@ import sys
 
 _SCRIPT = """
 import sys
-from serving import client, grpc_client, rest_client
+from serving.client import grpc_client, rest_client, tag_client
 heavy = {"tensorflow", "tensorflow.python", "keras"}
 assert not heavy & set(sys.modules)
 

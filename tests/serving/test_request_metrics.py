@@ -1,14 +1,14 @@
-"""Tests of serving.request_metrics, alone and behind a server."""
+"""Tests of serving.server.request_metrics, alone and behind a server."""
 
 import httpx
 import pytest
 from grpc import StatusCode
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.client import ServerError, TagClient
+from serving.client.tag_client import ServerError, TagClient
 from serving.errors import RequestError, invalid_argument
-from serving.request_metrics import PATH, RequestMetrics
-from serving.server import ServerOptions, running_server
+from serving.server.local_server import ServerOptions, running_server
+from serving.server.request_metrics import PATH, RequestMetrics
 
 COUNT = ":tensorflow:serving:request_count"
 LATENCY = ":tensorflow:serving:request_latency"

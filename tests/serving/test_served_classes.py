@@ -1,4 +1,4 @@
-"""Tests of serving.served_classes: consistent scores, chosen classes."""
+"""Tests of served_classes: consistent scores, chosen classes."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.vocabulary import TagClass, Vocabulary
 from model.tagging import Tagging
 from serving.contract import MAX_LIST_IDS
-from serving.served_classes import Selection, ServedClasses
+from serving.saved_model.served_classes import Selection, ServedClasses
 
 # thing > animal > dog, cat; thing > bed; dog and bed > dog bed.
 IDS = (

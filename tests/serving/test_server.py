@@ -14,9 +14,9 @@ import pytest
 
 from beam_jobs.errors import InputError
 from serving import contract, protos
-from serving import server as server_module
-from serving.client import TagClient
-from serving.server import ServerOptions, running_server, serve
+from serving.client.tag_client import TagClient
+from serving.server import local_server as server_module
+from serving.server.local_server import ServerOptions, running_server, serve
 from serving.tensor_proto import to_proto
 from serving.version_policy import VersionPolicy
 
@@ -69,7 +69,7 @@ def test_sigterm_lets_a_running_request_finish(
     model_base, picture, monkeypatch
 ):
     """The request is held inside the model while the signal arrives."""
-    from serving.servable import Servable
+    from serving.saved_model.servable import Servable
 
     entered, released = threading.Event(), threading.Event()
     run = Servable.run

@@ -1,4 +1,4 @@
-"""Tests of serving.tfserving_setup: TensorFlow Serving's own formats."""
+"""Tests of serving.tfserving.setup: TensorFlow Serving's own formats."""
 
 import re
 
@@ -9,7 +9,7 @@ from tensorflow.core.protobuf import config_pb2
 
 from beam_jobs.errors import InputError
 from serving import contract, protos
-from serving.tfserving_setup import TfServingSetup, models_config, write_setup
+from serving.tfserving.setup import TfServingSetup, models_config, write_setup
 
 
 @pytest.fixture(name="base")

@@ -12,14 +12,14 @@ from grpc import StatusCode
 from beam_jobs.errors import InputError
 from serving import contract
 from serving.errors import RequestError
-from serving.version_folders import find_versions
-from serving.version_policy import VersionPolicy, parse_labels
-from serving.versions import (
+from serving.server.versions import (
     AVAILABLE,
     END,
     VersionManager,
     VersionState,
 )
+from serving.version_folders import find_versions
+from serving.version_policy import VersionPolicy, parse_labels
 
 
 @pytest.fixture

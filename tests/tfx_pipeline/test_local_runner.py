@@ -79,8 +79,8 @@ def test_pushed_model_tags_images(first, options):
     import numpy as np
 
     from serving import contract
-    from serving.servable import Servable
-    from serving.warmup import sample_image
+    from serving.saved_model.servable import Servable
+    from serving.saved_model.warmup import sample_image
 
     servable = Servable(Path(first[0].pushed_to))
     images = np.array([sample_image(), b"not an image"], object)

@@ -13,7 +13,7 @@ from typing import Any
 
 from model import tagging, workdir
 from serving import contract
-from serving.signatures import ExportableTagger, ImageLimits
+from serving.saved_model.signatures import ExportableTagger, ImageLimits
 
 MODEL_CARD = "model_card.md"
 _FIGURES = {

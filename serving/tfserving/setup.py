@@ -101,7 +101,7 @@ def write_setup(out: Path, setup: TfServingSetup) -> list[Path]:
         "grpc_port": contract.GRPC_PORT,
         "rest_port": contract.REST_PORT,
     }
-    folder = resources.files("serving").joinpath("tfserving")
+    folder = resources.files("serving.tfserving").joinpath("templates")
     for name in _TEMPLATES:
         template = string.Template(folder.joinpath(name).read_text("utf-8"))
         texts[name] = template.substitute(values)

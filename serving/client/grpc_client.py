@@ -1,4 +1,4 @@
-"""Predict over gRPC, for `serving.client`."""
+"""Predict over gRPC, for `serving.client.tag_client`."""
 
 from __future__ import annotations
 

@@ -99,10 +99,10 @@ def _connect(
 ) -> _Transport:
     # Either library takes a quarter of a second to import: only the one.
     if transport == "grpc":
-        from serving.grpc_client import GrpcTransport
+        from serving.client.grpc_client import GrpcTransport
 
         return GrpcTransport(address, model, timeout_s)
-    from serving.rest_client import RestTransport
+    from serving.client.rest_client import RestTransport
 
     return RestTransport(address, model, timeout_s)
 

@@ -22,17 +22,18 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from beam_jobs.errors import InputError
-from serving import contract, json_tensors, protos
+from serving import contract, protos
 from serving.errors import RequestError, from_exception, invalid_argument
-from serving.grpc_server import (
+from serving.server import json_tensors
+from serving.server.grpc_server import (
     known_signature,
     metadata_of,
     status_of,
 )
-from serving.predict import run_predict
-from serving.request_metrics import CONTENT_TYPE, PATH, RequestMetrics
-from serving.sockets import bind
-from serving.versions import LoadedVersion, VersionManager
+from serving.server.predict import run_predict
+from serving.server.request_metrics import CONTENT_TYPE, PATH, RequestMetrics
+from serving.server.sockets import bind
+from serving.server.versions import LoadedVersion, VersionManager
 
 _THREADS = 64
 _CONNECTIONS = 256

@@ -23,11 +23,20 @@ from model import tagging
 from model.calibrate import weights_fingerprint
 from model.inputs.preprocessing import decode_and_resize
 from model.tagger import load_tagger
-from serving import contract, model_card, served_classes
-from serving.servable import Servable
-from serving.signatures import ExportableTagger, ImageLimits, TagSignatures
+from serving import contract
+from serving.saved_model import model_card, served_classes
+from serving.saved_model.servable import Servable
+from serving.saved_model.signatures import (
+    ExportableTagger,
+    ImageLimits,
+    TagSignatures,
+)
+from serving.saved_model.warmup import (
+    sample_image,
+    warmup_requests,
+    write_warmup,
+)
 from serving.version_folders import find_versions
-from serving.warmup import sample_image, warmup_requests, write_warmup
 
 # bfloat16 has 8 bits: fused and single ops round at different places.
 _MIXED_PRECISION_TOLERANCE = 2e-2

@@ -18,9 +18,9 @@ from google.protobuf.message import DecodeError
 from beam_jobs import layout
 from beam_jobs.errors import InputError
 from serving import contract
-from serving.servable import Servable
+from serving.saved_model.servable import Servable
+from serving.saved_model.warmup import WARMUP_FILE, read_warmup
 from serving.version_folders import find_versions
-from serving.warmup import WARMUP_FILE, read_warmup
 
 # Over both transports; REST writes no half-precision numbers.
 _DTYPES = ("float32", "float64", "int32", "int64", "bool", "object")

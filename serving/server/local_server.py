@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from serving import contract
-from serving.batching import BatchingOptions
-from serving.grpc_server import GrpcServer
-from serving.request_metrics import RequestMetrics
-from serving.rest_server import RestServer
-from serving.sockets import bind
+from serving.server.batching import BatchingOptions
+from serving.server.grpc_server import GrpcServer
+from serving.server.request_metrics import RequestMetrics
+from serving.server.rest_server import RestServer
+from serving.server.sockets import bind
+from serving.server.versions import VersionManager
 from serving.version_policy import VersionPolicy
-from serving.versions import VersionManager
 
 _log = logging.getLogger(__name__)
 

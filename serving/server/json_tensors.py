@@ -16,7 +16,7 @@ import numpy as np
 
 from serving import contract
 from serving.errors import RequestError, invalid_argument
-from serving.servable import Signature, TensorInfo
+from serving.saved_model.servable import Signature, TensorInfo
 
 ROWS, COLUMNS = "instances", "inputs"
 _MAX_RANK = 8

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from beam_jobs.errors import InputError
-from serving.warmup import read_warmup
+from serving.saved_model.warmup import read_warmup
 
 SAVED_MODEL_FILE = "saved_model.pb"
 

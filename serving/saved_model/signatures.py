@@ -24,7 +24,7 @@ from beam_jobs.hierarchy import Hierarchy
 from beam_jobs.vocabulary import Vocabulary
 from model.tagging import Tagging
 from serving import contract
-from serving.served_classes import Selection, ServedClasses
+from serving.saved_model.served_classes import Selection, ServedClasses
 
 _PARALLEL_DECODES = 4
 

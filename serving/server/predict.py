@@ -8,10 +8,10 @@ import numpy as np
 from grpc import StatusCode
 
 from serving import contract
-from serving.batching import Arrays
 from serving.errors import RequestError, invalid_argument
-from serving.servable import Signature, TensorInfo
-from serving.versions import LoadedVersion
+from serving.saved_model.servable import Signature, TensorInfo
+from serving.server.batching import Arrays
+from serving.server.versions import LoadedVersion
 
 
 def run_predict(

@@ -15,10 +15,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from beam_jobs.errors import InputError
 from serving import contract, protos
 from serving.errors import from_exception, invalid_argument
-from serving.predict import run_predict
-from serving.request_metrics import RequestMetrics
+from serving.server.predict import run_predict
+from serving.server.request_metrics import RequestMetrics
+from serving.server.versions import LoadedVersion, VersionManager
 from serving.tensor_proto import TensorError, from_proto, to_proto
-from serving.versions import LoadedVersion, VersionManager
 
 _MAX_MESSAGE = 1024  # characters of an error, as TensorFlow Serving cuts it
 _THREADS = 64

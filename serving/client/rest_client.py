@@ -1,4 +1,4 @@
-"""Predict over REST, for `serving.client`."""
+"""Predict over REST, for `serving.client.tag_client`."""
 
 from __future__ import annotations
 

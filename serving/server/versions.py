@@ -19,9 +19,9 @@ import numpy as np
 from grpc import StatusCode
 
 from beam_jobs.errors import InputError
-from serving.batching import Arrays, Batcher, BatchingOptions
 from serving.errors import RequestError, invalid_argument
-from serving.servable import Servable
+from serving.saved_model.servable import Servable
+from serving.server.batching import Arrays, Batcher, BatchingOptions
 from serving.version_folders import find_versions, require_versions
 from serving.version_policy import VersionPolicy
 

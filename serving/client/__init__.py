@@ -1,0 +1,1 @@
+"""Tags images on a server, without TensorFlow."""

@@ -1,0 +1,1 @@
+"""A trained tagger -> a SavedModel that is ready to be served."""

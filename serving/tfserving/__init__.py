@@ -1,0 +1,1 @@
+"""Runs exports under TensorFlow Serving."""
