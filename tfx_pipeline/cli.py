@@ -13,8 +13,10 @@ from beam_jobs.errors import InputError
 from beam_jobs.object_stores import end_process
 from model import cli as model_commands
 from model import cli_evaluate as evaluate_commands
-from serving import cli as serving_commands
 from serving import cli_demo as demo_commands
+from serving import cli_export as export_commands
+from serving import cli_serve as serve_commands
+from serving import cli_tag as tag_commands
 from serving import cli_tfserving as tfserving_commands
 from tfx_pipeline import cli_pipeline as pipeline_commands
 
@@ -29,7 +31,9 @@ for commands in (
     beam_commands,
     model_commands,
     evaluate_commands,
-    serving_commands,
+    export_commands,
+    serve_commands,
+    tag_commands,
     tfserving_commands,
     pipeline_commands,
     demo_commands,

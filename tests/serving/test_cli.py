@@ -10,13 +10,14 @@ import typer
 from typer.testing import CliRunner
 
 from beam_jobs.errors import InputError
-from serving import cli
+from serving import cli_export, cli_serve, cli_tag
 
 
 @pytest.fixture(scope="module")
 def app():
     app = typer.Typer()
-    cli.register(app)
+    for commands in (cli_export, cli_serve, cli_tag):
+        commands.register(app)
     return app
 
 
@@ -78,8 +79,9 @@ def test_a_taken_port_is_told(run, tmp_path):
 
 def test_the_commands_load_nothing_heavy():
     code = (
-        "import sys, typer; from serving import cli; "
-        "cli.register(typer.Typer()); "
+        "import sys, typer; "
+        "from serving import cli_export, cli_serve, cli_tag; "
+        "[c.register(typer.Typer()) for c in (cli_export, cli_serve, cli_tag)];"
         "print({'tensorflow', 'keras', 'grpc', 'numpy'} & set(sys.modules))"
     )
     done = subprocess.run(
