@@ -13,6 +13,7 @@ from serving import contract, protos
 from serving.prediction import Prediction, ServerError, to_prediction
 from serving.tag_options import TagOptions
 from serving.tensor_proto import from_proto, to_proto
+from serving.tls import ClientTls
 
 # gRPC's own retries: five attempts at most, also by its specification.
 _RETRIES = json.dumps(
@@ -36,17 +37,15 @@ _RETRIES = json.dumps(
 class GrpcTransport:
     """One channel to a server."""
 
-    def __init__(self, address: str, model: str, timeout_s: float):
+    def __init__(
+        self,
+        address: str,
+        model: str,
+        timeout_s: float,
+        tls: ClientTls | None = None,
+    ):
         self._model, self._timeout_s = model, timeout_s
-        self._channel = grpc.insecure_channel(
-            address,
-            options=[
-                ("grpc.max_send_message_length", -1),
-                ("grpc.max_receive_message_length", -1),
-                ("grpc.service_config", _RETRIES),
-                ("grpc.enable_http_proxy", 0),
-            ],
-        )
+        self._channel = _channel(address, tls)
         self._stub = protos.prediction_service_pb2_grpc.PredictionServiceStub(
             self._channel
         )
@@ -73,6 +72,19 @@ class GrpcTransport:
     def close(self) -> None:
         """Ends the connection."""
         self._channel.close()
+
+
+def _channel(address: str, tls: ClientTls | None) -> grpc.Channel:
+    options = [
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.service_config", _RETRIES),
+        ("grpc.enable_http_proxy", 0),
+    ]
+    if tls is None:
+        return grpc.insecure_channel(address, options)
+    credentials = grpc.ssl_channel_credentials(*tls.contents())
+    return grpc.secure_channel(address, credentials, options)
 
 
 def _rows(columns: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ import tenacity
 from serving import contract
 from serving.prediction import Prediction, ServerError, to_prediction
 from serving.tag_options import TagOptions
+from serving.tls import ClientTls
 
 _ATTEMPTS = 5
 _BACKOFF_S = (0.1, 2.0)  # first and longest wait
@@ -21,11 +22,20 @@ _BACKOFF_S = (0.1, 2.0)  # first and longest wait
 class RestTransport:
     """One connection pool to a server."""
 
-    def __init__(self, address: str, model: str, timeout_s: float):
+    def __init__(
+        self,
+        address: str,
+        model: str,
+        timeout_s: float,
+        tls: ClientTls | None = None,
+    ):
         self._path = f"/v1/models/{model}:predict"
         # A proxy set for the network would be asked for loopback too.
         self._http = httpx.Client(
-            base_url=f"http://{address}", timeout=timeout_s, trust_env=False
+            base_url=f"{'https' if tls else 'http'}://{address}",
+            verify=tls.context() if tls else True,
+            timeout=timeout_s,
+            trust_env=False,
         )
         self._post_again = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_unavailable),

@@ -9,6 +9,7 @@ from beam_jobs.errors import InputError
 from serving import contract
 from serving.prediction import Prediction, ServerError
 from serving.tag_options import TagOptions
+from serving.tls import ClientTls
 
 __all__ = ["TRANSPORTS", "ServerError", "TagClient", "TagOptions"]
 
@@ -36,6 +37,7 @@ class TagClient:
         transport: `grpc` or `rest`.
         model: its name on the server.
         timeout_s: for one batch, retries included (gRPC) or each (REST).
+        tls: of whom the server's certificate must be; None for no TLS.
 
     Raises:
         InputError: another transport, or an address without port.
@@ -52,6 +54,7 @@ class TagClient:
         *,
         model: str = contract.MODEL_NAME,
         timeout_s: float = 60.0,
+        tls: ClientTls | None = None,
     ):
         _check_address(address)
         if transport not in TRANSPORTS:
@@ -59,7 +62,7 @@ class TagClient:
                 f"transport must be one of {TRANSPORTS}; "
                 f"received: {transport!r}"
             )
-        self._transport = _connect(address, transport, model, timeout_s)
+        self._transport = _connect(address, transport, model, timeout_s, tls)
 
     def tag(
         self, images: Sequence[bytes], options: TagOptions | None = None
@@ -95,16 +98,20 @@ class TagClient:
 
 
 def _connect(
-    address: str, transport: str, model: str, timeout_s: float
+    address: str,
+    transport: str,
+    model: str,
+    timeout_s: float,
+    tls: ClientTls | None,
 ) -> _Transport:
     # Either library takes a quarter of a second to import: only the one.
     if transport == "grpc":
         from serving.client.grpc_client import GrpcTransport
 
-        return GrpcTransport(address, model, timeout_s)
+        return GrpcTransport(address, model, timeout_s, tls)
     from serving.client.rest_client import RestTransport
 
-    return RestTransport(address, model, timeout_s)
+    return RestTransport(address, model, timeout_s, tls)
 
 
 def _chunks(images: Iterable[bytes]) -> Iterator[list[bytes]]:
