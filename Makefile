@@ -56,7 +56,7 @@ bench: $(VENV)/.ready ## Measure, as ratios taken side by side.
 .PHONY: requirements
 requirements: $(VENV)/.ready ## Compile the pins of both stacks anew.
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.10 \
-	  --extra demo --extra dask --extra s3 --extra dev --no-header --no-annotate --upgrade \
+	  --extra demo --extra ui --extra dask --extra s3 --extra dev --no-header --no-annotate --upgrade \
 	  --no-emit-index-url --no-emit-find-links pyproject.toml \
 	  -o requirements.txt
 

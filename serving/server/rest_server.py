@@ -287,6 +287,9 @@ class RestServer:
         self.port = self._socket.getsockname()[1]
         config = uvicorn.Config(
             self._app,
+            # Not whichever happens to be installed: one behaviour everywhere.
+            loop="asyncio",
+            http="h11",
             lifespan="off",
             log_level="warning",
             access_log=False,
