@@ -96,11 +96,17 @@ def tag(
             exclude=exclude or (),
         )
     data = [_read(path) for path in images]
-    from serving.client.tag_client import ServerError, TagClient
+    from serving.client.tag_client import (
+        ClientOptions,
+        ServerError,
+        TagClient,
+    )
 
     address = server or f"127.0.0.1:{_default_port(transport)}"
     try:
-        with TagClient(address, transport.value, model=name) as client:
+        with TagClient(
+            address, transport.value, ClientOptions(model=name)
+        ) as client:
             found = client.tag(data, options)
     except ServerError as error:
         raise InputError(

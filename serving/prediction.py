@@ -24,6 +24,25 @@ class ServerError(RuntimeError):
         self.code = code
 
 
+class RequestTooLargeError(ServerError):
+    """Too many bytes or images for one request: fewer may be answered."""
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """A version of the model on the server.
+
+    Attributes:
+        version: its number.
+        state: START, LOADING, AVAILABLE, UNLOADING or END.
+        error: why it could not be loaded; empty if it could.
+    """
+
+    version: int
+    state: str
+    error: str = ""
+
+
 @dataclass(frozen=True)
 class Tag:
     """One class with its score.

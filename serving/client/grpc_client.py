@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
 import numpy as np
 
 from serving import contract, protos
-from serving.prediction import Prediction, ServerError, to_prediction
+from serving.client.back_off import retrying, server_error
+from serving.client.client_options import ClientOptions
+from serving.prediction import Prediction, VersionStatus, to_prediction
 from serving.tag_options import TagOptions
 from serving.tensor_proto import from_proto, to_proto
 from serving.tls import ClientTls
@@ -20,7 +22,10 @@ _RETRIES = json.dumps(
     {
         "methodConfig": [
             {
-                "name": [{"service": "tensorflow.serving.PredictionService"}],
+                "name": [
+                    {"service": "tensorflow.serving.PredictionService"},
+                    {"service": "tensorflow.serving.ModelService"},
+                ],
                 "retryPolicy": {
                     "maxAttempts": 5,
                     "initialBackoff": "0.1s",
@@ -37,37 +42,61 @@ _RETRIES = json.dumps(
 class GrpcTransport:
     """One channel to a server."""
 
-    def __init__(
-        self,
-        address: str,
-        model: str,
-        timeout_s: float,
-        tls: ClientTls | None = None,
-    ):
-        self._model, self._timeout_s = model, timeout_s
-        self._channel = _channel(address, tls)
+    def __init__(self, address: str, options: ClientOptions):
+        self._options = options
+        self._channel = _channel(address, options.tls)
         self._stub = protos.prediction_service_pb2_grpc.PredictionServiceStub(
             self._channel
         )
+        self._models = protos.model_service_pb2_grpc.ModelServiceStub(
+            self._channel
+        )
+        # The channel itself asks again when a server is UNAVAILABLE.
+        self._ask_again = retrying(("RESOURCE_EXHAUSTED",))
 
     def predict(
         self, images: Sequence[bytes], options: TagOptions | None = None
     ) -> list[Prediction]:
         """Sends one request."""
         request = protos.predict_pb2.PredictRequest()
-        request.model_spec.name = self._model
+        self._fill(request.model_spec)
         signature = contract.TAGS if options is None else contract.SELECT
         request.model_spec.signature_name = signature
         inputs = {contract.IMAGE_BYTES: np.array(images, dtype=object)}
         inputs |= options.arrays(len(images)) if options else {}
         for name, array in inputs.items():
             request.inputs[name].CopyFrom(to_proto(array))
-        try:
-            reply = self._stub.Predict(request, timeout=self._timeout_s)
-        except grpc.RpcError as error:
-            raise ServerError(error.code().name, error.details()) from error
+        reply = self._ask_again(self._call, self._stub.Predict, request)
         columns = {k: from_proto(v) for k, v in reply.outputs.items()}
         return [to_prediction(row) for row in _rows(columns)]
+
+    def status(self) -> list[VersionStatus]:
+        """Asks which versions the server has."""
+        request = protos.get_model_status_pb2.GetModelStatusRequest()
+        self._fill(request.model_spec)
+        reply = self._ask_again(
+            self._call, self._models.GetModelStatus, request
+        )
+        states = protos.get_model_status_pb2.ModelVersionStatus.State
+        return [
+            VersionStatus(
+                s.version, states.Name(s.state), s.status.error_message
+            )
+            for s in reply.model_version_status
+        ]
+
+    def _call(self, method: Callable, request: Any) -> Any:
+        try:
+            return method(request, timeout=self._options.timeout_s)
+        except grpc.RpcError as error:
+            raise server_error(error.code().name, error.details()) from error
+
+    def _fill(self, spec: Any) -> None:
+        spec.name = self._options.model
+        if self._options.version is not None:
+            spec.version.value = self._options.version
+        if self._options.version_label:
+            spec.version_label = self._options.version_label
 
     def close(self) -> None:
         """Ends the connection."""

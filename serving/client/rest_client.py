@@ -6,43 +6,34 @@ import base64
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import httpx
-import tenacity
 
 from serving import contract
-from serving.prediction import Prediction, ServerError, to_prediction
+from serving.client.back_off import retrying, server_error
+from serving.client.client_options import ClientOptions
+from serving.prediction import Prediction, VersionStatus, to_prediction
 from serving.tag_options import TagOptions
-from serving.tls import ClientTls
 
-_ATTEMPTS = 5
-_BACKOFF_S = (0.1, 2.0)  # first and longest wait
+_CODES = {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}
+_MAX_MESSAGE = 1000  # characters; some servers send the request back
 
 
 class RestTransport:
     """One connection pool to a server."""
 
-    def __init__(
-        self,
-        address: str,
-        model: str,
-        timeout_s: float,
-        tls: ClientTls | None = None,
-    ):
-        self._path = f"/v1/models/{model}:predict"
+    def __init__(self, address: str, options: ClientOptions):
+        self._model = "/v1/models/" + quote(options.model, safe="")
+        self._version = _version_path(options)
         # A proxy set for the network would be asked for loopback too.
         self._http = httpx.Client(
-            base_url=f"{'https' if tls else 'http'}://{address}",
-            verify=tls.context() if tls else True,
-            timeout=timeout_s,
+            base_url=f"{'https' if options.tls else 'http'}://{address}",
+            verify=options.tls.context() if options.tls else True,
+            timeout=options.timeout_s,
             trust_env=False,
         )
-        self._post_again = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_is_unavailable),
-            wait=tenacity.wait_random_exponential(_BACKOFF_S[0], _BACKOFF_S[1]),
-            stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            reraise=True,
-        )
+        self._ask_again = retrying()
 
     def predict(
         self, images: Sequence[bytes], options: TagOptions | None = None
@@ -52,21 +43,45 @@ class RestTransport:
         wanted = options.row() if options else {}
         rows = [{contract.IMAGE_BYTES: _b64(i), **wanted} for i in images]
         body = {"signature_name": signature, "instances": rows}
-        reply = self._post_again(self._post, json.dumps(body).encode())
+        reply = self._ask_again(
+            self._call,
+            "POST",
+            f"{self._model}{self._version}:predict",
+            json.dumps(body).encode(),
+        )
         return [to_prediction(row) for row in reply["predictions"]]
 
-    def _post(self, body: bytes) -> dict[str, Any]:
+    def status(self) -> list[VersionStatus]:
+        """Asks which versions the server has."""
+        path = self._model + self._version
+        reply = self._ask_again(self._call, "GET", path)
+        return [
+            VersionStatus(
+                int(found["version"]),
+                found["state"],
+                found["status"]["error_message"],
+            )
+            for found in reply["model_version_status"]
+        ]
+
+    def _call(
+        self, method: str, path: str, body: bytes | None = None
+    ) -> dict[str, Any]:
         try:
-            response = self._http.post(self._path, content=body)
+            response = self._http.request(method, path, content=body)
         except httpx.TimeoutException as error:
-            raise ServerError("DEADLINE_EXCEEDED", str(error)) from error
+            raise server_error("DEADLINE_EXCEEDED", str(error)) from error
         except httpx.TransportError as error:
-            raise ServerError("UNAVAILABLE", str(error)) from error
-        if response.status_code == 503:
-            raise ServerError("UNAVAILABLE", response.text)
-        if response.status_code != 200:
-            raise ServerError(str(response.status_code), response.text)
-        return response.json()
+            raise server_error("UNAVAILABLE", str(error)) from error
+        status = response.status_code
+        if status != 200:
+            code = _CODES.get(status, str(status))
+            raise server_error(code, _message(response))
+        try:
+            return response.json()
+        except ValueError as error:
+            message = f"no JSON: {response.text[:_MAX_MESSAGE]!r}"
+            raise server_error("UNKNOWN", message) from error
 
     def close(self) -> None:
         """Ends the connections."""
@@ -77,5 +92,18 @@ def _b64(image: bytes) -> dict[str, str]:
     return {"b64": base64.b64encode(image).decode("ascii")}
 
 
-def _is_unavailable(error: BaseException) -> bool:
-    return isinstance(error, ServerError) and error.code == "UNAVAILABLE"
+def _version_path(options: ClientOptions) -> str:
+    if options.version is not None:
+        return f"/versions/{options.version}"
+    if options.version_label:
+        return "/labels/" + quote(options.version_label, safe="")
+    return ""
+
+
+def _message(response: httpx.Response) -> str:
+    """Returns what the server says is wrong, in one line."""
+    try:
+        message = str(response.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        message = response.text
+    return " ".join(message.split())[:_MAX_MESSAGE]

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from beam_jobs.errors import InputError
 from serving import contract
-from serving.prediction import Prediction, ServerError
+from serving.client.client_options import (
+    TRANSPORTS,
+    ClientOptions,
+    parse_server,
+)
+from serving.prediction import Prediction, ServerError, VersionStatus
 from serving.tag_options import TagOptions
-from serving.tls import ClientTls
 
-__all__ = ["TRANSPORTS", "ServerError", "TagClient", "TagOptions"]
+__all__ = [
+    "TRANSPORTS",
+    "ClientOptions",
+    "ServerError",
+    "TagClient",
+    "TagOptions",
+]
 
-TRANSPORTS = ("grpc", "rest")
 _CHUNK_BYTES = 16 * 1024**2
 _CHUNK_IMAGES = 64
 
@@ -22,6 +30,8 @@ class _Transport(Protocol):
     def predict(
         self, images: Sequence[bytes], options: TagOptions | None
     ) -> list[Prediction]: ...
+
+    def status(self) -> list[VersionStatus]: ...
 
     def close(self) -> None: ...
 
@@ -33,11 +43,10 @@ class TagClient:
     and a busy or starting server (UNAVAILABLE) is asked again, five times.
 
     Args:
-        address: `host:port`.
-        transport: `grpc` or `rest`.
-        model: its name on the server.
-        timeout_s: for one batch, retries included (gRPC) or each (REST).
-        tls: of whom the server's certificate must be; None for no TLS.
+        address: `host:port`, or a URL; see `parse_server`.
+        transport: `grpc` or `rest`; None for what the address says, else
+            gRPC.
+        options: which model and version, and how patiently.
 
     Raises:
         InputError: another transport, or an address without port.
@@ -49,20 +58,14 @@ class TagClient:
 
     def __init__(
         self,
-        address: str,
-        transport: str = "grpc",
-        *,
-        model: str = contract.MODEL_NAME,
-        timeout_s: float = 60.0,
-        tls: ClientTls | None = None,
+        address: str | None = None,
+        transport: str | None = None,
+        options: ClientOptions | None = None,
     ):
-        _check_address(address)
-        if transport not in TRANSPORTS:
-            raise InputError(
-                f"transport must be one of {TRANSPORTS}; "
-                f"received: {transport!r}"
-            )
-        self._transport = _connect(address, transport, model, timeout_s, tls)
+        self.options = options or ClientOptions()
+        secure = self.options.tls is not None
+        transport, self.address = parse_server(address, transport, secure)
+        self._transport = _connect(self.address, transport, self.options)
 
     def tag(
         self, images: Sequence[bytes], options: TagOptions | None = None
@@ -86,6 +89,15 @@ class TagClient:
             for prediction in self._transport.predict(chunk, options)
         ]
 
+    def status(self) -> list[VersionStatus]:
+        """Returns the versions of the model on the server, newest first.
+
+        Raises:
+            ServerError: the server did not answer, or has no such model.
+        """
+        found = self._transport.status()
+        return sorted(found, key=lambda s: s.version, reverse=True)
+
     def close(self) -> None:
         """Ends the connection."""
         self._transport.close()
@@ -98,20 +110,16 @@ class TagClient:
 
 
 def _connect(
-    address: str,
-    transport: str,
-    model: str,
-    timeout_s: float,
-    tls: ClientTls | None,
+    address: str, transport: str, options: ClientOptions
 ) -> _Transport:
     # Either library takes a quarter of a second to import: only the one.
     if transport == "grpc":
         from serving.client.grpc_client import GrpcTransport
 
-        return GrpcTransport(address, model, timeout_s, tls)
+        return GrpcTransport(address, options)
     from serving.client.rest_client import RestTransport
 
-    return RestTransport(address, model, timeout_s, tls)
+    return RestTransport(address, options)
 
 
 def _chunks(images: Iterable[bytes]) -> Iterator[list[bytes]]:
@@ -127,12 +135,3 @@ def _chunks(images: Iterable[bytes]) -> Iterator[list[bytes]]:
         size += len(sent)
     if chunk:
         yield chunk
-
-
-def _check_address(address: str) -> None:
-    host, colon, port = address.rpartition(":")
-    if not (host and colon and port.isdigit()):
-        raise InputError(
-            "a server's address is HOST:PORT, as "
-            f"127.0.0.1:{contract.GRPC_PORT}; received: {address!r}"
-        )

@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from beam_jobs.errors import InputError
-from serving.client import rest_client
+from serving.client import back_off
 from serving.client import tag_client as client_module
-from serving.client.tag_client import ServerError, TagClient
+from serving.client.tag_client import ClientOptions, ServerError, TagClient
 from serving.prediction import Prediction, Tag, to_prediction
 from serving.tag_options import TagOptions
 
@@ -114,7 +114,9 @@ def test_concurrent_requests_get_their_own_answers(client, picture):
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
 def test_unknown_model(server, transport):
     addresses = {"grpc": server.grpc_address, "rest": server.rest_address}
-    with TagClient(addresses[transport], transport, model="x") as client:
+    with TagClient(
+        addresses[transport], transport, ClientOptions(model="x")
+    ) as client:
         with pytest.raises(ServerError, match="Servable not found") as caught:
             client.tag([b"a"])
     assert caught.value.code in ("NOT_FOUND", "404")
@@ -122,7 +124,7 @@ def test_unknown_model(server, transport):
 
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
 def test_nobody_there(transport, monkeypatch):
-    monkeypatch.setattr(rest_client, "_BACKOFF_S", (0.001, 0.01))
+    monkeypatch.setattr(back_off, "_BACKOFF_S", (0.001, 0.01))
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{bound.getsockname()[1]}"

@@ -5,7 +5,7 @@ import pytest
 from grpc import StatusCode
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.client.tag_client import ServerError, TagClient
+from serving.client.tag_client import ClientOptions, ServerError, TagClient
 from serving.errors import RequestError, invalid_argument
 from serving.server.local_server import ServerOptions, running_server
 from serving.server.request_metrics import PATH, RequestMetrics
@@ -72,7 +72,9 @@ def test_a_server_reports_both_transports_and_is_ready(model_base, picture):
         ):
             with TagClient(address, kind) as client:
                 client.tag([picture(1)])
-            with TagClient(address, kind, model="cats") as client:
+            with TagClient(
+                address, kind, ClientOptions(model="cats")
+            ) as client:
                 with pytest.raises(ServerError):
                     client.tag([picture(1)])
         reply = web.get(PATH)
