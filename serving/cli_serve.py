@@ -18,8 +18,8 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     model_dir: Annotated[
-        Path, typer.Argument(help="Base folder with numbered versions.")
-    ],
+        Path | None, typer.Argument(help="Base folder with numbered versions.")
+    ] = None,
     name: Annotated[
         str, typer.Option(help="Name of the model in requests.")
     ] = contract.MODEL_NAME,
@@ -40,11 +40,40 @@ def serve(
         list[str] | None,
         typer.Option(help="LABEL=VERSION, as stable=1; repeatable."),
     ] = None,
+    model_config_file: Annotated[
+        Path | None,
+        typer.Option(help="models.config with several models."),
+    ] = None,
+    model_config_poll_s: Annotated[
+        float, typer.Option(min=0, help="Look at it so often; 0: once.")
+    ] = 0,
+    allow_unavailable_labels: Annotated[
+        bool,
+        typer.Option(
+            "--allow-version-labels-for-unavailable-models",
+            help="New labels may name versions that are not loaded.",
+        ),
+    ] = False,
+    max_load_retries: Annotated[
+        int, typer.Option(min=0, help="Of a version that does not load.")
+    ] = 5,
+    load_retry_s: Annotated[
+        float, typer.Option(min=0, help="Seconds before it is tried again.")
+    ] = 60,
 ) -> None:
-    """Serve a model over gRPC and REST until interrupted.
+    """Serve models over gRPC and REST until interrupted.
 
     With labels and no --versions, the labelled ones are served.
     """
+    if (model_dir is None) == (model_config_file is None):
+        raise InputError(
+            "give either the base folder of a model or --model-config-file"
+        )
+    if model_config_file and (label or versions):
+        raise InputError(
+            "--label and --versions go with a folder; with "
+            "--model-config-file they stand in the file"
+        )
     from serving.server.sockets import bind
     from serving.version_policy import VersionPolicy, parse_labels
 
@@ -55,12 +84,17 @@ def serve(
     # TensorFlow takes seconds to import; say at once if a port is taken.
     bind(host, grpc_port, "gRPC").close()
     bind(host, rest_port, "REST").close()
-    if not model_dir.is_dir():
+    if model_config_file:
+        from serving.models_config import models_of, read_config
+
+        models_of(read_config(model_config_file))
+    if model_dir and not model_dir.is_dir():
         raise InputError(
             f"no such folder: {model_dir}; `tagforest export` makes one"
         )
     from serving.server.local_server import ServerOptions
     from serving.server.local_server import serve as serve_model
+    from serving.server.versions import RetryOptions
 
     options = ServerOptions(
         name=name,
@@ -69,13 +103,19 @@ def serve(
         rest_port=rest_port,
         policy=policy,
         labels=labels,
+        models_config=model_config_file,
+        models_config_poll_s=model_config_poll_s,
+        retries=RetryOptions(max_load_retries, load_retry_s),
+        allow_unavailable_labels=allow_unavailable_labels,
     )
     serve_model(model_dir, options, on_ready=_print_ready)
 
 
 def _print_ready(server) -> None:
-    served = ", ".join(str(s.version) for s in server.versions.states())
-    typer.echo(f"serving {server.name}, version {served}")
     typer.echo(f"  gRPC  {server.grpc_address}")
-    typer.echo(f"  REST  http://{server.rest_address}/v1/models/{server.name}")
+    for name in server.versions.names:
+        states = server.versions.states_of(name)
+        served = ", ".join(str(s.version) for s in states)
+        typer.echo(f"serving {name}, version {served}")
+        typer.echo(f"  REST  http://{server.rest_address}/v1/models/{name}")
     typer.echo(f"try: tagforest tag IMAGE --server {server.grpc_address}")

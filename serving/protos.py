@@ -54,6 +54,7 @@ with _bare_tensorflow():
     from tensorflow_serving.apis import (
         get_model_metadata_pb2,
         get_model_status_pb2,
+        model_management_pb2,
         model_pb2,
         model_service_pb2_grpc,
         predict_pb2,
@@ -66,6 +67,7 @@ __all__ = [
     "get_model_metadata_pb2",
     "get_model_status_pb2",
     "meta_graph_pb2",
+    "model_management_pb2",
     "model_pb2",
     "model_server_config_pb2",
     "model_service_pb2_grpc",

@@ -9,9 +9,20 @@ from beam_jobs.errors import InputError
 
 def find_versions(base: Path) -> list[int]:
     """Returns the version numbers in a base folder, ascending."""
+    return sorted(version_paths(base))
+
+
+def version_paths(base: Path) -> dict[int, Path]:
+    """Returns the folder of every version in a base folder.
+
+    Names may start with zeros, as TensorFlow Serving reads them; of `7` and
+    `007` the plain one counts.
+    """
     if not base.is_dir():
-        return []
-    return sorted(int(p.name) for p in base.iterdir() if _is_version(p))
+        return {}
+    # The longest name first: a plainer one replaces it.
+    found = sorted(filter(_is_version, base.iterdir()), key=_length)
+    return {int(path.name): path for path in reversed(found)}
 
 
 def require_versions(base: Path) -> list[int]:
@@ -30,8 +41,13 @@ def require_versions(base: Path) -> list[int]:
     return found
 
 
+def _length(path: Path) -> int:
+    return len(path.name)
+
+
 def _is_version(path: Path) -> bool:
     name = path.name
-    if not (name.isascii() and name.isdigit() and path.is_dir()):
+    # Longer ones cannot be int64, and converting them takes time.
+    if not (name.isascii() and name.isdigit() and len(name) < 64):
         return False
-    return name == str(int(name)) and int(name) < 2**63
+    return int(name) < 2**63 and path.is_dir()

@@ -15,9 +15,11 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from beam_jobs.errors import InputError
 from serving import contract, protos
 from serving.errors import from_exception, invalid_argument
+from serving.server.model_registry import ModelRegistry
 from serving.server.predict import run_predict
+from serving.server.reload import reload_config
 from serving.server.request_metrics import RequestMetrics
-from serving.server.versions import LoadedVersion, VersionManager
+from serving.server.versions import LoadedVersion
 from serving.tensor_proto import TensorError, from_proto, to_proto
 
 _MAX_MESSAGE = 1024  # characters of an error, as TensorFlow Serving cuts it
@@ -48,7 +50,7 @@ class PredictionService(
 ):
     """Predict and GetModelMetadata; the other calls are UNIMPLEMENTED."""
 
-    def __init__(self, versions: VersionManager, metrics: RequestMetrics):
+    def __init__(self, versions: ModelRegistry, metrics: RequestMetrics):
         self._versions = versions
         self._metrics = metrics
 
@@ -94,9 +96,9 @@ class PredictionService(
 
 
 class ModelService(protos.model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus."""
+    """GetModelStatus and HandleReloadConfigRequest."""
 
-    def __init__(self, versions: VersionManager):
+    def __init__(self, versions: ModelRegistry):
         self._versions = versions
 
     @_answers
@@ -105,6 +107,11 @@ class ModelService(protos.model_service_pb2_grpc.ModelServiceServicer):
         # TensorFlow Serving ignores a label here.
         name, version, _ = read_model_spec(request)
         return status_of(self._versions, name, version)
+
+    @_answers
+    def HandleReloadConfigRequest(self, request, context):
+        """Serves the models of the request and no others."""
+        return reload_config(self._versions, request)
 
 
 def read_model_spec(request) -> tuple[str, int | None, str]:
@@ -139,7 +146,7 @@ def metadata_of(name: str, loaded):
     return reply
 
 
-def status_of(versions: VersionManager, name: str, version: int | None):
+def status_of(versions: ModelRegistry, name: str, version: int | None):
     """Returns the GetModelStatusResponse of a model.
 
     Raises:
@@ -193,7 +200,7 @@ class GrpcServer:
 
     def __init__(
         self,
-        versions: VersionManager,
+        versions: ModelRegistry,
         metrics: RequestMetrics,
         host: str,
         port: int,

@@ -9,18 +9,22 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from beam_jobs.errors import InputError
 from serving import contract
+from serving.models_config import ModelConfig, models_of, read_config
 from serving.server.batching import BatchingOptions
+from serving.server.config_file import watching
 from serving.server.grpc_server import GrpcServer
+from serving.server.model_registry import ModelRegistry, RegistryOptions
 from serving.server.request_metrics import RequestMetrics
 from serving.server.rest_server import RestServer
 from serving.server.sockets import bind
-from serving.server.versions import VersionManager
+from serving.server.versions import RetryOptions
 from serving.version_policy import VersionPolicy
 
 _log = logging.getLogger(__name__)
@@ -38,6 +42,11 @@ class ServerOptions:
         poll_s: seconds between two looks for a new version.
         policy: which versions are served.
         labels: names for some of them.
+        models_config: a `models.config` that lists models, instead of name,
+            policy and labels.
+        models_config_poll_s: seconds between two looks at it; 0 reads it once.
+        retries: of versions that do not load.
+        allow_unavailable_labels: see `RegistryOptions`.
         grace_s: seconds that running requests get when the server stops.
     """
 
@@ -49,18 +58,22 @@ class ServerOptions:
     poll_s: float = 1.0
     policy: VersionPolicy = VersionPolicy()
     labels: Mapping[str, int] = field(default_factory=dict)
+    models_config: Path | None = None
+    models_config_poll_s: float = 0.0
+    retries: RetryOptions = RetryOptions()
+    allow_unavailable_labels: bool = False
     grace_s: float = 10.0
 
 
 @dataclass(frozen=True)
 class RunningServer:
-    """Where a started server answers."""
+    """Where a started server answers; `name` is its first model's."""
 
     name: str
     host: str
     grpc_port: int
     rest_port: int
-    versions: VersionManager
+    versions: ModelRegistry
 
     @property
     def grpc_address(self) -> str:
@@ -75,14 +88,15 @@ class RunningServer:
 
 @contextmanager
 def running_server(
-    model_base: Path, options: ServerOptions | None = None
+    model_base: Path | None, options: ServerOptions | None = None
 ) -> Iterator[RunningServer]:
     """Serves the versions in a folder until the block ends.
 
     It answers when the block starts. On leaving, requests that run finish.
 
     Args:
-        model_base: `<model_base>/<version>/saved_model.pb`.
+        model_base: `<model_base>/<version>/saved_model.pb`; None if
+            `options.models_config` says it.
         options: name, address and limits.
 
     Raises:
@@ -90,20 +104,13 @@ def running_server(
             model to serve.
     """
     options = options or ServerOptions()
-    versions = VersionManager(
-        model_base,
-        options.name,
-        options.batching,
-        options.poll_s,
-        options.policy,
-        options.labels,
-    )
+    versions = _registry(model_base, options)
     with ExitStack() as stack:
         # gRPC listens as soon as it has its port, so it takes it last; until
         # then a plain socket keeps others away.
         held = bind(options.host, options.grpc_port, "gRPC")
         stack.callback(held.close)
-        metrics = RequestMetrics(options.name)
+        metrics = RequestMetrics(versions)
         rest = RestServer(versions, metrics, options.host, options.rest_port)
         stack.callback(rest.stop, options.grace_s)
         versions.start()
@@ -115,10 +122,46 @@ def running_server(
         stack.callback(grpc_server.stop, options.grace_s)
         grpc_server.start()
         rest.start()
+        if options.models_config:
+            stack.enter_context(
+                watching(
+                    options.models_config,
+                    versions,
+                    options.models_config_poll_s,
+                )
+            )
         yield RunningServer(
-            options.name, options.host, grpc_server.port, rest.port, versions
+            next(iter(versions.names), ""),
+            options.host,
+            grpc_server.port,
+            rest.port,
+            versions,
         )
         _stop_together(rest, grpc_server, options.grace_s)
+
+
+def _registry(model_base: Path | None, options: ServerOptions) -> ModelRegistry:
+    kept = RegistryOptions(
+        options.batching,
+        options.poll_s,
+        options.retries,
+        options.allow_unavailable_labels,
+    )
+    return ModelRegistry(_models(model_base, options), kept)
+
+
+def _models(
+    model_base: Path | None, options: ServerOptions
+) -> Sequence[ModelConfig]:
+    if options.models_config:
+        return models_of(read_config(options.models_config))
+    if model_base is None:
+        raise InputError("a folder of a model, or a models.config, is needed")
+    return [
+        ModelConfig(
+            options.name, Path(model_base), options.policy, options.labels
+        )
+    ]
 
 
 def _stop_together(
@@ -131,7 +174,7 @@ def _stop_together(
 
 
 def serve(
-    model_base: Path,
+    model_base: Path | None,
     options: ServerOptions | None = None,
     *,
     on_ready: Callable[[RunningServer], None] | None = None,
@@ -141,7 +184,8 @@ def serve(
     Call it in the main thread.
 
     Args:
-        model_base: `<model_base>/<version>/saved_model.pb`.
+        model_base: `<model_base>/<version>/saved_model.pb`; None if
+            `options.models_config` says it.
         options: name, address and limits.
         on_ready: called once when requests are answered.
 

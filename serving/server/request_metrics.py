@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 
 from grpc import StatusCode
@@ -53,12 +53,13 @@ class RequestMetrics:
     """Counts and times requests.
 
     Args:
-        model: name of the served model. Requests for others are counted
-            together, or anybody could fill the memory with names.
+        models: names of the served models, which may change. Requests for
+            others are counted together, or anybody could fill the memory with
+            names.
     """
 
-    def __init__(self, model: str):
-        self._model = model
+    def __init__(self, models: Container[str]):
+        self._models = models
         self._registry = CollectorRegistry()
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -93,7 +94,7 @@ class RequestMetrics:
             raise
         finally:
             elapsed = time.perf_counter() - start
-            name = model if model == self._model else ""
+            name = model if model in self._models else ""
             self._count(name, served, code)
             if code is StatusCode.OK:
                 timed = self._latency.labels(name, api, entrypoint)

@@ -30,10 +30,11 @@ from serving.server.grpc_server import (
     metadata_of,
     status_of,
 )
+from serving.server.model_registry import ModelRegistry
 from serving.server.predict import run_predict
 from serving.server.request_metrics import CONTENT_TYPE, PATH, RequestMetrics
 from serving.server.sockets import bind
-from serving.server.versions import LoadedVersion, VersionManager
+from serving.server.versions import LoadedVersion
 
 _THREADS = 64
 _CONNECTIONS = 256
@@ -72,7 +73,7 @@ class RestApp:
         is_stopping: it answers still, but wants no more requests.
     """
 
-    def __init__(self, versions: VersionManager, metrics: RequestMetrics):
+    def __init__(self, versions: ModelRegistry, metrics: RequestMetrics):
         self._versions = versions
         self._metrics = metrics
         self._limiter: anyio.CapacityLimiter | None = None
@@ -277,7 +278,7 @@ class RestServer:
 
     def __init__(
         self,
-        versions: VersionManager,
+        versions: ModelRegistry,
         metrics: RequestMetrics,
         host: str,
         port: int,

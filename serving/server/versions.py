@@ -1,17 +1,16 @@
-"""Which version of a model is served: load, watch, swap without a gap.
+"""Which versions of a model are served: load, watch, swap without a gap.
 
 As TensorFlow Serving does by default, the highest number in the base folder
 is served, or what a policy says. A new version must be ready before the old one
-goes; one that fails to load leaves the old one serving; requests that run
-finish on theirs.
+goes; one that fails to load is tried again and leaves the old one serving;
+requests that run finish on theirs.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +18,10 @@ import numpy as np
 from grpc import StatusCode
 
 from beam_jobs.errors import InputError
-from serving.errors import RequestError, invalid_argument
+from serving.errors import RequestError
 from serving.saved_model.servable import Servable
 from serving.server.batching import Arrays, Batcher, BatchingOptions
-from serving.version_folders import find_versions, require_versions
+from serving.version_folders import require_versions, version_paths
 from serving.version_policy import VersionPolicy
 
 _log = logging.getLogger(__name__)
@@ -74,6 +73,35 @@ class VersionState:
     error: str = ""
 
 
+@dataclass(frozen=True)
+class RetryOptions:
+    """How often a version that does not load is tried again.
+
+    The defaults are TensorFlow Serving's `max_num_load_retries` and
+    `load_retry_interval_micros`.
+    """
+
+    count: int = 5
+    interval_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where versions come from, and which are wanted."""
+
+    base: Path
+    policy: VersionPolicy
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """How often a version did not load, and when it is tried again."""
+
+    count: int
+    due: float
+    error: str
+
+
 class VersionManager:
     """Keeps the versions of a base folder loaded that a policy names.
 
@@ -81,9 +109,9 @@ class VersionManager:
         base: `<base>/<version>/saved_model.pb`.
         name: of the model.
         options: batching of every version.
-        poll_s: seconds between two looks at the folder.
+        poll_s: seconds between two looks at the folder; 0 looks once.
         policy: which versions.
-        labels: names for some of them, such as `stable`.
+        retries: of versions that do not load.
     """
 
     def __init__(
@@ -93,53 +121,81 @@ class VersionManager:
         options: BatchingOptions | None = None,
         poll_s: float = 1.0,
         policy: VersionPolicy | None = None,
-        labels: Mapping[str, int] | None = None,
+        retries: RetryOptions | None = None,
     ):
-        self.base = Path(base)
         self.name = name
-        self.labels = dict(labels or {})
-        self._policy = policy or VersionPolicy()
+        self._source: _Source | None
+        self._source = _Source(Path(base), policy or VersionPolicy())
         self._options = options or BatchingOptions()
         self._poll_s = poll_s
+        self._retries = retries or RetryOptions()
         self._changed = threading.Condition()
         self._loaded: dict[int, LoadedVersion] = {}
         self._in_flight: dict[int, int] = {}
         self._states: dict[int, VersionState] = {}
-        self._stop = threading.Event()
+        self._failures: dict[int, _Failure] = {}
+        self._is_settled = False
+        self._is_stopped = False
+        self._wake = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
     def start(self) -> None:
         """Loads the versions and watches for others.
 
         Raises:
-            InputError: there is none, one cannot be loaded, or a label's
-                version is not among them.
+            InputError: there is none, or one cannot be loaded.
         """
-        found = require_versions(self.base)
-        wanted = self._policy.choose(found)
-        self._check_labels(wanted, found)
-        for version in reversed(wanted):
-            self._load(version)
-            if version not in self._loaded:
-                raise InputError(self._states[version].error)
-        self._watcher.start()
-
-    def _check_labels(self, wanted: list[int], found: list[int]) -> None:
+        source = self._source
+        if source is None:
+            return
+        found = require_versions(source.base)
+        wanted = source.policy.choose(found)
         if not wanted:
             raise InputError(
-                f"none of the versions {list(self._policy.specific)} is in "
-                f"{self.base}; there are {found}"
+                f"none of the versions {list(source.policy.specific)} is in "
+                f"{source.base}; there are {found}"
             )
-        for label, version in self.labels.items():
-            if version not in wanted:
-                raise InputError(
-                    f"label {label}: version {version} is not served; there "
-                    f"are {found}, of which {wanted} are"
-                )
+        paths = version_paths(source.base)
+        for version in reversed(wanted):
+            self._load(version, paths[version])
+            if version in self._failures:
+                raise InputError(self._failures[version].error)
+        self._watcher.start()
+
+    def watch(self) -> None:
+        """Loads the versions on a thread of its own, and watches for others."""
+        self._wake.set()
+        self._watcher.start()
+
+    def configure(self, base: Path, policy: VersionPolicy) -> None:
+        """Serves others from now on; versions that are both stay loaded."""
+        self._set_source(_Source(Path(base), policy))
+
+    def retire(self) -> None:
+        """Unloads every version, once its requests have finished."""
+        self._set_source(None)
+
+    def _set_source(self, source: _Source | None) -> None:
+        with self._changed:
+            if source == self._source:
+                return
+            self._source, self._is_settled = source, False
+        self._wake.set()
+
+    def wait_until_available(self) -> bool:
+        """Waits until a version answers; False if none of them loads."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._loaded or self._is_settled or self._is_stopped
+            )
+            return bool(self._loaded)
 
     def close(self) -> None:
         """Stops watching and lets the running requests finish."""
-        self._stop.set()
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify_all()
+        self._wake.set()
         if self._watcher.ident:
             self._watcher.join()
         for version in list(self._loaded):
@@ -148,123 +204,128 @@ class VersionManager:
     @property
     def is_ready(self) -> bool:
         """Whether a version answers."""
-        with self._changed:
-            return bool(self._loaded)
+        return bool(self._loaded)
 
     def states(self) -> list[VersionState]:
         """Returns every version that was ever tried, highest first."""
         with self._changed:
             return [self._states[v] for v in sorted(self._states)[::-1]]
 
-    def states_of(
-        self, name: str, version: int | None = None
-    ) -> list[VersionState]:
-        """Returns the states of a model by name, or of one of its versions.
+    def is_available(self, version: int) -> bool:
+        """Whether a version answers."""
+        return version in self._loaded
 
-        Raises:
-            RequestError: NOT_FOUND.
-        """
-        states = self.states() if name == self.name else []
-        if version is not None:
-            states = [s for s in states if s.version == version]
-        if not states:
-            which = "" if version is None else f" version {version}"
-            raise RequestError(
-                StatusCode.NOT_FOUND,
-                f"Could not find any versions of model {name}{which}",
-            )
-        return states
-
-    @contextmanager
-    def acquire(
-        self, name: str, version: int | None = None, label: str = ""
-    ) -> Iterator[LoadedVersion]:
-        """Holds a version for one request.
+    def take(self, version: int | None = None) -> LoadedVersion:
+        """Holds a version for one request, until `release`.
 
         Args:
-            name: of the model.
             version: None for the highest.
-            label: of the version, instead of its number.
 
         Raises:
-            RequestError: NOT_FOUND, unknown name or a version not available;
-                INVALID_ARGUMENT, unknown label.
+            RequestError: NOT_FOUND, a version that is not available.
         """
-        loaded = self._take(name, version, label)
-        try:
-            yield loaded
-        finally:
-            with self._changed:
-                self._in_flight[loaded.version] -= 1
-                self._changed.notify_all()
-
-    def _take(
-        self, name: str, version: int | None, label: str
-    ) -> LoadedVersion:
         with self._changed:
-            if label and name == self.name:
-                version = self._labelled(label)
-            known = self._loaded if name == self.name else {}
-            if version is None and known:
-                version = max(known)
-            if version is None or version not in known:
-                wanted = (
-                    f"Latest({name})"
-                    if version is None
-                    else f"Specific({name}, {version})"
-                )
-                raise RequestError(
-                    StatusCode.NOT_FOUND,
-                    f"Servable not found for request: {wanted}",
-                )
-            count = self._in_flight.get(version, 0)
-            self._in_flight[version] = count + 1
-            return known[version]
+            chosen = version
+            if chosen is None and self._loaded:
+                chosen = max(self._loaded)
+            if chosen is None or chosen not in self._loaded:
+                raise not_found(self.name, version)
+            self._in_flight[chosen] = self._in_flight.get(chosen, 0) + 1
+            return self._loaded[chosen]
 
-    def _labelled(self, label: str) -> int:
-        if label not in self.labels:
-            raise invalid_argument(
-                f"Unrecognized servable version label: {label}"
-            )
-        return self.labels[label]
+    def release(self, loaded: LoadedVersion) -> None:
+        """Ends what `take` began."""
+        with self._changed:
+            self._in_flight[loaded.version] -= 1
+            self._changed.notify_all()
 
     def _watch(self) -> None:
-        while not self._stop.wait(self._poll_s):
+        while True:
+            self._wake.wait(self._pause_s())
+            self._wake.clear()
+            if self._is_stopped:
+                return
             try:
                 self._poll()
             except Exception:
-                _log.exception("looking for versions in %s failed", self.base)
+                _log.exception("looking for versions of %s failed", self.name)
+
+    def _pause_s(self) -> float | None:
+        """Seconds until something may be to do; None until woken."""
+        now = time.monotonic()
+        waiting = [
+            max(0.0, failure.due - now)
+            for failure in self._failures.values()
+            if failure.count <= self._retries.count
+        ]
+        return min([self._poll_s or None, *waiting], key=_or_infinity)
 
     def _poll(self) -> None:
-        if not self.base.is_dir():
-            _log.warning("%s is gone; the loaded version stays", self.base)
-            return
-        wanted = self._policy.choose(find_versions(self.base))
+        source = self._source
+        paths: dict[int, Path] = {}
+        if source is not None:
+            if not source.base.is_dir():
+                _log.warning("%s is gone; what is loaded stays", source.base)
+                self._settle(source)
+                return
+            paths = version_paths(source.base)
+        wanted = source.policy.choose(sorted(paths)) if source else []
+        self._give_up_all_but(wanted)
         for version in reversed(wanted):
-            if version not in self._loaded and not self._has_failed(version):
-                self._load(version)
+            if version not in self._loaded and self._is_due(version):
+                self._load(version, paths[version])
+            if self._source is not source or self._is_stopped:
+                return
         # Where none of the wanted ones loads, the old ones go on.
         if not wanted or set(wanted) & set(self._loaded):
             for version in sorted(set(self._loaded) - set(wanted)):
                 self._unload(version)
+        self._settle(source)
 
-    def _has_failed(self, version: int) -> bool:
-        state = self._states.get(version)
-        return state is not None and bool(state.error)
+    def _settle(self, source: _Source | None) -> None:
+        counts = [failure.count for failure in self._failures.values()]
+        with self._changed:
+            if self._source is source:
+                self._is_settled = all(c > self._retries.count for c in counts)
+                self._changed.notify_all()
 
-    def _load(self, version: int) -> None:
+    def _give_up_all_but(self, wanted: list[int]) -> None:
+        """Forgets failures of versions that nobody wants any more."""
+        for version in set(self._failures) - set(wanted):
+            self._note(version, END, self._failures.pop(version).error)
+
+    def _is_due(self, version: int) -> bool:
+        failure = self._failures.get(version)
+        if failure is None:
+            return True
+        due = failure.due <= time.monotonic()
+        return due and failure.count <= self._retries.count
+
+    def _load(self, version: int, path: Path) -> None:
         self._note(version, LOADING)
         try:
-            servable = Servable(self.base / str(version))
+            servable = Servable(path)
             servable.warm_up()
         except Exception as error:
-            _log.error("version %d does not load: %s", version, error)
-            self._note(version, END, str(error))
+            self._fail(version, str(error))
             return
-        self._note(version, AVAILABLE)
         with self._changed:
+            self._failures.pop(version, None)
             self._loaded[version] = LoadedVersion(servable, self._options)
+            self._note(version, AVAILABLE)
         _log.info("%s: serving version %d", self.name, version)
+
+    def _fail(self, version: int, error: str) -> None:
+        before = self._failures.get(version)
+        count = before.count + 1 if before else 1
+        _log.error(
+            "%s: version %d does not load (try %d of %d): %s",
+            *(self.name, version, count, 1 + self._retries.count, error),
+        )
+        due = time.monotonic() + self._retries.interval_s
+        self._failures[version] = _Failure(count, due, error)
+        if count > self._retries.count:
+            self._note(version, END, error)
 
     def _unload(self, version: int) -> None:
         with self._changed:
@@ -278,3 +339,18 @@ class VersionManager:
     def _note(self, version: int, state: int, error: str = "") -> None:
         with self._changed:
             self._states[version] = VersionState(version, state, error)
+            self._changed.notify_all()
+
+
+def not_found(name: str, version: int | None) -> RequestError:
+    """Returns what a request gets for a version that is not available."""
+    wanted = (
+        f"Latest({name})" if version is None else f"Specific({name}, {version})"
+    )
+    return RequestError(
+        StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}"
+    )
+
+
+def _or_infinity(seconds: float | None) -> float:
+    return float("inf") if seconds is None else seconds

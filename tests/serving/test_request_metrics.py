@@ -1,5 +1,7 @@
 """Tests of serving.server.request_metrics, alone and behind a server."""
 
+import time
+
 import httpx
 import pytest
 from grpc import StatusCode
@@ -25,7 +27,7 @@ def samples(page: bytes) -> dict:
 
 
 def test_counts_and_times():
-    metrics = RequestMetrics("dogs")
+    metrics = RequestMetrics({"dogs"})
     with metrics.measure("dogs", "Predict", "GRPC") as served:
         served.version, served.signature = 3, "scores"
     for error in (invalid_argument("x"), KeyError("x")):
@@ -49,7 +51,7 @@ def test_counts_and_times():
 
 
 def test_names_of_strangers_are_counted_together():
-    metrics = RequestMetrics("dogs")
+    metrics = RequestMetrics({"dogs"})
     for number in range(100):
         with pytest.raises(RequestError):
             with metrics.measure(f"cats{number}", "Predict", "GRPC"):
@@ -105,6 +107,6 @@ def test_readiness_follows_the_model(model_base, tmp_path):
         for _ in range(200):
             if not server.versions.is_ready:
                 break
-            server.versions._stop.wait(0.05)
+            time.sleep(0.05)
         assert web.get("/readyz").status_code == 503
         assert web.get("/livez").status_code == 200

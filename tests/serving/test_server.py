@@ -39,10 +39,10 @@ def test_a_port_in_use_is_told_before_the_model_is_loaded(
             pass
 
 
-def test_a_running_server_holds_its_ports(server):
+def test_a_running_server_holds_its_ports(server, model_base):
     options = ServerOptions(grpc_port=server.grpc_port, rest_port=0)
     with pytest.raises(InputError, match=f"port {server.grpc_port}"):
-        with running_server(server.versions.base, options):
+        with running_server(model_base, options):
             pass
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -15,10 +16,12 @@ from serving.errors import RequestError
 from serving.server.versions import (
     AVAILABLE,
     END,
+    LOADING,
+    RetryOptions,
     VersionManager,
     VersionState,
 )
-from serving.version_folders import find_versions
+from serving.version_folders import find_versions, version_paths
 from serving.version_policy import VersionPolicy, parse_labels
 
 
@@ -30,7 +33,9 @@ def base(model_base, tmp_path):
 
 @pytest.fixture
 def manager(base):
-    manager = VersionManager(base, "tagforest", poll_s=0.05)
+    manager = VersionManager(
+        base, "tagforest", poll_s=0.05, retries=RetryOptions(1, 0.1)
+    )
     manager.start()
     yield manager
     manager.close()
@@ -48,8 +53,17 @@ def wait_until(condition):
         time.sleep(0.02)
 
 
+@contextmanager
+def held(manager):
+    loaded = manager.take()
+    try:
+        yield loaded
+    finally:
+        manager.release(loaded)
+
+
 def current(manager):
-    with manager.acquire("tagforest") as loaded:
+    with held(manager) as loaded:
         return loaded.version
 
 
@@ -59,7 +73,7 @@ def state(manager, version):
 
 def test_a_running_request_finishes_on_the_old_version(base, manager, picture):
     inputs = {contract.IMAGE_BYTES: np.array([picture(1)], object)}
-    with manager.acquire("tagforest") as old:
+    with held(manager) as old:
         publish(base, 2)
         wait_until(lambda: current(manager) == 2)
         assert state(manager, 1).state != END
@@ -67,8 +81,7 @@ def test_a_running_request_finishes_on_the_old_version(base, manager, picture):
         assert old.version == 1 and answer["valid"].tolist() == [True]
     wait_until(lambda: state(manager, 1) == VersionState(1, END))
     with pytest.raises(RequestError) as caught:
-        with manager.acquire("tagforest", 1):
-            pass
+        manager.take(1)
     assert caught.value.code is StatusCode.NOT_FOUND
 
 
@@ -80,7 +93,7 @@ def test_no_request_fails_during_a_swap(base, manager, picture):
     def ask():
         while not stop.is_set():
             try:
-                with manager.acquire("tagforest") as loaded:
+                with held(manager) as loaded:
                     loaded.run(contract.TAGS, inputs, float("inf"))
                     seen.add(loaded.version)
             except Exception as error:
@@ -105,6 +118,27 @@ def test_a_version_that_does_not_load_leaves_the_old_one(base, manager):
     assert "cannot be loaded" in state(manager, 3).error
     assert current(manager) == 1
     assert state(manager, 1).state == AVAILABLE
+    # Once it is gone and there again, it is tried again.
+    shutil.rmtree(base / "3")
+    wait_until(lambda: not manager._failures)
+    publish(base, 3)
+    wait_until(lambda: current(manager) == 3)
+
+
+def test_a_version_that_loads_late_is_served(base):
+    retries = RetryOptions(count=1, interval_s=0.5)
+    manager = VersionManager(base, "tagforest", poll_s=0.05, retries=retries)
+    manager.start()
+    try:
+        (base / "2").mkdir()
+        wait_until(lambda: state(manager, 2) and 2 in manager._failures)
+        assert state(manager, 2) == VersionState(2, LOADING)
+        for path in (base / "1").iterdir():
+            copy = shutil.copytree if path.is_dir() else shutil.copy
+            copy(path, base / "2" / path.name)
+        wait_until(lambda: current(manager) == 2)
+    finally:
+        manager.close()
 
 
 def test_going_back_by_removing_the_new_version(base, manager):
@@ -137,11 +171,13 @@ def test_a_first_version_that_does_not_load(tmp_path):
         VersionManager(tmp_path, "tagforest").start()
 
 
-def test_only_plain_numbers_are_versions(tmp_path):
-    for name in ("2", "10", "007", "x", ".staging-1", "-3", str(2**63)):
+def test_only_numbers_are_versions(tmp_path):
+    for name in ("2", "10", "007", "0002", "x", ".staging-1", str(2**63)):
         (tmp_path / name).mkdir()
     (tmp_path / "11").write_text("a file")
-    assert find_versions(tmp_path) == [2, 10]
+    assert find_versions(tmp_path) == [2, 7, 10]
+    assert version_paths(tmp_path)[7].name == "007"
+    assert version_paths(tmp_path)[2].name == "2"
 
 
 @pytest.mark.parametrize(
@@ -165,34 +201,6 @@ def test_no_policies(text):
         VersionPolicy.parse(text)
 
 
-def test_labels_and_pinned_versions(base):
-    publish(base, 2)
-    publish(base, 3)
-    policy, labels = VersionPolicy.parse("1,2"), {"stable": 1, "canary": 2}
-    manager = VersionManager(
-        base, "tagforest", poll_s=0.05, policy=policy, labels=labels
-    )
-    manager.start()
-    try:
-        found = []
-        for wanted in ({}, {"version": 1}, *({"label": n} for n in labels)):
-            with manager.acquire("tagforest", **wanted) as loaded:
-                found.append(loaded.version)
-        assert found == [2, 1, 1, 2]
-        with pytest.raises(RequestError, match="version label: beta") as error:
-            with manager.acquire("tagforest", label="beta"):
-                pass
-        assert error.value.code is StatusCode.INVALID_ARGUMENT
-        with pytest.raises(RequestError, match=r"Specific\(tagforest, 3\)"):
-            with manager.acquire("tagforest", 3):
-                pass
-        shutil.rmtree(base / "1")
-        wait_until(lambda: state(manager, 1).state == END)
-        assert current(manager) == 2
-    finally:
-        manager.close()
-
-
 def test_the_newest_two(base):
     publish(base, 2)
     policy = VersionPolicy(latest=2)
@@ -209,22 +217,10 @@ def test_the_newest_two(base):
         manager.close()
 
 
-@pytest.mark.parametrize(
-    ("policy", "labels", "said"),
-    [
-        ("latest", {"stable": 1}, r"label stable: version 1 .* \[2\] are"),
-        ("7", {}, r"none of the versions \[7\]"),
-    ],
-)
-def test_what_cannot_be_served_is_refused(base, policy, labels, said):
-    (base / "2").mkdir()
-    with pytest.raises(InputError, match=said):
-        VersionManager(
-            base,
-            "tagforest",
-            policy=VersionPolicy.parse(policy),
-            labels=labels,
-        ).start()
+def test_what_cannot_be_served_is_refused(base):
+    policy = VersionPolicy.parse("7")
+    with pytest.raises(InputError, match=r"none of the versions \[7\]"):
+        VersionManager(base, "tagforest", policy=policy).start()
 
 
 def test_label_texts():
