@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from grpc import StatusCode
 
 from beam_jobs.errors import InputError
 from serving.errors import RequestError, from_exception
+from serving.server import batch_tasks
+from serving.server.adaptive_wait import AdaptiveWait
+from serving.server.batch_tasks import Arrays, Task
 
-Arrays = Mapping[str, np.ndarray]
 Run = Callable[[Arrays], dict[str, np.ndarray]]
 
 
@@ -29,39 +29,55 @@ class BatchingOptions:
             run in parts.
         timeout_s: how long a batch that is not full waits for company. With
             0 a batch is what came in while the model was busy.
+        adaptive: wait only where it pays, and `timeout_s` at most.
         max_queued_rows: rows that wait at most; beyond, UNAVAILABLE.
+        allowed_sizes: batches are filled up to the next of these sizes,
+            ascending, the last one `max_batch_size`; empty for any size.
+        parallel_batches: calls of the model at a time, for each signature.
+
+    Raises:
+        InputError: a value out of range.
     """
 
     max_batch_size: int = 32
     timeout_s: float = 0.0
+    adaptive: bool = False
     max_queued_rows: int = 1024
+    allowed_sizes: tuple[int, ...] = ()
+    parallel_batches: int = 1
 
     def __post_init__(self):
-        if self.max_batch_size < 1 or self.max_queued_rows < 1:
-            raise InputError(
-                "max_batch_size and max_queued_rows must be 1 or more; "
-                f"received: {self.max_batch_size}, {self.max_queued_rows}"
-            )
+        counts = {
+            "max_batch_size": self.max_batch_size,
+            "max_queued_rows": self.max_queued_rows,
+            "parallel_batches": self.parallel_batches,
+        }
+        if min(counts.values()) < 1:
+            raise InputError(f"all of these must be 1 or more: {counts}")
         if not 0 <= self.timeout_s <= 60:
             raise InputError(
                 f"timeout_s must be 0 to 60; received: {self.timeout_s}"
             )
+        sizes = self.allowed_sizes
+        ascending = list(sizes) == sorted({*sizes}) and min(sizes, default=1)
+        if sizes and (not ascending or sizes[-1] != self.max_batch_size):
+            raise InputError(
+                "allowed_sizes must ascend from 1 or more to max_batch_size, "
+                f"{self.max_batch_size}; received: {list(sizes)}"
+            )
 
-
-@dataclass(frozen=True)
-class _Task:
-    inputs: Arrays
-    rows: int
-    deadline: float
-    answer: Future = field(default_factory=Future)
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {name: a.shape[1:] for name, a in self.inputs.items()}
+    def filled_up(self, rows: int) -> int:
+        """Returns the rows that a batch is run with."""
+        return next((s for s in self.allowed_sizes if s >= rows), rows)
 
 
 class Batcher:
     """Queues requests of one signature and runs them together.
+
+    There is no thread of its own: a request that finds the model free runs
+    the next batch in its own thread, with whatever else waits, and then hands
+    over to a request that still waits. So a single request costs no change
+    of threads.
 
     A batch that fails is run again request by request, so that only those
     that are at fault get the error.
@@ -74,69 +90,123 @@ class Batcher:
     def __init__(self, run: Run, options: BatchingOptions | None = None):
         self._run = run
         self._options = options or BatchingOptions()
-        self._waiting: deque[_Task] = deque()
+        self._wait = AdaptiveWait()
+        self._waiting: deque[Task] = deque()
         self._queued_rows = 0
+        self._leaders = 0
         self._changed = threading.Condition()
         self._closed = False
-        self._worker = threading.Thread(target=self._work, daemon=True)
-        self._worker.start()
 
     def submit(
-        self, inputs: Arrays, deadline: float = float("inf")
+        self,
+        inputs: Arrays,
+        deadline: float = float("inf"),
+        cancelled: threading.Event | None = None,
     ) -> dict[str, np.ndarray]:
         """Runs a request, possibly with others, and waits for its rows.
 
         Args:
             inputs: arrays with equal dimension 0.
             deadline: on the clock of `time.monotonic`.
+            cancelled: once set, the request is not run any more.
 
         Raises:
             RequestError: UNAVAILABLE (queue full, closing),
-                DEADLINE_EXCEEDED, INVALID_ARGUMENT (unequal dimension 0), or
-                what the model raised.
+                RESOURCE_EXHAUSTED (the deadline passed in the queue),
+                DEADLINE_EXCEEDED (while it ran), CANCELLED, INVALID_ARGUMENT
+                (unequal dimension 0), or what the model raised.
         """
-        task = _Task(inputs, _rows_of(inputs), deadline)
-        with self._changed:
-            self._admit(task)
-            self._waiting.append(task)
-            self._queued_rows += task.rows
-            self._changed.notify_all()
-        try:
-            return task.answer.result(_seconds_until(deadline))
-        except FutureTimeout:  # another class than TimeoutError before 3.11
-            raise _deadline_exceeded() from None
+        task = Task(inputs, batch_tasks.rows_of(inputs), deadline, cancelled)
+        self._enqueue(task)
+        while True:
+            if task.leads:
+                self._lead(task)
+            if task.is_done:
+                return task.result()
+            if not self._wait_for(task):
+                raise self._late(task)
 
     def close(self) -> None:
         """Runs what is queued, then stops; later requests are refused."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._worker.join()
+            while self._waiting or self._leaders:
+                self._changed.wait()
 
-    def _admit(self, task: _Task) -> None:
+    def _enqueue(self, task: Task) -> None:
+        with self._changed:
+            self._admit(task)
+            self._waiting.append(task)
+            self._queued_rows += task.rows
+            self._wait.note_request()
+            if self._leaders < self._options.parallel_batches:
+                self._leaders += 1
+                task.leads = True
+            # A leader may wait for company.
+            self._changed.notify_all()
+
+    def _admit(self, task: Task) -> None:
         if self._closed:
             raise RequestError(StatusCode.UNAVAILABLE, "shutting down")
         limit = self._options.max_queued_rows
         if self._waiting and self._queued_rows + task.rows > limit:
             raise RequestError(
                 StatusCode.UNAVAILABLE,
-                "The batch scheduling queue is full; currently "
-                f"{self._queued_rows} rows enqueued and the limit is {limit}",
+                "The batch scheduling queue to which this task was submitted "
+                f"is full; currently {self._queued_rows} rows enqueued and "
+                f"the limit is {limit}",
             )
 
-    def _work(self) -> None:
-        while batch := self._next_batch():
-            live = [t for t in batch if not _refuse_if_late(t)]
-            if live:
-                self._answer(live)
+    def _wait_for(self, task: Task) -> bool:
+        """Returns whether the task is done or leads before its deadline."""
+        left = None
+        if task.deadline != float("inf"):
+            left = max(0.0, task.deadline - time.monotonic())
+        return task.woken.wait(left)
 
-    def _next_batch(self) -> list[_Task]:
-        """Waits for requests; returns none only when closed and empty."""
+    def _late(self, task: Task) -> RequestError:
         with self._changed:
-            while not self._waiting and not self._closed:
-                self._changed.wait()
+            queued = task in self._waiting
+            if queued:
+                self._waiting.remove(task)
+                self._queued_rows -= task.rows
+            if task.leads:
+                # Made the leader just now: somebody else has to be.
+                self._hand_over()
+        if queued:
+            return _expired()
+        return RequestError(
+            StatusCode.DEADLINE_EXCEEDED, "Deadline exceeded while running"
+        )
+
+    def _lead(self, own: Task) -> None:
+        """Runs batches until the own request is answered, or taken."""
+        own.woken.clear()
+        try:
+            while not own.is_done and (batch := self._next_batch()):
+                live = [t for t in batch if not _refused(t)]
+                if live:
+                    self._answer(live)
+        finally:
+            with self._changed:
+                own.leads = False
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        waiting = (t for t in self._waiting if not t.leads)
+        follower = next(waiting, None)
+        if follower is None:
+            self._leaders -= 1
+        else:
+            follower.leads = True
+            follower.woken.set()
+        self._changed.notify_all()
+
+    def _next_batch(self) -> list[Task]:
+        with self._changed:
             self._wait_for_company()
-            batch: list[_Task] = []
+            batch: list[Task] = []
             while self._waiting and self._fits(batch, self._waiting[0]):
                 batch.append(self._waiting.popleft())
             self._queued_rows -= sum(task.rows for task in batch)
@@ -149,37 +219,38 @@ class Batcher:
             and self._queued_rows < self._options.max_batch_size
             and (left := end - time.monotonic()) > 0
         ):
-            self._changed.wait(left)
+            if self._options.adaptive:
+                left = min(left, self._wait.seconds(self._queued_rows))
+                if not self._changed.wait(left):
+                    return
+            else:
+                self._changed.wait(left)
 
-    def _fits(self, batch: Sequence[_Task], task: _Task) -> bool:
+    def _fits(self, batch: Sequence[Task], task: Task) -> bool:
         if not batch:
             return True
         rows = task.rows + sum(t.rows for t in batch)
         same = task.shapes == batch[0].shapes
         return same and rows <= self._options.max_batch_size
 
-    def _answer(self, batch: Sequence[_Task]) -> None:
+    def _answer(self, batch: Sequence[Task]) -> None:
         try:
-            outputs = self._run_in_parts(_join(batch))
+            outputs = self._run_in_parts(batch_tasks.join(batch))
         except Exception as error:
             self._answer_failed(batch, error)
-            return
-        start = 0
-        for task in batch:
-            rows = slice(start, start + task.rows)
-            task.answer.set_result({k: v[rows] for k, v in outputs.items()})
-            start += task.rows
+        else:
+            batch_tasks.share_out(batch, outputs)
 
-    def _answer_failed(self, batch: Sequence[_Task], error: Exception) -> None:
+    def _answer_failed(self, batch: Sequence[Task], error: Exception) -> None:
         if len(batch) == 1:
-            batch[0].answer.set_exception(from_exception(error))
+            batch[0].fail(from_exception(error))
             return
         for task in batch:
             self._answer([task])
 
     def _run_in_parts(self, inputs: Arrays) -> dict[str, np.ndarray]:
         size = self._options.max_batch_size
-        count = _rows_of(inputs)
+        count = batch_tasks.rows_of(inputs)
         parts = [
             self._run_checked({k: v[i : i + size] for k, v in inputs.items()})
             for i in range(0, max(count, 1), size)
@@ -189,8 +260,12 @@ class Batcher:
         return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
 
     def _run_checked(self, inputs: Arrays) -> dict[str, np.ndarray]:
-        outputs = self._run(inputs)
-        count = _rows_of(inputs)
+        rows = batch_tasks.rows_of(inputs)
+        count = self._options.filled_up(rows)
+        start = time.monotonic()
+        outputs = self._run(batch_tasks.padded(inputs, count))
+        with self._changed:
+            self._wait.note_call(count, time.monotonic() - start)
         for name, array in outputs.items():
             if array.ndim == 0 or len(array) != count:
                 raise RequestError(
@@ -198,39 +273,20 @@ class Batcher:
                     f"output {name} has shape {array.shape}; dimension 0 "
                     f"must be the batch size, {count}",
                 )
-        return outputs
+        return {name: array[:rows] for name, array in outputs.items()}
 
 
-def _rows_of(inputs: Arrays) -> int:
-    sizes = {a.shape[0] if a.ndim else -1 for a in inputs.values()}
-    if len(sizes) != 1 or -1 in sizes:
-        raise RequestError(
-            StatusCode.INVALID_ARGUMENT,
-            "every input needs the same size in dimension 0; received: "
-            f"{ {k: v.shape for k, v in inputs.items()} }",
-        )
-    return sizes.pop()
+def _refused(task: Task) -> bool:
+    """Answers a request that nobody waits for, without running it."""
+    if task.is_given_up:
+        task.fail(RequestError(StatusCode.CANCELLED, "CANCELLED"))
+    elif time.monotonic() > task.deadline:
+        task.fail(_expired())
+    return task.is_done
 
 
-def _join(batch: Sequence[_Task]) -> Arrays:
-    if len(batch) == 1:
-        return batch[0].inputs
-    names = batch[0].inputs
-    return {n: np.concatenate([t.inputs[n] for t in batch]) for n in names}
-
-
-def _seconds_until(deadline: float) -> float | None:
-    if deadline == float("inf"):
-        return None
-    return max(0.0, deadline - time.monotonic())
-
-
-def _refuse_if_late(task: _Task) -> bool:
-    if time.monotonic() <= task.deadline:
-        return False
-    task.answer.set_exception(_deadline_exceeded())
-    return True
-
-
-def _deadline_exceeded() -> RequestError:
-    return RequestError(StatusCode.DEADLINE_EXCEEDED, "Deadline exceeded")
+def _expired() -> RequestError:
+    return RequestError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "Run() timeout exceeded while waiting in batching queue",
+    )

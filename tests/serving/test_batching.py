@@ -114,7 +114,7 @@ def test_a_late_request_is_refused_and_never_run(model):
         model.open.set()
         first.result()
     batcher.close()
-    assert caught.value.code is StatusCode.DEADLINE_EXCEEDED
+    assert caught.value.code is StatusCode.RESOURCE_EXHAUSTED
     assert model.sizes == [1]
 
 
@@ -155,8 +155,101 @@ def test_outputs_must_have_the_batch_too():
     batcher.close()
 
 
+def test_a_cancelled_request_is_never_run(model):
+    batcher = Batcher(model)
+    model.open.clear()
+    cancelled = threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(batcher.submit, {"x": np.zeros(1)})
+        model.entered.wait(10)
+        given_up = pool.submit(
+            batcher.submit, {"x": np.ones(1)}, cancelled=cancelled
+        )
+        time.sleep(0.02)
+        cancelled.set()
+        model.open.set()
+        first.result()
+        error = given_up.exception()
+    batcher.close()
+    assert error.code is StatusCode.CANCELLED
+    assert model.sizes == [1]
+
+
+def test_batches_are_filled_up_to_an_allowed_size(model):
+    options = BatchingOptions(max_batch_size=4, allowed_sizes=(2, 4))
+    batcher = Batcher(model, options)
+    for count in (1, 2, 3, 5):
+        found = batcher.submit({"x": np.arange(float(count))})
+        assert found["y"].tolist() == [2.0 * i for i in range(count)]
+    assert model.sizes == [2, 2, 4, 4, 2]
+    batcher.close()
+
+
+def test_so_many_batches_run_at_a_time(model):
+    batcher = Batcher(model, BatchingOptions(parallel_batches=2))
+    model.open.clear()
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [
+            pool.submit(batcher.submit, {"x": np.ones(1)}) for _ in range(3)
+        ]
+        while not (batcher._leaders == 2 and len(batcher._waiting) == 1):
+            time.sleep(0.001)
+        model.open.set()
+        assert [w.result()["y"].tolist() for w in waiting] == [[2.0]] * 3
+    assert model.sizes == [1, 1, 1]
+    batcher.close()
+
+
+def test_many_threads_lose_nothing(model):
+    """Every request gets its own rows, however leaders change."""
+    options = BatchingOptions(max_batch_size=8, parallel_batches=2)
+    batcher = Batcher(model, options)
+
+    def ask(number):
+        deadline = time.monotonic() + (0.0 if number % 7 == 0 else 60)
+        try:
+            inputs = {"x": np.full(1 + number % 3, float(number))}
+            return batcher.submit(inputs, deadline)["y"].tolist()
+        except RequestError as error:
+            return error.code
+
+    late = {StatusCode.RESOURCE_EXHAUSTED, StatusCode.DEADLINE_EXCEEDED}
+    with ThreadPoolExecutor(16) as pool:
+        for number, answer in enumerate(pool.map(ask, range(3000))):
+            right = [2.0 * number] * (1 + number % 3)
+            assert answer == right or (number % 7 == 0 and answer in late)
+    batcher.close()
+    assert batcher._leaders == 0 and batcher._queued_rows == 0
+
+
+def test_adaptive_waiting_fills_batches_under_load_only():
+    """The model takes 20 ms a call, however many rows."""
+    sizes = []
+
+    def slow(inputs):
+        sizes.append(len(inputs["x"]))
+        time.sleep(0.02)
+        return {"y": inputs["x"]}
+
+    options = BatchingOptions(max_batch_size=4, timeout_s=5.0, adaptive=True)
+    batcher = Batcher(slow, options)
+    start = time.monotonic()
+    for _ in range(3):
+        batcher.submit({"x": np.ones(1)})
+    alone_s = time.monotonic() - start
+    assert alone_s < 5 and sizes == [1, 1, 1]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(batcher.submit, [{"x": np.ones(1)}] * 400))
+    batcher.close()
+    assert sum(sizes[-50:]) / 50 > 2
+
+
 def test_bad_options():
-    with pytest.raises(InputError, match="received: 0"):
+    with pytest.raises(InputError, match="received: .4, 2"):
+        BatchingOptions(max_batch_size=2, allowed_sizes=(4, 2))
+    with pytest.raises(InputError, match="received: .1"):
+        BatchingOptions(max_batch_size=2, allowed_sizes=(1,))
+    with pytest.raises(InputError, match="max_batch_size': 0"):
         BatchingOptions(max_batch_size=0)
     with pytest.raises(InputError, match="received: -1"):
         BatchingOptions(timeout_s=-1)
