@@ -38,15 +38,24 @@ def to_proto(array: np.ndarray) -> tensor_pb2.TensorProto:
     Raises:
         TensorError: a dtype that has no place here.
     """
+    proto = tensor_pb2.TensorProto()
+    fill_proto(proto, array)
+    return proto
+
+
+def fill_proto(proto: tensor_pb2.TensorProto, array: np.ndarray) -> None:
+    """Writes an array into an empty message, as `to_proto`.
+
+    In its place in a larger message it need not be copied.
+    """
     enum = _ENUM_OF.get(array.dtype)
     if enum is None:
         raise TensorError(f"no TensorProto for dtype {array.dtype}")
-    proto = tensor_pb2.TensorProto(dtype=enum)
+    proto.dtype = enum
+    add = proto.tensor_shape.dim.add
     for size in array.shape:
-        proto.tensor_shape.dim.add(size=size)
-    values = getattr(proto, _FIELDS[enum][1])
-    values.extend(array.ravel().tolist())
-    return proto
+        add(size=size)
+    getattr(proto, _FIELDS[enum][1]).extend(array.ravel().tolist())
 
 
 def from_proto(proto: tensor_pb2.TensorProto) -> np.ndarray:

@@ -14,7 +14,7 @@ from serving.client.back_off import retrying, server_error
 from serving.client.client_options import ClientOptions
 from serving.prediction import Prediction, VersionStatus, to_prediction
 from serving.tag_options import TagOptions
-from serving.tensor_proto import from_proto, to_proto
+from serving.tensor_proto import fill_proto, from_proto
 from serving.tls import ClientTls
 
 # gRPC's own retries: five attempts at most, also by its specification.
@@ -65,7 +65,7 @@ class GrpcTransport:
         inputs = {contract.IMAGE_BYTES: np.array(images, dtype=object)}
         inputs |= options.arrays(len(images)) if options else {}
         for name, array in inputs.items():
-            request.inputs[name].CopyFrom(to_proto(array))
+            fill_proto(request.inputs[name], array)
         reply = self._ask_again(self._call, self._stub.Predict, request)
         columns = {k: from_proto(v) for k, v in reply.outputs.items()}
         return [to_prediction(row) for row in _rows(columns)]

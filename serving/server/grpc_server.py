@@ -20,7 +20,7 @@ from serving.server.predict import run_predict
 from serving.server.reload import reload_config
 from serving.server.request_metrics import RequestMetrics
 from serving.server.versions import LoadedVersion
-from serving.tensor_proto import TensorError, from_proto, to_proto
+from serving.tensor_proto import TensorError, fill_proto, from_proto
 
 _MAX_MESSAGE = 1024  # characters of an error, as TensorFlow Serving cuts it
 _THREADS = 64
@@ -73,13 +73,14 @@ class PredictionService(
                 spec.signature_name,
                 inputs,
                 deadline=_deadline_of(context),
+                cancelled=_cancellation_of(context),
                 output_filter=list(request.output_filter),
             )
             reply = protos.predict_pb2.PredictResponse()
             _fill_spec(reply.model_spec, name, loaded.version)
         reply.model_spec.signature_name = spec.signature_name or contract.TAGS
         for key, array in outputs.items():
-            reply.outputs[key].CopyFrom(to_proto(array))
+            fill_proto(reply.outputs[key], array)
         return reply
 
     @_answers
@@ -184,6 +185,13 @@ def _deadline_of(context: grpc.ServicerContext) -> float:
     if left is None or left > threading.TIMEOUT_MAX / 2:
         return float("inf")
     return time.monotonic() + left
+
+
+def _cancellation_of(context: grpc.ServicerContext) -> threading.Event:
+    cancelled = threading.Event()
+    # Called, too, when the answer is on its way.
+    context.add_callback(cancelled.set)
+    return cancelled
 
 
 class GrpcServer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection
 
 import numpy as np
@@ -10,7 +11,7 @@ from grpc import StatusCode
 from serving import contract
 from serving.errors import RequestError, invalid_argument
 from serving.saved_model.servable import Signature, TensorInfo
-from serving.server.batching import Arrays
+from serving.server.batch_tasks import Arrays
 from serving.server.versions import LoadedVersion
 
 
@@ -20,6 +21,7 @@ def run_predict(
     inputs: Arrays,
     *,
     deadline: float = float("inf"),
+    cancelled: threading.Event | None = None,
     output_filter: Collection[str] = (),
 ) -> dict[str, np.ndarray]:
     """Checks a request against its signature and runs it.
@@ -29,12 +31,14 @@ def run_predict(
         signature_name: empty for `serving_default`.
         inputs: arrays by input name; strings as objects (bytes).
         deadline: on the clock of `time.monotonic`.
+        cancelled: once set, the request is not run any more.
         output_filter: names of the outputs to return; all if empty.
 
     Raises:
         RequestError: FAILED_PRECONDITION for an unknown signature,
             INVALID_ARGUMENT for inputs that do not fit it, UNAVAILABLE when
-            the queue is full, DEADLINE_EXCEEDED, or what the graph raised.
+            the queue is full, DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED (the
+            deadline passed), CANCELLED, or what the graph raised.
     """
     name = signature_name or contract.TAGS
     signature = signature_of(loaded, name)
@@ -42,7 +46,7 @@ def run_predict(
     _check_names(signature, inputs)
     for key, array in inputs.items():
         _check_array(key, array, signature.inputs[key])
-    outputs = loaded.run(name, inputs, deadline)
+    outputs = loaded.run(name, inputs, deadline, cancelled)
     return {k: outputs[k] for k in output_filter or sorted(outputs)}
 
 

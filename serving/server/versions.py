@@ -20,7 +20,8 @@ from grpc import StatusCode
 from beam_jobs.errors import InputError
 from serving.errors import RequestError
 from serving.saved_model.servable import Servable
-from serving.server.batching import Arrays, Batcher, BatchingOptions
+from serving.server.batch_tasks import Arrays
+from serving.server.batching import Batcher, BatchingOptions
 from serving.version_folders import require_versions, version_paths
 from serving.version_policy import VersionPolicy
 
@@ -44,10 +45,15 @@ class LoadedVersion:
         return self.servable.version
 
     def run(
-        self, signature_name: str, inputs: Arrays, deadline: float
+        self,
+        signature_name: str,
+        inputs: Arrays,
+        deadline: float = float("inf"),
+        cancelled: threading.Event | None = None,
     ) -> dict[str, np.ndarray]:
         """Runs a request together with others of the same signature."""
-        return self._batcher(signature_name).submit(inputs, deadline)
+        batcher = self._batcher(signature_name)
+        return batcher.submit(inputs, deadline, cancelled)
 
     def close(self) -> None:
         """Answers what is queued, then refuses."""
