@@ -289,8 +289,8 @@ class RestServer:
         config = uvicorn.Config(
             self._app,
             # Not whichever happens to be installed: one behaviour everywhere.
-            loop="asyncio",
-            http="h11",
+            loop="uvloop",
+            http="httptools",
             lifespan="off",
             log_level="warning",
             access_log=False,
