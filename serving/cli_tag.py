@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from beam_jobs.errors import InputError
 from serving import contract
 
 if TYPE_CHECKING:
-    from serving.prediction import Prediction
+    from serving.tls import ClientTls
+
+_SERVER = "Server"
+_TAGS = "Which tags"
+_OUTPUT = "Output"
 
 
 class Transport(str, Enum):
@@ -29,6 +30,7 @@ class Format(str, Enum):
 
     table = "table"
     json = "json"
+    csv = "csv"
 
 
 # More than any export answers.
@@ -41,53 +43,165 @@ def register(app: typer.Typer) -> None:
 
 
 def tag(
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files, folders, URLs; - for a list of them on stdin."
+        ),
+    ] = None,
+    stdin_image: Annotated[
+        bool, typer.Option("--stdin-image", help="Tag one image from stdin.")
+    ] = False,
+    allow_private: Annotated[
+        bool,
+        typer.Option(
+            "--allow-private", help="Fetch URLs of private addresses too."
+        ),
+    ] = False,
     server: Annotated[
-        str | None, typer.Option(help="HOST:PORT; default: this machine.")
+        str | None,
+        typer.Option(
+            help="HOST:PORT, grpc://... or http://...; grpcs or https: TLS. "
+            "Default: this machine.",
+            rich_help_panel=_SERVER,
+        ),
     ] = None,
     transport: Annotated[
-        Transport, typer.Option(help="How to talk to the server.")
-    ] = Transport.grpc,
+        Transport | None,
+        typer.Option(
+            help="Default: as --server says, else grpc.",
+            rich_help_panel=_SERVER,
+        ),
+    ] = None,
     name: Annotated[
-        str, typer.Option(help="Name of the model on the server.")
+        str,
+        typer.Option(
+            help="Name of the model on the server.", rich_help_panel=_SERVER
+        ),
     ] = contract.MODEL_NAME,
-    format: Annotated[
-        Format, typer.Option(help="json: one object a line.")
-    ] = Format.table,
-    top: Annotated[int, typer.Option(min=1, help="Tags an image.")] = 5,
+    version: Annotated[
+        int | None,
+        typer.Option(
+            help="Version of it; default: the newest.", rich_help_panel=_SERVER
+        ),
+    ] = None,
+    version_label: Annotated[
+        str, typer.Option(help="As stable.", rich_help_panel=_SERVER)
+    ] = "",
+    timeout: Annotated[
+        float, typer.Option(help="Seconds a request.", rich_help_panel=_SERVER)
+    ] = 60.0,
+    parallel: Annotated[
+        int, typer.Option(help="Requests at a time.", rich_help_panel=_SERVER)
+    ] = 4,
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option(
+            help="PEM file: authorities to trust; connects by TLS.",
+            rich_help_panel=_SERVER,
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            help="PEM file: the client's own certificate.",
+            rich_help_panel=_SERVER,
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(help="PEM file: its key.", rich_help_panel=_SERVER),
+    ] = None,
+    top: Annotated[
+        int, typer.Option(min=1, help="Tags an image.", rich_help_panel=_TAGS)
+    ] = 5,
     leaves: Annotated[
         bool,
-        typer.Option("--leaves", help="Only classes without subclasses."),
+        typer.Option(
+            "--leaves",
+            help="Only classes without subclasses.",
+            rich_help_panel=_TAGS,
+        ),
     ] = False,
     sure: Annotated[
         bool,
-        typer.Option("--sure", help="Only what reaches its threshold."),
+        typer.Option(
+            "--sure",
+            help="Only what reaches its threshold.",
+            rich_help_panel=_TAGS,
+        ),
     ] = False,
     min_confidence: Annotated[
         float | None,
-        typer.Option(help="Only from this score on, not the thresholds."),
+        typer.Option(
+            help="Only from this score on, not the thresholds.",
+            rich_help_panel=_TAGS,
+        ),
     ] = None,
     most_specific: Annotated[
         bool,
         typer.Option(
-            "--most-specific", help="No class above another tag; --sure."
+            "--most-specific",
+            help="No class above another tag; --sure.",
+            rich_help_panel=_TAGS,
         ),
     ] = False,
     include: Annotated[
         list[str] | None,
-        typer.Option(help="WordNet id: it and what is below; repeatable."),
+        typer.Option(
+            help="WordNet id: it and what is below it; repeatable.",
+            rich_help_panel=_TAGS,
+        ),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(help="WordNet id: not it, nor what is below it."),
+        typer.Option(
+            help="WordNet id: not it, nor what is below it.",
+            rich_help_panel=_TAGS,
+        ),
+    ] = None,
+    format: Annotated[
+        Format,
+        typer.Option(
+            help="json: an object an image; csv: a line a tag.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = Format.table,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File, whole or not there; FILE.part meanwhile.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Leave out images that --out has tags of; json only.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
+    progress: Annotated[
+        bool | None,
+        typer.Option(
+            "--progress/--no-progress",
+            help="A bar; default: on a terminal without tags.",
+            rich_help_panel=_OUTPUT,
+        ),
     ] = None,
 ) -> None:
-    """Tag image files with a running server."""
+    """Tag images with a running server.
+
+    An image that cannot be read or tagged gets a line that says why, and the
+    others go on.
+    """
+    from serving.client.client_options import ClientOptions
+    from serving.tag_options import TagOptions
+
     chosen = (sure, most_specific, include, exclude)
     options = None
     if any(chosen) or min_confidence is not None:
-        from serving.tag_options import TagOptions
-
         options = TagOptions(
             max_labels=_MOST_LABELS if leaves else top,
             min_confidence=min_confidence,
@@ -95,65 +209,43 @@ def tag(
             include=include or (),
             exclude=exclude or (),
         )
-    data = [_read(path) for path in images]
-    from serving.client.tag_client import (
-        ClientOptions,
-        ServerError,
-        TagClient,
+    client = ClientOptions(
+        model=name,
+        version=version,
+        version_label=version_label,
+        timeout_s=timeout,
+        parallel=parallel,
+        allow_private=allow_private,
+        tls=_tls(tls_ca, tls_cert, tls_key),
     )
+    from serving.client.tag_command import TagRun, run_tag
 
-    address = server or f"127.0.0.1:{_default_port(transport)}"
-    try:
-        with TagClient(
-            address, transport.value, ClientOptions(model=name)
-        ) as client:
-            found = client.tag(data, options)
-    except ServerError as error:
-        raise InputError(
-            f"the server at {address} gave no tags ({error}); is "
-            "`tagforest serve` running there?"
-        ) from error
-    wanted = (p.leaves() for p in found) if leaves else found
-    predictions = [p.top(top) for p in wanted]
-    show = _print_json if format is Format.json else _print_table
-    show(images, predictions)
-
-
-def _default_port(transport: Transport) -> int:
-    if transport is Transport.grpc:
-        return contract.GRPC_PORT
-    return contract.REST_PORT
+    run = TagRun(
+        names=images or (),
+        stdin_image=stdin_image,
+        server=server,
+        transport=transport.value if transport else None,
+        client=client,
+        options=options,
+        top=top,
+        leaves=leaves,
+        form=format.value,
+        out=out,
+        resume=resume,
+        progress=progress,
+    )
+    if not run_tag(run):
+        raise typer.Exit(1)
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
+def _tls(
+    ca: Path | None, cert: Path | None, key: Path | None
+) -> ClientTls | None:
+    from beam_jobs.errors import InputError
+    from serving.tls import ClientTls
 
-
-def _print_json(
-    images: Sequence[Path], predictions: Sequence[Prediction]
-) -> None:
-    for path, prediction in zip(images, predictions, strict=True):
-        typer.echo(json.dumps({"image": str(path), **prediction.to_json()}))
-
-
-def _print_table(
-    images: Sequence[Path], predictions: Sequence[Prediction]
-) -> None:
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    # A path that was cut short could not be told from its neighbours.
-    image = Column("image", overflow="fold")
-    table = Table(image, "tag", "WordNet id", "score")
-    for path, prediction in zip(images, predictions, strict=True):
-        if not prediction.valid:
-            table.add_row(str(path), "no image that can be tagged", "", "")
-        for number, found in enumerate(prediction.tags):
-            label = str(path) if number == 0 else ""
-            score = f"{found.score:.3f}"
-            table.add_row(label, found.name, found.wnid, score)
-        table.add_section()
-    Console().print(table)
+    if ca is not None:
+        return ClientTls(ca, cert, key)
+    if cert is not None or key is not None:
+        raise InputError("--tls-cert and --tls-key need --tls-ca")
+    return None

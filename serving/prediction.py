@@ -93,6 +93,31 @@ class Prediction:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class TaggedImage:
+    """An image with its tags, or why it has none.
+
+    Attributes:
+        name: path or URL.
+        prediction: not valid if there is an error.
+        error: `reason: detail`; empty if there is none.
+    """
+
+    name: str
+    prediction: Prediction
+    error: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The class of the error; empty if there is none."""
+        return self.error.partition(":")[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a dictionary for `json.dumps`; no error is None."""
+        found = self.prediction.to_json()
+        return {"image": self.name, **found, "error": self.error or None}
+
+
 _COLUMNS = (
     contract.NAMES,
     contract.WNIDS,

@@ -30,6 +30,7 @@ class ClientOptions:
         version_label: only what has this label, as `stable`.
         timeout_s: for one batch, retries included (gRPC) or each (REST).
         parallel: batches that are under way at a time.
+        allow_private: fetch URLs of private and loopback addresses too.
         tls: whom to trust; None for a connection without TLS.
 
     Raises:
@@ -41,6 +42,7 @@ class ClientOptions:
     version_label: str = ""
     timeout_s: float = 60.0
     parallel: int = 4
+    allow_private: bool = False
     tls: ClientTls | None = None
 
     def __post_init__(self) -> None:

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+import threading
+from collections.abc import Container, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from serving import contract
+from beam_jobs.annotations import Reason
+from serving.client.batches import READERS, BatchLimits, cut, stream
 from serving.client.client_options import (
     TRANSPORTS,
     ClientOptions,
     parse_server,
 )
-from serving.prediction import Prediction, ServerError, VersionStatus
+from serving.client.image_files import (
+    ImageProblem,
+    Item,
+    LoadedImage,
+    check_bytes,
+    expand,
+    load,
+)
+from serving.prediction import (
+    Prediction,
+    RequestTooLargeError,
+    ServerError,
+    TaggedImage,
+    VersionStatus,
+)
 from serving.tag_options import TagOptions
+
+if TYPE_CHECKING:
+    from serving.client.url_reader import UrlReader
 
 __all__ = [
     "TRANSPORTS",
@@ -20,10 +42,14 @@ __all__ = [
     "ServerError",
     "TagClient",
     "TagOptions",
+    "TaggedImage",
 ]
 
-_CHUNK_BYTES = 16 * 1024**2
-_CHUNK_IMAGES = 64
+_NOT_SENT = Prediction(False, ())
+_NOT_DECODED = (
+    f"{Reason.BROKEN_IMAGE.value}: the server cannot decode it, or it has "
+    "too many pixels"
+)
 
 
 class _Transport(Protocol):
@@ -48,6 +74,11 @@ class TagClient:
             gRPC.
         options: which model and version, and how patiently.
 
+    Attributes:
+        kind: `grpc` or `rest`.
+        address: `host:port`.
+        options: as they were given.
+
     Raises:
         InputError: another transport, or an address without port.
 
@@ -64,16 +95,17 @@ class TagClient:
     ):
         self.options = options or ClientOptions()
         secure = self.options.tls is not None
-        transport, self.address = parse_server(address, transport, secure)
-        self._transport = _connect(self.address, transport, self.options)
+        self.kind, self.address = parse_server(address, transport, secure)
+        self._limits = BatchLimits()
+        self._transport = _connect(self.address, self.kind, self.options)
 
     def tag(
         self, images: Sequence[bytes], options: TagOptions | None = None
     ) -> list[Prediction]:
         """Returns a prediction for every image file, in order.
 
-        An image over the server's limit of bytes is not sent: it is not
-        valid.
+        What is over the server's limit of bytes, or does not start as an
+        image does, is not sent: it is not valid.
 
         Args:
             images: whole files.
@@ -83,11 +115,81 @@ class TagClient:
         Raises:
             ServerError: the server did not answer, or refused.
         """
+        sent = (i if _is_image(i) else b"" for i in images)
+        batches = list(cut(sent, self._limits))
+        if len(batches) == 1:
+            return _all_or_raise(self._ask(batches[0], options))
+        with ThreadPoolExecutor(self.options.parallel) as pool:
+            answers = pool.map(lambda b: self._ask(b, options), batches)
+            return [p for found in answers for p in _all_or_raise(found)]
+
+    def tag_files(
+        self,
+        names: Iterable[str | Path],
+        options: TagOptions | None = None,
+        *,
+        skip: Container[str] = (),
+    ) -> Iterator[TaggedImage]:
+        """Yields files, folders' images and URLs with their tags, in order.
+
+        Memory does not grow with their number. What cannot be read or tagged
+        is yielded with an error. Closing the generator gives the rest up.
+
+        Args:
+            names: paths and URLs, taken as they are needed.
+            options: as in `tag`.
+            skip: paths and URLs of images to leave out.
+
+        Raises:
+            ServerError: the server did not answer, or refused; all images
+                before have been yielded.
+        """
+        items = (i for i in expand(map(str, names)) if _name(i) not in skip)
+        yield from self.tag_items(items, options)
+
+    def tag_items(
+        self, items: Iterable[Item], options: TagOptions | None = None
+    ) -> Iterator[TaggedImage]:
+        """Does what `tag_files` does with names, or images, that are files."""
+        urls = _LazyUrls(self.options.allow_private)
+        with closing(urls):
+            yield from stream(
+                items,
+                lambda item: load(item, urls.read),
+                lambda batch: self._send(batch, options),
+                self._limits,
+                self.options.parallel,
+            )
+
+    def _send(
+        self, batch: Sequence[LoadedImage], options: TagOptions | None
+    ) -> list[TaggedImage]:
+        good = [image.data for image in batch if not image.error]
+        answers = iter(self._ask(good, options) if good else ())
         return [
-            prediction
-            for chunk in _chunks(images)
-            for prediction in self._transport.predict(chunk, options)
+            TaggedImage(image.name, _NOT_SENT, image.error)
+            if image.error
+            else _tagged(image.name, next(answers))
+            for image in batch
         ]
+
+    def _ask(
+        self, images: list[bytes], options: TagOptions | None
+    ) -> list[Prediction | RequestTooLargeError]:
+        """Asks for images; in parts if they are too much for the server."""
+        try:
+            found = self._transport.predict(images, options)
+        except RequestTooLargeError as error:
+            if len(images) == 1:
+                return [error]
+            self._limits.halve(images)
+            fewer = cut(images, self._limits)
+            return [a for batch in fewer for a in self._ask(batch, options)]
+        if len(found) != len(images):
+            raise ServerError(
+                "UNKNOWN", f"{len(found)} answers for {len(images)} images"
+            )
+        return list(found)
 
     def status(self) -> list[VersionStatus]:
         """Returns the versions of the model on the server, newest first.
@@ -122,16 +224,54 @@ def _connect(
     return RestTransport(address, options)
 
 
-def _chunks(images: Iterable[bytes]) -> Iterator[list[bytes]]:
-    chunk: list[bytes] = []
-    size = 0
-    for image in images:
-        sent = image if len(image) <= contract.MAX_IMAGE_BYTES else b""
-        full = len(chunk) == _CHUNK_IMAGES or size + len(sent) > _CHUNK_BYTES
-        if chunk and full:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(sent)
-        size += len(sent)
-    if chunk:
-        yield chunk
+class _LazyUrls:
+    """Opens the connections when the first URL comes: most often never."""
+
+    def __init__(self, allow_private: bool):
+        self._allow_private = allow_private
+        self._lock = threading.Lock()
+        self._reader: UrlReader | None = None
+
+    def read(self, url: str) -> bytes:
+        with self._lock:
+            if self._reader is None:
+                from serving.client.url_reader import UrlReader
+
+                self._reader = UrlReader(READERS, self._allow_private)
+        return self._reader.read(url)
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+
+def _is_image(data: bytes) -> bool:
+    try:
+        check_bytes(data)
+    except ImageProblem:
+        return False
+    return True
+
+
+def _name(item: Item) -> str:
+    return item.name if isinstance(item, LoadedImage) else item
+
+
+def _tagged(
+    name: str, answer: Prediction | RequestTooLargeError
+) -> TaggedImage:
+    if isinstance(answer, RequestTooLargeError):
+        error = f"{Reason.TOO_MANY_BYTES.value}: the server says {answer}"
+        return TaggedImage(name, _NOT_SENT, error)
+    return TaggedImage(name, answer, "" if answer.valid else _NOT_DECODED)
+
+
+def _all_or_raise(
+    answers: Iterable[Prediction | RequestTooLargeError],
+) -> list[Prediction]:
+    found = []
+    for answer in answers:
+        if isinstance(answer, RequestTooLargeError):
+            raise answer
+        found.append(answer)
+    return found

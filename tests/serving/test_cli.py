@@ -43,14 +43,20 @@ def test_tag_json(run, server, images):
     good, bad = map(json.loads, done.stdout.splitlines())
     assert good["image"] == str(images[0])
     assert good["valid"] and len(good["tags"]) == 2
-    assert bad == good | {"image": str(images[1]), "valid": False, "tags": []}
+    assert good["error"] is None
+    assert (bad["valid"], bad["tags"]) == (False, [])
+    assert bad["error"] == "not_an_image: it starts with b'broken'"
+    assert done.exit_code == 0
+    assert done.stderr.startswith(
+        "2 images = 1 tagged + 1 not (1 not_an_image); "
+    )
 
 
 def test_tag_table_over_rest(run, server, images):
     arguments = ["--server", server.rest_address, "--transport", "rest"]
     done = run("tag", *images, *arguments)
     assert "n02084071" in done.stdout
-    assert "no image" in done.stdout
+    assert "not_an_image" in done.stdout
 
 
 def test_tag_errors(run, tmp_path, images):

@@ -4,16 +4,22 @@ import json
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import grpc
+import numpy as np
 import pytest
 
 from beam_jobs.errors import InputError
+from serving import protos
 from serving.client import back_off
-from serving.client import tag_client as client_module
-from serving.client.tag_client import ClientOptions, ServerError, TagClient
+from serving.client.batches import BatchLimits
+from serving.client.client_options import ClientOptions, parse_server
+from serving.client.image_files import LoadedImage
+from serving.client.tag_client import ServerError, TagClient
 from serving.prediction import Prediction, Tag, to_prediction
 from serving.tag_options import TagOptions
+from serving.tensor_proto import to_proto
 
 
 @pytest.fixture(params=["grpc", "rest"])
@@ -78,25 +84,73 @@ def test_wrong_options(wrong):
         TagOptions(**wrong)
 
 
-def test_batches_are_cut_and_keep_their_order(client, picture, monkeypatch):
-    monkeypatch.setattr(client_module, "_CHUNK_BYTES", 5000)
-    monkeypatch.setattr(client_module, "_CHUNK_IMAGES", 3)
+def test_batches_are_cut_and_keep_their_order(client, picture):
     images = [picture(n) for n in range(8)]
     together = client.tag(images)
-    monkeypatch.undo()
-    assert together == client.tag(images)
+    client._limits = BatchLimits(images=3, size=5000)
+    assert client.tag(images) == together
     assert client.tag([]) == []
 
 
-def test_chunks():
-    images = [b"a" * 6, b"b" * 6, b"c" * 30, b"d"]
-    cut = client_module._chunks
-    assert [len(c) for c in cut([b""] * 130)] == [64, 64, 2]
-    assert list(cut(images)) == [images]
-    huge = b"x" * (client_module.contract.MAX_IMAGE_BYTES + 1)
-    assert list(cut([huge, b"a"])) == [[b"", b"a"]]
-    half = b"x" * (9 * 1024**2)
-    assert [len(c) for c in cut([half, half, b"a"])] == [1, 2]
+def test_files_in_order_with_what_is_wrong(client, tmp_path, picture):
+    images = {f"{n:03}.jpg": picture(n) for n in range(70)}
+    images["005.jpg"] = b"no image"
+    images["006.jpg"] = b""
+    images["007.jpg"] = picture(7)[:200]
+    for name, data in images.items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "notes.txt").write_text("no image, by its name")
+    names = [tmp_path, "http://127.0.0.1:1/a.jpg", tmp_path / "none.jpg"]
+    found = list(client.tag_files(names))
+    assert [f.name for f in found] == [
+        *(str(tmp_path / name) for name in images),
+        "http://127.0.0.1:1/a.jpg",
+        str(tmp_path / "none.jpg"),
+    ]
+    errors = {f.name[-7:]: f.reason for f in found if f.error}
+    assert errors == {
+        "005.jpg": "not_an_image",
+        "006.jpg": "empty_file",
+        "007.jpg": "broken_image",
+        "1/a.jpg": "bad_url",
+        "one.jpg": "unreadable_file",
+    }
+    good = [f for f in found if not f.error]
+    data = [images[f.name[-7:]] for f in good]
+    assert [f.prediction for f in good] == client.tag(data)
+
+
+def test_what_was_named_already_is_skipped(client, tmp_path, picture):
+    for name in "abc":
+        (tmp_path / f"{name}.jpg").write_bytes(picture(1))
+    done = {str(tmp_path / "b.jpg")}
+    found = client.tag_files([tmp_path], skip=done)
+    assert [f.name[-5:] for f in found] == ["a.jpg", "c.jpg"]
+
+
+def test_versions_and_labels(server, client, picture):
+    address, kind = client.address, client.kind
+    newest = client.status()[0]
+    assert (newest.state, newest.error) == ("AVAILABLE", "")
+    pinned = ClientOptions(version=newest.version)
+    with TagClient(address, kind, pinned) as other:
+        assert other.tag([picture(1)]) == client.tag([picture(1)])
+        assert other.status() == [newest]
+    for wrong in (
+        ClientOptions(version=newest.version + 1),
+        ClientOptions(version_label="canary"),
+    ):
+        with TagClient(address, kind, wrong) as other:
+            with pytest.raises(ServerError, match="canary|not found"):
+                other.tag([picture(1)])
+
+
+def test_a_url_says_the_transport(server, picture):
+    with TagClient(f"http://{server.rest_address}") as over_rest:
+        with TagClient(f"grpc://{server.grpc_address}") as over_grpc:
+            images = [picture(1)]
+            assert over_rest.tag(images) == over_grpc.tag(images)
+    assert (over_rest.kind, over_grpc.kind) == ("rest", "grpc")
 
 
 def test_concurrent_requests_get_their_own_answers(client, picture):
@@ -135,43 +189,150 @@ def test_nobody_there(transport, monkeypatch):
 
 
 class Busy(BaseHTTPRequestHandler):
-    """Answers 503 twice, then one row that is not valid."""
+    """Says 503, then 429; then that over two images are too many.
+
+    Rows are not valid, and name the number of the request's images.
+    """
 
     protocol_version = "HTTP/1.1"
-    seen = 0
+    seen: list[int] = []
 
     def do_POST(self):
-        Busy.seen += 1
-        self.rfile.read(int(self.headers["content-length"]))
+        body = self.rfile.read(int(self.headers["content-length"]))
+        images = json.loads(body)["instances"]
+        status = {0: 503, 1: 429}.get(len(self.seen), 200)
+        if status == 200 and len(images) > 2:
+            status = 413
+        self.seen.append(len(images))
         row = {"valid": False, "names": [], "wnids": [], "scores": []}
-        row |= {"model_version": "m", "vocabulary_version": "v"}
-        body = json.dumps({"predictions": [row]}).encode()
-        self.send_response(200 if Busy.seen > 2 else 503)
-        self.send_header("content-length", str(len(body)))
+        row |= {"model_version": f"{len(images)}", "vocabulary_version": "v"}
+        answer = json.dumps({"predictions": [row] * len(images)}).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(answer)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(answer)
 
     def log_message(self, *_):
         """Prints nothing."""
 
 
-def test_a_busy_server_is_asked_again():
-    with HTTPServer(("127.0.0.1", 0), Busy) as busy:
+def test_a_busy_server_is_asked_again_and_for_less():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as busy:
         threading.Thread(target=busy.serve_forever, daemon=True).start()
         address = f"127.0.0.1:{busy.server_port}"
         with TagClient(address, "rest") as client:
-            assert client.tag([b"a"]) == [Prediction(False, (), "m", "v")]
+            found = client.tag([b"a"] * 5)
+            assert [p.model_version for p in found] == list("22221")
+            # It remembers.
+            assert len(client.tag([b"a"] * 4)) == 4
         busy.shutdown()
-    assert Busy.seen == 3
+    assert Busy.seen == [5, 5, 5, 2, 2, 1, 2, 2]
+
+
+class Echo(protos.prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Rows that are not valid; refuses no request for its size by itself."""
+
+    def Predict(self, request, context):
+        count = len(request.inputs["image_bytes"].string_val)
+        reply = protos.predict_pb2.PredictResponse()
+        reply.outputs["valid"].CopyFrom(to_proto(np.zeros(count, bool)))
+        for name in ("model_version", "vocabulary_version"):
+            texts = np.array([b"1"] * count, object)
+            reply.outputs[name].CopyFrom(to_proto(texts))
+        return reply
+
+
+def test_messages_too_large_for_grpc_are_halved(tmp_path):
+    limit = [("grpc.max_receive_message_length", 100_000)]
+    server = grpc.server(ThreadPoolExecutor(4), options=limit)
+    add = protos.prediction_service_pb2_grpc
+    add.add_PredictionServiceServicer_to_server(Echo(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    small, large = b"BM" + b"a" * 30_000, b"BM" + b"a" * 200_000
+    for number in range(12):
+        data = large if number == 7 else small
+        (tmp_path / f"{number:02}.bmp").write_bytes(data)
+    with TagClient(f"127.0.0.1:{port}") as client:
+        found = list(client.tag_files([tmp_path]))
+        assert (
+            client.tag([small] * 20) == [Prediction(False, (), "1", "1")] * 20
+        )
+        with pytest.raises(ServerError, match="larger than max"):
+            client.tag([large])
+    server.stop(None)
+    reasons = [f.reason for f in found]
+    assert reasons.pop(7) == "too_many_bytes"
+    assert reasons == ["broken_image"] * 11
+    assert "larger than max" in found[7].error
+
+
+def test_the_rest_may_be_given_up(client, picture):
+    taken = []
+
+    def items():
+        for number in range(10_000):
+            taken.append(number)
+            yield LoadedImage(str(number), picture(1))
+
+    client._limits = BatchLimits(images=1)
+    found = client.tag_items(items())
+    assert [next(found).name for _ in range(3)] == ["0", "1", "2"]
+    found.close()
+    # Some are loaded and some sent ahead, never all.
+    assert len(taken) < 100
+    assert len(client.tag([picture(1)])) == 1
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("localhost",), (":8500",), ("host:port",), ("a:1", "http")],
+    [
+        ("localhost",),
+        (":8500",),
+        ("host:port",),
+        ("a:1", "http"),
+        ("ftp://a:1",),
+        ("http://a",),
+        ("http://a:1/x",),
+        ("http://user:secret@a:1",),
+        ("http://[a:1",),
+        ("https://a:1",),
+        ("http://a:1", "grpc"),
+        ("grpc://a:1", "rest"),
+    ],
 )
 def test_bad_arguments(arguments):
-    with pytest.raises(InputError, match="received"):
+    with pytest.raises(InputError):
         TagClient(*arguments)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timeout_s": 0.0},
+        {"parallel": 0},
+        {"version": -1},
+        {"version": 1, "version_label": "stable"},
+    ],
+)
+def test_wrong_client_options(wrong):
+    with pytest.raises(InputError, match="received"):
+        ClientOptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((None,), ("grpc", "127.0.0.1:8500")),
+        ((None, "rest"), ("rest", "127.0.0.1:8501")),
+        (("a:1",), ("grpc", "a:1")),
+        (("[::1]:1", "rest"), ("rest", "[::1]:1")),
+        (("HTTP://a:1/",), ("rest", "a:1")),
+        (("grpcs://a:1", None, True), ("grpc", "a:1")),
+    ],
+)
+def test_addresses(arguments, expected):
+    assert parse_server(*arguments) == expected
 
 
 def test_prediction():

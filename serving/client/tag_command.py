@@ -1,0 +1,239 @@
+"""What `tagforest tag` does once its options are understood."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import typer
+
+from beam_jobs.errors import InputError
+from serving import contract
+from serving.client.image_files import (
+    Item,
+    LoadedImage,
+    check_names,
+    checked,
+    expand,
+)
+from serving.client.output import FORMS, check_out, part_of, take_up, whole_file
+from serving.client.tag_client import (
+    ClientOptions,
+    ServerError,
+    TagClient,
+    TagOptions,
+)
+from serving.prediction import TaggedImage
+
+STDIN = "-"
+_HELP = {
+    "UNAVAILABLE": "is `tagforest serve` running there?",
+    "DEADLINE_EXCEEDED": "a longer --timeout may help",
+    "NOT_FOUND": "see --name, --version and --version-label",
+    "404": "see --name, --version and --version-label",
+}
+
+
+@dataclass(frozen=True)
+class TagRun:
+    """One run of the command.
+
+    Attributes:
+        names: files, folders, URLs; `-` for a list of them on standard input.
+        stdin_image: standard input is one image, and there are no names.
+        server, transport: as `client_options.parse_server` takes them.
+        client: which model and version, and how patiently.
+        options: which classes are tags; None for the best ones.
+        top: tags an image.
+        leaves: only classes without subclasses.
+        form: of `output.FORMS`.
+        out: file; None for standard output.
+        resume: leave out the images that `out` has tags of.
+        progress: show a bar; None where it does no harm.
+    """
+
+    names: Sequence[str]
+    stdin_image: bool = False
+    server: str | None = None
+    transport: str | None = None
+    client: ClientOptions = field(default_factory=ClientOptions)
+    options: TagOptions | None = None
+    top: int = 5
+    leaves: bool = False
+    form: str = "table"
+    out: Path | None = None
+    resume: bool = False
+    progress: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.stdin_image and self.names:
+            raise InputError(
+                "--stdin-image reads one image from standard input and takes "
+                f"no names; received: {self.names[0]!r}"
+            )
+        if not (self.stdin_image or self.names):
+            raise InputError(
+                "name image files, folders or URLs; - reads a list of them "
+                "from standard input, --stdin-image one image"
+            )
+        if self.names.count(STDIN) > 1:
+            raise InputError("standard input can be read once: one - only")
+        if self.resume and not (self.out and self.form == "json"):
+            raise InputError("--resume needs --out FILE and --format json")
+        check_names(name for name in self.names if name != STDIN)
+        if self.out is not None:
+            check_out(self.out)
+
+
+def run_tag(run: TagRun) -> bool:
+    """Tags images, writes what was found, counts it on standard error.
+
+    Returns:
+        Whether any image has been tagged, or there was none left to tag.
+
+    Raises:
+        InputError: the server did not answer, or refused.
+    """
+    start = time.monotonic()
+    counts: Counter[str] = Counter()
+    with ExitStack() as stack:
+        client = stack.enter_context(
+            TagClient(run.server, run.transport, run.client)
+        )
+        done = take_up(run.out) if run.out and run.resume else set()
+        write = _open(run, stack, go_on=bool(done))
+        bar = stack.enter_context(_bar(run, done))
+        try:
+            for found in client.tag_items(_items(run, done), run.options):
+                write(FORMS[run.form].lines(_chosen(run, found)))
+                counts[found.reason] += 1
+                bar.update()
+        except ServerError as error:
+            raise _failed(run, client.address, error, counts) from error
+        if not counts and not done:
+            raise InputError(
+                f"no images in {', '.join(run.names)}; in folders, those are "
+                "files that end as .jpg, .jpeg, .png, .gif, .bmp, .webp"
+            )
+    seconds = time.monotonic() - start
+    typer.echo(_summary(counts, len(done), seconds), err=True)
+    return bool(counts[""]) or not counts
+
+
+def _items(run: TagRun, done: set[str]) -> Iterator[Item]:
+    if run.stdin_image:
+        data = sys.stdin.buffer.read(contract.MAX_IMAGE_BYTES + 1)
+        yield checked(STDIN, data)
+        return
+    for name in run.names:
+        for item in expand(_stdin_names() if name == STDIN else [name]):
+            if isinstance(item, LoadedImage) or item not in done:
+                yield item
+
+
+def _stdin_names() -> Iterator[str]:
+    """Yields the lines of standard input as they come.
+
+    Raises:
+        InputError: they are no names, but an image.
+    """
+    for number, line in enumerate(sys.stdin.buffer):
+        if number == 0 and line.startswith((b"\xff\xd8\xff", b"\x89PNG")):
+            raise InputError(
+                "standard input is an image; - takes a list of names, "
+                "--stdin-image takes an image"
+            )
+        name = os.fsdecode(line.rstrip(b"\r\n"))
+        if name:
+            yield name
+
+
+def _open(
+    run: TagRun, stack: ExitStack, *, go_on: bool
+) -> Callable[[str], None]:
+    """Returns what writes text where it is wanted."""
+    header = FORMS[run.form].header
+    if run.out is None:
+        typer.echo(header, nl=False)
+        return _echo
+    file = stack.enter_context(whole_file(run.out, header, go_on=go_on))
+
+    def write(text: str) -> None:
+        file.write(text)
+
+    return write
+
+
+def _echo(text: str) -> None:
+    typer.echo(text, nl=False)
+
+
+def _bar(run: TagRun, done: set[str]):
+    from tqdm import tqdm
+
+    # On one terminal, bar and tags would write over each other.
+    apart = run.out is not None or not sys.stdout.isatty()
+    wanted = run.progress
+    if wanted is None:
+        wanted = apart and sys.stderr.isatty()
+    total = _total(run, done) if wanted else None
+    return tqdm(
+        desc="tagged",
+        unit=" images",
+        total=total,
+        mininterval=0.5,
+        disable=not wanted,
+    )
+
+
+def _total(run: TagRun, done: set[str]) -> int | None:
+    """Counts the images; None if they come over standard input."""
+    if run.stdin_image or STDIN in run.names:
+        return None
+    return sum(1 for _ in _items(run, done))
+
+
+def _chosen(run: TagRun, found: TaggedImage) -> TaggedImage:
+    prediction = found.prediction
+    if run.leaves:
+        prediction = prediction.leaves()
+    return replace(found, prediction=prediction.top(run.top))
+
+
+def _summary(counts: Counter[str], before: int, seconds: float) -> str:
+    """Returns how many images there were and what became of them."""
+    tagged, total = counts[""], sum(counts.values())
+    failed = sorted((r, n) for r, n in counts.items() if r)
+    text = f"{total} images = {tagged} tagged + {total - tagged} not"
+    if failed:
+        text += " (" + ", ".join(f"{n} {r}" for r, n in failed) + ")"
+    if before:
+        text += f"; {before} were tagged before"
+    return f"{text}; {total / max(seconds, 1e-9):.0f} images/s"
+
+
+def _failed(
+    run: TagRun, address: str, error: ServerError, counts: Counter[str]
+) -> InputError:
+    said = _HELP.get(error.code, "see what the server says")
+    total = sum(counts.values())
+    if not total:
+        return InputError(
+            f"the server at {address} gave no tags ({error}); {said}"
+        )
+    kept = "printed"
+    if run.out is not None:
+        kept = f"kept in {part_of(run.out)}"
+        if run.form == "json":
+            said += "; --resume goes on from there"
+    return InputError(
+        f"the server at {address} gave no more tags ({error}) after "
+        f"{total} images = {counts['']} tagged + {total - counts['']} not, "
+        f"which are {kept}; {said}"
+    )
