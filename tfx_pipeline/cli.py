@@ -15,6 +15,7 @@ from model import cli as model_commands
 from model import cli_evaluate as evaluate_commands
 from serving import cli_demo as demo_commands
 from serving import cli_export as export_commands
+from serving import cli_labels as label_commands
 from serving import cli_serve as serve_commands
 from serving import cli_tag as tag_commands
 from serving import cli_tfserving as tfserving_commands
@@ -35,6 +36,7 @@ for commands in (
     serve_commands,
     tag_commands,
     tfserving_commands,
+    label_commands,
     pipeline_commands,
     demo_commands,
 ):

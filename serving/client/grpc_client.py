@@ -44,7 +44,7 @@ class GrpcTransport:
 
     def __init__(self, address: str, options: ClientOptions):
         self._options = options
-        self._channel = _channel(address, options.tls)
+        self._channel = open_channel(address, options.tls)
         self._stub = protos.prediction_service_pb2_grpc.PredictionServiceStub(
             self._channel
         )
@@ -103,7 +103,8 @@ class GrpcTransport:
         self._channel.close()
 
 
-def _channel(address: str, tls: ClientTls | None) -> grpc.Channel:
+def open_channel(address: str, tls: ClientTls | None) -> grpc.Channel:
+    """Returns a channel that limits no message and asks a busy server again."""
     options = [
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", -1),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import time
 from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from serving import contract
 
 WNIDS = ("n00001740", "n02084071", "n02121620", "n04257986")
 NAMES = ("entity", "dog, domestic dog", "cat, true cat", "soap")
@@ -66,6 +69,39 @@ def model_base(tagger, tmp_path_factory):
     base = tmp_path_factory.mktemp("models") / "tagforest"
     export_tagger(tagger, base, top_k=3)
     return base
+
+
+@pytest.fixture(scope="session")
+def versions_base(tmp_path_factory):
+    """Versions 1, 2 and 3 that load fast, 9 that does not load.
+
+    They answer image bytes with valid = true. Not to be changed.
+    """
+    import tensorflow as tf
+
+    module = tf.Module()
+    images = tf.TensorSpec([None], tf.string, contract.IMAGE_BYTES)
+    signature = tf.function(
+        lambda image_bytes: {contract.VALID: image_bytes != ""}, [images]
+    ).get_concrete_function()
+    base = tmp_path_factory.mktemp("versions") / "tagforest"
+    for version in ("1", "2", "003"):
+        tf.saved_model.save(module, str(base / version), signature)
+    (base / "9").mkdir()
+    return base
+
+
+def _wait_until(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def wait_until():
+    """wait_until(condition): looks often, gives up after a minute."""
+    return _wait_until
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 
@@ -23,14 +22,9 @@ ONE, TWO = VersionPolicy(specific=(1,)), VersionPolicy(specific=(1, 2))
 OPTIONS = RegistryOptions(poll_s=0.05, retries=RetryOptions(0))
 
 
-@pytest.fixture(name="base", scope="module")
-def fixture_base(model_base, tmp_path_factory):
-    """Versions 1, 2 and 3 that load, 9 that does not; no test changes them."""
-    base = tmp_path_factory.mktemp("registry") / "m"
-    for version in ("1", "2", "003"):
-        shutil.copytree(model_base / "1", base / version)
-    (base / "9").mkdir()
-    return base
+@pytest.fixture(name="base")
+def fixture_base(versions_base):
+    return versions_base
 
 
 @pytest.fixture(name="registry")
@@ -41,13 +35,6 @@ def fixture_registry(base):
     registry.start()
     yield registry
     registry.close()
-
-
-def wait_until(condition):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def version_of(registry, name, **which):
@@ -84,7 +71,7 @@ def test_several_models(registry):
         registry.states_of("birds")
 
 
-def test_promotion_takes_two_steps(base, registry, picture):
+def test_promotion_takes_two_steps(base, registry, picture, wait_until):
     inputs = {contract.IMAGE_BYTES: np.array([picture(1)], object)}
     seen, failed, stop = [], [], threading.Event()
 
@@ -130,7 +117,7 @@ def test_promotion_takes_two_steps(base, registry, picture):
     assert states(registry, "cats") == {1: AVAILABLE, 3: END}
 
 
-def test_new_models_that_do_not_load(base, registry, tmp_path):
+def test_new_models_that_do_not_load(base, registry, tmp_path, wait_until):
     dogs = ModelConfig("dogs", base, ONE, {"stable": 1})
     code, message = refused(registry, dogs, ModelConfig("new", tmp_path))
     assert code is StatusCode.NOT_FOUND and str(tmp_path) in message
@@ -182,7 +169,7 @@ def config(*models, platform="tensorflow"):
     return message
 
 
-def test_reload_over_grpc_and_from_the_file(base, tmp_path):
+def test_reload_over_grpc_and_from_the_file(base, tmp_path, wait_until):
     path = tmp_path / "models.config"
     first = config(("dogs", base, [1], {"stable": 1}), ("cats", base, [2], {}))
     path.write_text(text_format.MessageToString(first))
