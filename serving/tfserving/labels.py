@@ -130,8 +130,8 @@ def _move(
     )
     if before != version:
         append_change(target.config, change)
-    was = "new" if before is None else before
-    on_step(f"label {target.label}: {was} -> {version}")
+    former = "new" if before is None else before
+    on_step(f"label {target.label}: {former} -> {version}")
     return change
 
 
