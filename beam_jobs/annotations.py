@@ -65,6 +65,9 @@ class Reason(str, enum.Enum):
     TOO_SMALL = "too_small"
     NOT_AN_IMAGE = "not_an_image"
     BROKEN_IMAGE = "broken_image"
+    # Sound images, as far as this project can tell, but no tags.
+    UNSUPPORTED_IMAGE = "unsupported_image"
+    MODEL_FAILED = "model_failed"
     # Parts of annotation files; no image is counted for these.
     MALFORMED_ROW = "malformed_row"
     MALFORMED_RECORD = "malformed_record"

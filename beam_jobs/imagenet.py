@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import BinaryIO
 
-from beam_jobs import files
-from beam_jobs.annotations import (
-    AnnotatedImage,
-    ImageRef,
-    Reason,
-    Rejection,
-)
+from beam_jobs import files, image_files
+from beam_jobs.annotations import AnnotatedImage, Rejection
 from beam_jobs.checks import check_folder
 from beam_jobs.class_tokens import ClassTokens, read_dictionary
 from beam_jobs.errors import InputError
@@ -30,7 +23,6 @@ LIST_WHAT = "a picture as n01443537/n01443537_2.JPEG"
 _WNID_IN_PATH = re.compile(r"(?:^|/)(n\d{8})(?:\.tar$|/)")
 _WNID_IN_ROW = re.compile(r"(?:^|/)(n\d{8})[/_]")
 _NESTINGS = ("*", "*/*", "*/*/*", "*/*/*/*")
-_IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".gif", ".bmp", ".webp", ".tiff")
 
 
 def find_parts(folder: str, labels_only: bool = False) -> list[Part]:
@@ -49,7 +41,7 @@ def find_parts(folder: str, labels_only: bool = False) -> list[Part]:
     for path, size in files.list_files(*patterns):
         wnid = _wnid_of(path, folder)
         suffix = PurePosixPath(path).suffix.lower()
-        if wnid and (suffix == ".tar" or suffix in _IMAGE_SUFFIXES):
+        if wnid and suffix in (image_files.ARCHIVE, *image_files.SUFFIXES):
             found.append((wnid, path, size))
     if not found:
         raise InputError(
@@ -70,7 +62,7 @@ def estimate_images(parts: Sequence[Part]) -> int:
     if not tars:
         return len(found)
     size, path = min(tars)
-    images = max(1, sum(1 for _ in _tar_members(path, size)))
+    images = max(1, sum(1 for _ in image_files.list_images(path, size)))
     total = sum(size for size, _ in tars)
     return len(found) - len(tars) + total * images // max(1, size)
 
@@ -95,7 +87,7 @@ def read_part(part: Part) -> Read:
     labels_only = part.option("labels_only") is not None
     for path, size in part.files:
         wnid = _wnid_of(path, folder)
-        for item in _read_file(path, size):
+        for item in image_files.list_images(path, size):
             if isinstance(item, Rejection):
                 yield item
             elif wnid:
@@ -107,56 +99,6 @@ def read_part(part: Part) -> Read:
                     (1.0,),
                     None if labels_only else ref,
                 )
-
-
-def _read_file(
-    path: str, size: int
-) -> Iterator[tuple[str, ImageRef] | Rejection]:
-    """Yields names and images of one tar, or the one of an image file."""
-    if not path.endswith(".tar"):
-        yield path, ImageRef(path, 0, size)
-        return
-    for item in _tar_members(path, size):
-        if isinstance(item, Rejection):
-            yield item
-        else:
-            name, offset, length = item
-            yield name, ImageRef(path, offset, length)
-
-
-def _check_end(file: BinaryIO, archive: tarfile.TarFile) -> None:
-    """Checks that the mark of an archive's end follows the last member.
-
-    `tarfile` takes a damaged or cut header for the end.
-
-    Raises:
-        TarError: it does not.
-    """
-    file.seek(archive.offset)
-    if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-        raise tarfile.TarError(
-            f"damaged or cut off before byte {archive.offset}"
-        )
-
-
-def _tar_members(
-    path: str, size: int
-) -> Iterator[tuple[str, int, int] | Rejection]:
-    """Yields (name, offset, bytes); a broken archive ends in a Rejection."""
-    try:
-        with (
-            files.open_binary(path) as file,
-            tarfile.open(fileobj=file, mode="r:") as archive,
-        ):
-            for member in archive:
-                if member.offset_data + member.size > size:
-                    break
-                if member.isfile():
-                    yield member.name, member.offset_data, member.size
-            _check_end(file, archive)
-    except (tarfile.TarError, OSError, EOFError) as error:
-        # What was read before the break is good and already handed on.
-        yield Rejection(Reason.UNREADABLE_ARCHIVE, path, str(error), path)
 
 
 def read_list(part: Part) -> Read:

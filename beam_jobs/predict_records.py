@@ -159,7 +159,7 @@ def predict(
     Raises:
         InputError: a data set without pictures.
     """
-    for batch in _read(shard, options.batch_size):
+    for batch in read_batches(shard, options.batch_size):
         image_ids = batch.image_ids
         encoded = batch.parsed[records.IMAGE_ENCODED].numpy().tolist()
         if not all(encoded):
@@ -182,7 +182,7 @@ def check_pictures(shard: str) -> None:
     Raises:
         InputError: it has none.
     """
-    for batch in _read(shard, batch_size=1):
+    for batch in read_batches(shard, batch_size=1):
         if not batch.parsed[records.IMAGE_ENCODED].numpy()[0]:
             raise _no_picture(shard, batch.image_ids[0])
         return
@@ -194,21 +194,30 @@ def annotated(shard: str, hierarchy: Hierarchy) -> Iterator[Positives]:
     What the co-occurrence rule added to a data set is left out: it is no
     observation.
     """
-    for batch in _read(shard, _LABELS_BATCH, pictures=False):
+    for batch in read_batches(shard, _LABELS_BATCH, pictures=False):
         labels = _closed_labels(batch.parsed, hierarchy)
         for image_id, ids in zip(batch.image_ids, labels, strict=True):
             yield Positives(image_id, ids)
 
 
-class _Batch(NamedTuple):
+class Batch(NamedTuple):
+    """Some records of a shard, in its order.
+
+    Attributes:
+        serialized: string tensor, the records.
+        image_ids: theirs.
+        parsed: by feature, see `records.feature_spec`.
+    """
+
     serialized: Any
     image_ids: list[str]
     parsed: Mapping[str, Any]
 
 
-def _read(
+def read_batches(
     shard: str, batch_size: int, pictures: bool = True
-) -> Iterator[_Batch]:
+) -> Iterator[Batch]:
+    """Yields the records of a shard in its order, with or without bytes."""
     spec = records.feature_spec()
     if not pictures:
         spec = {k: v for k, v in spec.items() if k not in _NOT_LABELS}
@@ -216,7 +225,7 @@ def _read(
     for serialized in batches:
         parsed = tf.io.parse_example(serialized, spec)
         image_ids = parsed[records.IMAGE_ID].numpy().tolist()
-        yield _Batch(serialized, [i.decode() for i in image_ids], parsed)
+        yield Batch(serialized, [i.decode() for i in image_ids], parsed)
 
 
 def _no_picture(shard: str, image_id: str) -> InputError:

@@ -22,21 +22,11 @@ from beam_jobs import images
 from beam_jobs.annotations import Reason, Rejection
 from beam_jobs.dead_letters import save_rejections
 from beam_jobs.errors import InputError
+from beam_jobs.image_files import SUFFIXES
 from model import feature_files
 from model.calibrate import weights_fingerprint
 from model.inputs import preprocessing
 from model.tagger import Tagger, load_tagger
-
-SUFFIXES = (
-    ".bmp",
-    ".gif",
-    ".jpeg",
-    ".jpg",
-    ".png",
-    ".tif",
-    ".tiff",
-    ".webp",
-)
 
 
 @dataclass(frozen=True)

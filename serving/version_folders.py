@@ -6,6 +6,8 @@ from pathlib import Path
 
 from beam_jobs.errors import InputError
 
+SAVED_MODEL_FILE = "saved_model.pb"
+
 
 def find_versions(base: Path) -> list[int]:
     """Returns the version numbers in a base folder, ascending."""

@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 COMMANDS = (
+    "bulk",
     "calibrate",
     "cooccurrence",
     "dataset",

@@ -13,6 +13,7 @@ from beam_jobs.errors import InputError
 from beam_jobs.object_stores import end_process
 from model import cli as model_commands
 from model import cli_evaluate as evaluate_commands
+from serving import cli_bulk as bulk_commands
 from serving import cli_demo as demo_commands
 from serving import cli_export as export_commands
 from serving import cli_labels as label_commands
@@ -35,6 +36,7 @@ for commands in (
     export_commands,
     serve_commands,
     tag_commands,
+    bulk_commands,
     tfserving_commands,
     label_commands,
     pipeline_commands,

@@ -12,8 +12,7 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from beam_jobs.errors import InputError
 from serving.saved_model.warmup import read_warmup
-
-SAVED_MODEL_FILE = "saved_model.pb"
+from serving.version_folders import SAVED_MODEL_FILE
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Servable:
             )
         try:
             self._model = tf.saved_model.load(str(path))
-            self.signature_defs = _read_signature_defs(path)
+            self.signature_defs = read_signature_defs(path)
         except Exception as error:  # the loader raises many kinds
             raise InputError(f"{path} cannot be loaded: {error}") from error
         self.path = path
@@ -104,9 +103,14 @@ def _info(spec) -> TensorInfo:
     return TensorInfo(np.dtype(spec.dtype.as_numpy_dtype), shape)
 
 
-def _read_signature_defs(
+def read_signature_defs(
     path: Path,
 ) -> dict[str, meta_graph_pb2.SignatureDef]:
+    """Returns the signatures of a SavedModel without loading it.
+
+    Raises:
+        InputError: it has no graph that can be served.
+    """
     raw = (path / SAVED_MODEL_FILE).read_bytes()
     saved_model = saved_model_pb2.SavedModel.FromString(raw)
     for graph in saved_model.meta_graphs:

@@ -1,0 +1,1 @@
+"""Tagging millions of images: the export in a Beam job."""

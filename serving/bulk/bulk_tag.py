@@ -1,0 +1,129 @@
+"""Bulk tagging: the export over millions of images, in a Beam job.
+
+    tagforest bulk models/tagforest photos --out tagged
+
+Options that this job does not know go to Beam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from beam_jobs import layout, predict_records, progress, storage
+from beam_jobs.beam_args import check_beam_args, check_reachable
+from beam_jobs.checks import check_output_folder
+from beam_jobs.errors import InputError
+from beam_jobs.sources import request_digest
+from serving import contract
+from serving.bulk import model_files, model_folders, pipeline
+from serving.bulk.manifest import Facts, Manifest
+from serving.bulk.options import BulkOptions
+from serving.bulk.sources import IMAGES, RECORDS, Found, find_parts
+from serving.bulk.tag_piece import TAGS, Job
+
+
+def tag_in_bulk(
+    options: BulkOptions,
+    beam_args: Sequence[str] = (),
+    *,
+    show_progress: bool = True,
+) -> Manifest:
+    """Tags all images; returns the manifest, or the one already there.
+
+    What an interrupted job of the same request has finished is kept.
+
+    Args:
+        options: what to tag.
+        beam_args: Beam's own options, as on its command line.
+        show_progress: a bar, when the job runs in this process.
+
+    Raises:
+        InputError: wrong options, model or sources, or other answers in the
+            way; always before the job starts.
+    """
+    check_output_folder(options.out)
+    check_beam_args(beam_args)
+    named = [options.out, options.model, *options.sources]
+    check_reachable(beam_args, named)
+    storage.use_options(beam_args)
+    version = model_folders.find_version(options.model)
+    folder = model_folders.local_version(version)
+    model_files.check_signature(
+        folder, contract.SELECT if options.select else contract.TAGS
+    )
+    found = find_parts(options.sources, options.images_per_file)
+    _check_records(found)
+    facts = _facts(options, found, version, model_files.fingerprint(folder))
+    if _is_there(options, facts.request):
+        return Manifest.load(options.out)
+    work = _prepare(options.out, facts.request)
+    with progress.bar("tag", "images", show_progress):
+        pipeline.run(found.parts, Job(options, version, work), facts, beam_args)
+    storage.remove_tree(storage.join(options.out, layout.WORK))
+    return Manifest.load(options.out)
+
+
+def _check_records(found: Found) -> None:
+    for part in found.parts:
+        if part.kind == RECORDS:
+            predict_records.check_pictures(part.path)
+            return
+
+
+def _facts(
+    options: BulkOptions, found: Found, version: str, fingerprint: str
+) -> Facts:
+    described = options.described()
+    digest = request_digest(found.listing, {**described, "model": fingerprint})
+    return Facts(
+        request=digest,
+        options=described,
+        model={"folder": version, "fingerprint": fingerprint},
+        left_out=found.left_out,
+        parts=len(found.parts),
+        images=sum(len(p.files) for p in found.parts if p.kind == IMAGES),
+    )
+
+
+def _is_there(options: BulkOptions, request: str) -> bool:
+    """Tells whether the answers are there; refuses others in their place."""
+    out = options.out
+    if not storage.exists(storage.join(out, layout.MANIFEST)):
+        return False
+    present = Manifest.load(out)
+    if present.request == request:
+        return True
+    if not options.overwrite:
+        raise InputError(
+            f"{out} holds answers to other images, or of another model or "
+            "options; name another folder with --out, or give --overwrite"
+        )
+    return False
+
+
+def _prepare(out: str, request: str) -> str:
+    """Clears what earlier jobs left, but for one of the same request.
+
+    Returns:
+        The folder for what the stages hand on.
+    """
+    work = storage.join(out, layout.WORK)
+    state = storage.join(work, "request")
+    mine = storage.exists(storage.join(out, layout.MANIFEST))
+    started = storage.exists(state)
+    if not (mine or started) and _has_files(storage.join(out, TAGS)):
+        raise InputError(
+            f"{storage.join(out, TAGS)} holds files that are not of "
+            "`tagforest bulk`; name another folder with --out"
+        )
+    if not started or mine or storage.read_text(state) != request:
+        storage.remove(storage.join(out, layout.MANIFEST))
+        for name in (TAGS, layout.DEAD_LETTERS, layout.WORK):
+            storage.remove_tree(storage.join(out, name))
+        storage.write_text(state, request)
+    return work
+
+
+def _has_files(folder: str) -> bool:
+    pattern = storage.join(storage.escape(folder), "**")
+    return bool(storage.list_files(pattern))

@@ -1,0 +1,62 @@
+"""The SavedModel of a bulk job: loaded, checked, fingerprinted."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from beam_jobs.errors import InputError
+from serving import contract
+from serving.bulk.model_folders import local_version
+from serving.bulk.tag_files import digest
+from serving.saved_model.servable import Servable, read_signature_defs
+from serving.version_folders import SAVED_MODEL_FILE
+
+# What the rows of answers are made from.
+OUTPUTS = {
+    contract.NAMES,
+    contract.WNIDS,
+    contract.SCORE_VALUES,
+    contract.LEAF,
+    contract.IS_TAG,
+    contract.PARENTS,
+    contract.VALID,
+    contract.MODEL_VERSION,
+    contract.VOCABULARY_VERSION,
+}
+
+
+def load(version: str) -> Servable:
+    """Loads a version's SavedModel.
+
+    Raises:
+        InputError: it cannot be loaded.
+    """
+    return Servable(local_version(version))
+
+
+def fingerprint(folder: Path) -> str:
+    """Returns the SHA-256 (hex) of a SavedModel's graph and weights."""
+    paths = (folder / SAVED_MODEL_FILE, *(folder / "variables").glob("*"))
+    lines = sorted(f"{path.name}:{digest(path)}\n" for path in paths)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def check_signature(folder: Path, name: str) -> None:
+    """Checks that a SavedModel answers as an export does; loads no weights.
+
+    Raises:
+        InputError: it lacks the signature, or outputs of it.
+    """
+    found = read_signature_defs(folder)
+    if name not in found:
+        raise InputError(
+            f"{folder} has no signature {name!r}; it has: "
+            f"{', '.join(sorted(found))}; `tagforest export` writes one"
+        )
+    lacking = sorted(OUTPUTS - set(found[name].outputs))
+    if lacking:
+        raise InputError(
+            f"{folder}: signature {name!r} lacks the outputs "
+            f"{', '.join(lacking)}; `tagforest export` writes them"
+        )

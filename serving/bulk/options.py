@@ -1,0 +1,85 @@
+"""What a bulk job is asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from beam_jobs.errors import InputError
+from serving import contract
+from serving.tag_options import TagOptions
+
+PARQUET, JSONL = "parquet", "jsonl"
+FORMATS = (PARQUET, JSONL)
+
+
+@dataclass(frozen=True)
+class BulkOptions:
+    """What to tag, with what, and where the answers go.
+
+    Attributes:
+        model: a version's folder, or the base folder: its highest version.
+        sources: folders, patterns, image files, tar files, TFRecord files or
+            data sets.
+        out: folder of the answers.
+        format: of their files, one of `FORMATS`.
+        top: tags an image, at most; None for all that the export gives.
+        select: which classes are tags; None for the best ones, marked
+            whether they reach their thresholds.
+        batch_size: images a call of the model, one of
+            `contract.BATCH_SIZES`. Scores may differ in the last bit between
+            batch sizes.
+        images_per_file: images of one piece of work, and so rows of a file;
+            a TFRecord file is always one piece.
+        share_model: one copy of the model for all processes of a machine:
+            for GPUs, and for models of which two do not fit into memory.
+        overwrite: replace other answers in `out`.
+
+    Raises:
+        InputError: a value that is not allowed.
+    """
+
+    model: str
+    sources: Sequence[str]
+    out: str
+    format: str = PARQUET
+    top: int | None = None
+    select: TagOptions | None = None
+    batch_size: int = contract.BATCH_SIZES[-1]
+    images_per_file: int = 1024
+    share_model: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise InputError("nothing to tag: name a folder of images")
+        if self.format not in FORMATS:
+            raise InputError(
+                f"--format takes {' or '.join(FORMATS)}; "
+                f"received: {self.format}"
+            )
+        if self.top is not None and self.top < 1:
+            raise InputError(f"--top must be 1 or more; received: {self.top}")
+        if self.batch_size not in contract.BATCH_SIZES:
+            allowed = ", ".join(map(str, contract.BATCH_SIZES))
+            raise InputError(
+                f"--batch-size takes one of {allowed}: these sizes are warmed "
+                f"up and checked by the export; received: {self.batch_size}"
+            )
+        if self.images_per_file < 1:
+            raise InputError(
+                "--images-per-file must be 1 or more; received: "
+                f"{self.images_per_file}"
+            )
+
+    def described(self) -> dict[str, Any]:
+        """Returns what the answers depend on, for the manifest."""
+        return {
+            "sources": list(self.sources),
+            "format": self.format,
+            "top": self.top,
+            "select": asdict(self.select) if self.select else None,
+            "batch_size": self.batch_size,
+            "images_per_file": self.images_per_file,
+        }

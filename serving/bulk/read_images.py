@@ -1,0 +1,177 @@
+"""The images of a piece of work, batch by batch, read ahead of the model."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from beam_jobs import object_stores, predict_records, records
+from beam_jobs.annotations import ImageRef, Reason, Rejection
+from beam_jobs.image_reader import ImageReader
+from serving import contract
+from serving.bulk.sources import Piece
+
+# A batch is closed by number or by bytes, whatever comes first.
+BATCH_BYTES = 32 * 1024**2
+
+# Reading waits for object stores, not for a core.
+_THREADS = 8
+_IMAGES_A_READ = 4
+_BATCHES_AHEAD = 2
+
+
+class Image(NamedTuple):
+    """The bytes of one image.
+
+    Attributes:
+        name: as its row has it.
+        path: the file it lies in.
+        data: its bytes, as they are.
+    """
+
+    name: str
+    path: str
+    data: bytes
+
+
+@dataclass
+class Batch:
+    """Some images of a piece, and those that could not be read."""
+
+    images: list[Image] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+
+
+_Named = tuple[str, ImageRef]
+
+
+def read_batches(piece: Piece, batch_size: int) -> Iterator[Batch]:
+    """Yields the images of a piece in its order.
+
+    Which images share a batch depends on the piece alone.
+    """
+    if piece.records:
+        yield from _read_records(piece.records, batch_size)
+    else:
+        yield from _read_files(piece.images, batch_size)
+
+
+def _read_files(images: Iterable[_Named], batch_size: int) -> Iterator[Batch]:
+    waiting: deque[list[Future[Batch]]] = deque()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for cut in _cut(images, batch_size):
+            waiting.append([pool.submit(_read, some) for some in _split(cut)])
+            if len(waiting) > _BATCHES_AHEAD:
+                yield _join(waiting.popleft())
+        while waiting:
+            yield _join(waiting.popleft())
+
+
+def _cut(images: Iterable[_Named], batch_size: int) -> Iterator[list[_Named]]:
+    """Yields batches by number and by the bytes that the listing says."""
+    batch: list[_Named] = []
+    total = 0
+    for image in images:
+        length = image[1].length
+        # What is too large is not read, so it takes no room.
+        room = length if length <= contract.MAX_IMAGE_BYTES else 0
+        if batch and (len(batch) == batch_size or total + room > BATCH_BYTES):
+            yield batch
+            batch, total = [], 0
+        batch.append(image)
+        total += room
+    if batch:
+        yield batch
+
+
+def _split(batch: list[_Named]) -> list[list[_Named]]:
+    starts = range(0, len(batch), _IMAGES_A_READ)
+    return [batch[start : start + _IMAGES_A_READ] for start in starts]
+
+
+def _read(some: Sequence[_Named]) -> Batch:
+    found = Batch()
+    reader = ImageReader()
+    for name, ref in some:
+        item = _read_one(name, ref, reader)
+        if isinstance(item, Rejection):
+            found.rejections.append(item)
+        else:
+            found.images.append(item)
+    reader.close()
+    return found
+
+
+def _read_one(
+    name: str, ref: ImageRef, reader: ImageReader
+) -> Image | Rejection:
+    most = contract.MAX_IMAGE_BYTES
+    if ref.length > most:
+        detail = f"{ref.length} bytes, allowed: {most}"
+        return Rejection(Reason.TOO_MANY_BYTES, name, detail, ref.path)
+    try:
+        return Image(name, ref.path, reader.read(ref, most))
+    except FileNotFoundError:
+        detail = "there is no such file"
+        return Rejection(Reason.MISSING_IMAGE, name, detail, ref.path)
+    except OSError as error:
+        detail = str(error)
+        return Rejection(Reason.UNREADABLE_FILE, name, detail, ref.path)
+
+
+def _join(parts: Iterable[Future[Batch]]) -> Batch:
+    done = [part.result() for part in parts]
+    return Batch(
+        [image for part in done for image in part.images],
+        [letter for part in done for letter in part.rejections],
+    )
+
+
+def _read_records(path: str, batch_size: int) -> Iterator[Batch]:
+    """Yields the pictures of a TFRecord file of the data set job."""
+    object_stores.register(path)
+    batch, total = Batch(), 0
+    try:
+        for image in _record_images(path, batch_size):
+            size = len(image.data)
+            full = len(batch.images) == batch_size
+            if batch.images and (full or total + size > BATCH_BYTES):
+                yield batch
+                batch, total = Batch(), 0
+            batch.images.append(image)
+            total += size
+    except tf.errors.OpError as error:
+        # What was read before the damage is good.
+        detail = error.message.splitlines()[0][:200]
+        batch.rejections.append(
+            Rejection(Reason.UNREADABLE_ARCHIVE, path, detail, path)
+        )
+    if batch.images or batch.rejections:
+        yield batch
+
+
+def _record_images(path: str, batch_size: int) -> Iterator[Image]:
+    done = 0
+    try:
+        for image in _parse(path, batch_size):
+            yield image
+            done += 1
+        return
+    except tf.errors.OpError:
+        # Good records may share a batch with the damage.
+        pass
+    yield from itertools.islice(_parse(path, 1), done, None)
+
+
+def _parse(path: str, batch_size: int) -> Iterator[Image]:
+    shard = object_stores.tensorflow_path(path)
+    for batch in predict_records.read_batches(shard, batch_size):
+        encoded = batch.parsed[records.IMAGE_ENCODED].numpy()
+        for name, data in zip(batch.image_ids, encoded, strict=True):
+            yield Image(name, path, data)

@@ -1,0 +1,115 @@
+"""One piece of work -> one file of answers, and what became of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+
+from beam_jobs import progress, storage
+from beam_jobs.annotations import Rejection
+from beam_jobs.dead_letters import save_rejections
+from serving import contract
+from serving.bulk.options import BulkOptions
+from serving.bulk.read_images import read_batches
+from serving.bulk.sources import Piece
+from serving.bulk.tag_batch import Model, tag_batch
+from serving.bulk.tag_files import digest, open_tags
+
+TAGS = "tags"
+_REJECTED, _DONE = "rejected", "done"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker needs.
+
+    Attributes:
+        options: as given.
+        model: a version's folder.
+        work: folder for what the stages hand on.
+    """
+
+    options: BulkOptions
+    model: str
+    work: str
+
+
+@dataclass
+class Outcome:
+    """What became of one piece.
+
+    Attributes:
+        name: of the piece.
+        images_in: images, and tars that are broken.
+        path: file of answers within the output folder; "" without rows.
+        rows: of that file.
+        bytes, sha256: of that file.
+        rejected: by reason.
+        rejections: file of them; "" for none.
+        versions: (model, vocabulary) of the answers; empty without rows.
+    """
+
+    name: str
+    images_in: int = 0
+    path: str = ""
+    rows: int = 0
+    bytes: int = 0
+    sha256: str = ""
+    rejected: dict[str, int] = field(default_factory=dict)
+    rejections: str = ""
+    versions: list[str] = field(default_factory=list)
+
+
+def tag_piece(piece: Piece, model: Model, job: Job) -> Outcome:
+    """Tags the images of a piece, unless an interrupted job has done so."""
+    done = storage.join(job.work, _DONE, f"{piece.name}.json")
+    if storage.exists(done):
+        outcome = Outcome(**json.loads(storage.read_text(done)))
+        progress.advance(outcome.images_in)
+        return outcome
+    outcome = _write(piece, model, job)
+    storage.write_text(done, json.dumps(asdict(outcome)))
+    return outcome
+
+
+def _write(piece: Piece, model: Model, job: Job) -> Outcome:
+    outcome = Outcome(piece.name, images_in=len(piece.rejections))
+    path = f"{TAGS}/{TAGS}-{piece.name}.{job.options.format}"
+    final = storage.join(job.options.out, path)
+    temporary = storage.work_file(final)
+    rejections = list(piece.rejections)
+    file = open_tags(temporary, job.options.format, job.options.top)
+    for batch in read_batches(piece, job.options.batch_size):
+        outcome.images_in += len(batch.images) + len(batch.rejections)
+        tagged = tag_batch(model, batch.images, job.options.select)
+        if tagged.images:
+            file.add(tagged.images, tagged.outputs)
+            outcome.versions = _versions(tagged.outputs)
+        outcome.rows += len(tagged.images)
+        rejections += batch.rejections + tagged.rejections
+        progress.advance(len(batch.images) + len(batch.rejections))
+    file.close()
+    if outcome.rows:
+        outcome.path = path
+        outcome.bytes = os.path.getsize(temporary)
+        outcome.sha256 = digest(temporary)
+        storage.publish(temporary, final)
+    else:
+        os.remove(temporary)
+    _save_rejections(outcome, rejections, job.work)
+    return outcome
+
+
+def _save_rejections(
+    outcome: Outcome, rejections: Iterable[Rejection], work: str
+) -> None:
+    path = storage.join(work, _REJECTED, f"{outcome.name}.jsonl")
+    outcome.rejected = save_rejections(path, rejections)
+    outcome.rejections = path if outcome.rejected else ""
+
+
+def _versions(outputs) -> list[str]:
+    names = (contract.MODEL_VERSION, contract.VOCABULARY_VERSION)
+    return [outputs[name][0].decode() for name in names]

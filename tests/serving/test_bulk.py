@@ -1,0 +1,411 @@
+"""Bulk tagging: the same answers as the model gives, and no image lost."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image as PillowImage
+from pyarrow import parquet
+
+from beam_jobs import records
+from beam_jobs.annotations import ImageRef, Reason, Rejection
+from beam_jobs.dead_letters import UnbalancedError
+from beam_jobs.errors import InputError
+from beam_jobs.parts import Part
+from serving import contract
+from serving.bulk import bulk_tag, model_files, pipeline, tag_batch
+from serving.bulk import manifest as manifests
+from serving.bulk.bulk_tag import tag_in_bulk
+from serving.bulk.manifest import Manifest
+from serving.bulk.model_folders import find_version
+from serving.bulk.options import BulkOptions
+from serving.bulk.read_images import Image, read_batches
+from serving.bulk.sources import Piece, cut_part, find_parts
+from serving.bulk.tag_files import digest, tag_lines, tag_table
+from serving.bulk.tag_piece import Job, Outcome
+from serving.prediction import to_prediction
+from serving.tag_options import TagOptions
+
+TWO_PROCESSES = (
+    "--direct_num_workers=2",
+    "--direct_running_mode=multi_processing",
+)
+# What becomes of one broken file of every kind.
+BROKEN = {
+    "cut.jpg": "broken_image",
+    "empty.jpg": "empty_file",
+    "huge.jpg": "too_many_bytes",
+    "text.jpg": "not_an_image",
+    "vast.png": "too_many_pixels",
+    "fine.tif": "unsupported_image",
+}
+
+
+def broken(picture) -> dict[str, bytes]:
+    good = picture(99)
+    tif = io.BytesIO()
+    PillowImage.new("RGB", (16, 16)).save(tif, "TIFF")
+    vast = bytearray(picture(98, form="PNG"))
+    vast[16:24] = (11_000).to_bytes(4, "big") * 2
+    vast[29:33] = zlib.crc32(vast[12:29]).to_bytes(4, "big")
+    return {
+        "cut.jpg": good[: len(good) // 2],
+        "empty.jpg": b"",
+        "huge.jpg": good + bytes(contract.MAX_IMAGE_BYTES),
+        "text.jpg": b"no image at all, but a text",
+        "vast.png": bytes(vast),
+        "fine.tif": tif.getvalue(),
+    }
+
+
+def add_to_tar(path: Path, members: dict[str, bytes]) -> None:
+    with tarfile.open(path, "w") as archive:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+
+
+@pytest.fixture(scope="module")
+def photos(picture, tmp_path_factory) -> Path:
+    """33 good images, 10 of them in a tar, and 6 broken ones."""
+    root = tmp_path_factory.mktemp("photos")
+    (root / "below").mkdir()
+    for seed in range(23):
+        folder = root / "below" if seed % 2 else root
+        form = "PNG" if seed % 5 == 0 else "JPEG"
+        path = folder / f"{seed:02d}.{form.lower()}"
+        path.write_bytes(picture(seed, (30 + seed, 40), form))
+    for name, data in broken(picture).items():
+        (root / name).write_bytes(data)
+    members = {f"{seed}.jpg": picture(seed) for seed in range(30, 40)}
+    add_to_tar(root / "more.tar", {**members, "0.json": b"{}"})
+    (root / "notes.txt").write_text("no image")
+    return root
+
+
+def bulk(model_base, photos, out, *beam_args, **changes) -> Manifest:
+    options = BulkOptions(
+        str(model_base), [str(photos)], str(out), images_per_file=8
+    )
+    options = replace(options, **changes)
+    return tag_in_bulk(options, beam_args, show_progress=False)
+
+
+@pytest.fixture(scope="module")
+def tagged(model_base, photos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("bulk") / "out"
+    return out, bulk(model_base, photos, out)
+
+
+@pytest.fixture(scope="module")
+def servable(model_base):
+    return model_files.load(find_version(str(model_base)))
+
+
+def rows_of(out) -> list[dict]:
+    return parquet.read_table(out / "tags").to_pylist()
+
+
+def test_no_image_is_lost(tagged, photos):
+    out, manifest = tagged
+    assert manifest.rejected == {reason: 1 for reason in BROKEN.values()}
+    assert manifest.images == {"in": 39, "out": 33, "rejected": 6}
+    assert manifest.left_out == 1  # notes.txt
+    rows = rows_of(out)
+    assert len(rows) == 33
+    assert sum(file["rows"] for file in manifest.files) == 33
+    letters = [
+        json.loads(line)
+        for path in sorted((out / "dead_letters").iterdir())
+        for line in path.read_text().splitlines()
+    ]
+    found = {Path(d["item"]).name: d["reason"] for d in letters}
+    assert found == BROKEN
+    assert all(letter["path"] == letter["item"] for letter in letters)
+    names = [row["image"] for row in rows] + [d["item"] for d in letters]
+    members = [f"{photos}/more.tar/{n}.jpg" for n in range(30, 40)]
+    files = [str(p) for p in photos.rglob("*.*g")] + [f"{photos}/fine.tif"]
+    assert sorted(names) == sorted(files + members)
+    assert not (out / ".work").exists()
+
+
+def test_answers_are_those_of_the_model(tagged, servable):
+    out, manifest = tagged
+    for row in rows_of(out):
+        if ".tar/" in row["image"]:
+            with tarfile.open(row["path"]) as archive:
+                name = row["image"].rpartition("/")[2]
+                data = archive.extractfile(name).read()
+        else:
+            data = Path(row["path"]).read_bytes()
+        outputs = servable.run(
+            contract.TAGS, {contract.IMAGE_BYTES: np.array([data], object)}
+        )
+        assert row["valid"]
+        assert [tag["wnid"].encode() for tag in row["tags"]] == list(
+            outputs[contract.WNIDS][0]
+        )
+        assert [tag["score"] for tag in row["tags"]] == pytest.approx(
+            list(outputs[contract.SCORE_VALUES][0]), abs=1e-6
+        )
+        assert row["model_version"] == manifest.model["model_version"]
+
+
+def test_table_and_lines_say_what_clients_see(servable, picture):
+    images = [Image(f"{seed}.jpg", "a.tar", picture(seed)) for seed in range(5)]
+    asked = TagOptions(min_confidence=0.5, exclude=("n02084071",))
+    for select in (None, asked):
+        outputs = tag_batch.tag_batch(servable, images, select).outputs
+        lines = [json.loads(line) for line in tag_lines(images, outputs, 2)]
+        rows = tag_table(images, outputs, 2).to_pylist()
+        for number, (row, line) in enumerate(zip(rows, lines, strict=True)):
+            prediction = to_prediction(
+                {name: _text(v[number]) for name, v in outputs.items()}
+            ).top(2)
+            expected = json.loads(json.dumps(prediction.to_json()))
+            expected |= {"image": f"{number}.jpg", "path": "a.tar"}
+            assert line == expected
+            for tag in row["tags"]:
+                tag["score"] = float(str(np.float32(tag["score"])))
+            assert row == expected
+
+
+def _text(value):
+    if isinstance(value, bytes):
+        return value.decode()
+    values = np.asarray(value).tolist()
+    return [_text(v) for v in values] if np.ndim(value) else values
+
+
+def test_again_and_otherwise(tagged, model_base, photos):
+    out, manifest = tagged
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*")}
+    assert bulk(model_base, photos, out) == manifest
+    assert {p: p.stat().st_mtime_ns for p in out.rglob("*")} == before
+    with pytest.raises(InputError, match="answers to other images"):
+        bulk(model_base, photos, out, top=1)
+
+
+def test_options_and_lines(tagged, model_base, photos, tmp_path):
+    select = TagOptions(
+        max_labels=2, min_confidence=0.0, include=("n02084071",)
+    )
+    changes = {"format": "jsonl", "select": select, "batch_size": 4}
+    found = bulk(model_base, photos, tmp_path, **changes)
+    assert found.images == tagged[1].images
+    for file in found.files:
+        lines = (tmp_path / file["path"]).read_text().splitlines()
+        assert len(lines) == file["rows"]
+        for row in map(json.loads, lines):
+            assert [tag["wnid"] for tag in row["tags"]] == ["n02084071"]
+
+
+def test_an_interrupted_job_goes_on(tagged, model_base, photos, tmp_path):
+    _, whole = tagged
+    first, *others = whole.files
+    work = bulk_tag._prepare(str(tmp_path), whole.request)
+    # All but one piece is done; the done ones would not be found again.
+    for file in others:
+        name = Path(file["path"]).stem.removeprefix("tags-")
+        outcome = Outcome(name, images_in=file["rows"], **file)
+        done = Path(work) / "done" / f"{name}.json"
+        done.parent.mkdir(exist_ok=True)
+        done.write_text(json.dumps(vars(outcome)))
+        (tmp_path / "tags").mkdir(exist_ok=True)
+        (tmp_path / file["path"]).write_text("kept")
+    again = bulk(model_base, photos, tmp_path)
+    assert again.files == whole.files
+    assert digest(tmp_path / first["path"]) == first["sha256"]
+    assert (tmp_path / others[0]["path"]).read_text() == "kept"
+    # Nothing is kept for another request.
+    bulk_tag._prepare(str(tmp_path), "one")
+    (tmp_path / "tags").mkdir()
+    (tmp_path / "tags" / "a").touch()
+    bulk_tag._prepare(str(tmp_path), "one")
+    assert (tmp_path / "tags" / "a").exists()
+    bulk_tag._prepare(str(tmp_path), "two")
+    assert not (tmp_path / "tags").exists()
+
+
+def test_a_folder_of_someone_else_is_left_alone(model_base, photos, tmp_path):
+    (tmp_path / "tags").mkdir()
+    (tmp_path / "tags" / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="not of `tagforest bulk`"):
+        bulk(model_base, photos, tmp_path)
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(InputError, match="not of `tagforest bulk`"):
+        bulk(model_base, photos, tmp_path, overwrite=True)
+
+
+class Fragile:
+    """The model, but it raises on what is in `poison`."""
+
+    def __init__(self, servable, poison):
+        self._servable = servable
+        self._poison = poison
+        self.sizes = []
+
+    def run(self, signature_name, inputs):
+        data = inputs[contract.IMAGE_BYTES]
+        self.sizes.append(len(data))
+        if self._poison & set(data):
+            raise tf.errors.InternalError(None, None, "bad kernel\nmore")
+        return self._servable.run(signature_name, inputs)
+
+
+def test_a_poisoned_image_alone_is_rejected(servable, picture):
+    images = [Image(f"{n}", "", picture(n)) for n in range(5)]
+    model = Fragile(servable, {images[3].data})
+    tagged = tag_batch.tag_batch(model, images)
+    assert [image.name for image in tagged.images] == ["0", "1", "2", "4"]
+    assert len(tagged.outputs[contract.SCORE_VALUES]) == 4
+    assert tagged.rejections == [
+        Rejection(Reason.MODEL_FAILED, "3", "bad kernel", "")
+    ]
+    assert model.sizes == [8, 1, 1, 1, 1, 1]
+    # A model that fails on all images is no reason to reject millions.
+    everything = {image.data for image in images}
+    assert (
+        tag_batch.tag_batch(Fragile(servable, everything), images).images == []
+    )
+    everything |= {b"", tag_batch.sample_image()}
+    with pytest.raises(tf.errors.InternalError):
+        tag_batch.tag_batch(Fragile(servable, everything), images)
+
+
+def test_batches_by_number_and_bytes(tmp_path):
+    sizes = [9, 20, 15, 9, 40, 1, 1, 1]  # MB; over 20 is not read
+    names = [f"{n}.jpg" for n in range(len(sizes))]
+    for name, size in zip(names, sizes, strict=True):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size * 1024**2)
+    places = tuple(
+        (name, ImageRef(str(tmp_path / name), 0, size * 1024**2))
+        for name, size in zip(names, sizes, strict=True)
+    )
+    os.remove(tmp_path / "7.jpg")
+    batches = list(read_batches(Piece("a", places), batch_size=3))
+    found = [[image.name[0] for image in batch.images] for batch in batches]
+    # 9 + 20 MB; 15 + 9 MB and the refused one make three; then the rest.
+    assert found == [["0", "1"], ["2", "3"], ["5", "6"]]
+    reasons = [[r.reason.value for r in batch.rejections] for batch in batches]
+    assert reasons == [[], ["too_many_bytes"], ["missing_image"]]
+
+
+def test_pieces_depend_on_the_sources_alone(photos):
+    twice = find_parts([str(photos), f"{photos}/below/*.jpeg"], 8)
+    assert twice == find_parts([str(photos)], 8)
+    pieces = [
+        piece
+        for number, part in enumerate(twice.parts)
+        for piece in cut_part(number, part, 8)
+    ]
+    names = [piece.name for piece in pieces]
+    assert names == sorted(names)
+    assert max(len(piece.images) for piece in pieces) == 8
+    assert sum(len(piece.images) for piece in pieces) == 39
+    with pytest.raises(InputError, match="no image there"):
+        find_parts([str(photos / "notes")], 8)
+
+
+def test_records_and_a_damaged_one(picture, tmp_path):
+    path = tmp_path / "some.tfrecord"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for seed in range(6):
+            record = records.Record(f"csv/{seed}", picture(seed), 48, 40)
+            writer.write(records.to_example(record))
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    path.write_bytes(data)
+    batches = list(read_batches(Piece("a", records=str(path)), 4))
+    names = [image.name for batch in batches for image in batch.images]
+    assert names == [f"csv/{seed}" for seed in range(5)]
+    (letter,) = batches[-1].rejections
+    assert (letter.reason, letter.item) == (
+        Reason.UNREADABLE_ARCHIVE,
+        str(path),
+    )
+
+
+def test_sums_are_checked():
+    facts = manifests.Facts("", {}, {}, 0, parts=1, images=3)
+    good = Outcome("00000-00000", 3, rows=2, rejected={"empty_file": 1})
+    assert manifests.make_manifest(facts, [good]).images["out"] == 2
+    for wrong in (
+        [replace(good, rows=3)],
+        [good, good],
+        [replace(good, images_in=2, rows=1)],
+        [good, replace(good, name="00001-00000")],
+    ):
+        with pytest.raises(UnbalancedError):
+            manifests.make_manifest(facts, wrong)
+
+
+@pytest.mark.large
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "beam_args",
+    [TWO_PROCESSES, ("--runner=DaskRunner",)],
+    ids=["two processes", "Dask"],
+)
+@pytest.mark.parametrize("share_model", [False, True])
+def test_runners_write_the_same(
+    tagged, model_base, photos, tmp_path, beam_args, share_model
+):
+    if "--runner=DaskRunner" in beam_args:
+        pytest.importorskip("distributed", reason="Dask is not installed")
+    found = bulk(
+        model_base, photos, tmp_path, *beam_args, share_model=share_model
+    )
+    assert replace(found, options={}) == replace(tagged[1], options={})
+
+
+def test_dataflow_job(model_base, tmp_path):
+    """The job that Dataflow would get, written to a file instead."""
+    args = [
+        "--runner=DataflowRunner",
+        "--project=some-project",
+        "--region=europe-west1",
+        "--temp_location=gs://bucket/tmp",
+        "--sdk_container_image=europe-docker.pkg.dev/p/images/tagforest",
+        f"--template_location={tmp_path / 'job.json'}",
+        # So that nothing is asked over the network.
+        f"--staging_location={tmp_path}",
+        "--dataflow_endpoint=http://localhost:1",
+        "--no_auth",
+    ]
+    options = BulkOptions("gs://b/m/1", ["gs://b/in"], "gs://b/out")
+    part = Part("images", "gs://b/in/a.jpg", files=(("gs://b/in/a.jpg", 9),))
+    job = Job(options, "gs://b/m/1", "gs://b/out/.work")
+    facts = manifests.Facts("", {}, {}, 0, 1, 1)
+    pipeline.run([part], job, facts, args)
+    assert json.loads((tmp_path / "job.json").read_text())["type"] == (
+        "JOB_TYPE_BATCH"
+    )
+    with pytest.raises(InputError, match="Dataflow's workers cannot see"):
+        tag_in_bulk(replace(options, model=str(model_base)), args)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"sources": []}, "nothing to tag"),
+        ({"format": "csv"}, "--format takes parquet or jsonl"),
+        ({"top": 0}, "--top must be 1 or more"),
+        ({"batch_size": 33}, "--batch-size takes one of 1, 2, 4"),
+        ({"images_per_file": 0}, "--images-per-file must be 1 or more"),
+    ],
+)
+def test_wrong_options(changes, said):
+    with pytest.raises(InputError, match=said):
+        replace(BulkOptions("m", ["s"], "o"), **changes)
