@@ -25,12 +25,9 @@ from model.inputs.preprocessing import decode_and_resize
 from model.tagger import load_tagger
 from serving import contract
 from serving.saved_model import model_card, served_classes
+from serving.saved_model.decoding import ImageLimits
 from serving.saved_model.servable import Servable
-from serving.saved_model.signatures import (
-    ExportableTagger,
-    ImageLimits,
-    TagSignatures,
-)
+from serving.saved_model.signatures import ExportableTagger, TagSignatures
 from serving.saved_model.warmup import (
     sample_image,
     warmup_requests,

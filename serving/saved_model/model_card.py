@@ -13,7 +13,8 @@ from typing import Any
 
 from model import tagging, workdir
 from serving import contract
-from serving.saved_model.signatures import ExportableTagger, ImageLimits
+from serving.saved_model.decoding import ImageLimits
+from serving.saved_model.signatures import ExportableTagger
 
 MODEL_CARD = "model_card.md"
 _FIGURES = {
@@ -83,7 +84,8 @@ def _answers(tagger: ExportableTagger, top_k: int, limits: ImageLimits) -> str:
     side = tagger.image_size
     return _lines(
         {
-            "images": "JPEG, PNG, BMP files, at most "
+            "images": "JPEG, PNG, GIF (first frame), BMP and, where "
+            "the runtime reads it, WebP files, at most "
             f"{limits.max_bytes} bytes and {limits.max_pixels} pixels; the "
             f"central square, resized to {side} x {side}",
             "answer": f"at most {top_k} classes an image; `{contract.VALID}` "

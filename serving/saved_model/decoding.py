@@ -1,0 +1,83 @@
+"""Image files -> pixels in the served graph; a bad one harms no other.
+
+Decoding in TensorFlow raises on a bad image, and one raised error fails the
+whole batch: in TensorFlow Serving with batching, every client in it. No check
+of the header can rule that out, since a JPEG's body may be garbage too. So
+every image is decoded in a `tf.data` pipeline inside the graph, which drops
+the elements that raise (`Dataset.ignore_errors`), and the rows that are left
+are put back in their places. The dropped ones get `valid = false`, empty
+names and zero scores. These are ordinary TensorFlow ops: TensorFlow Serving
+runs the same graph and gives the same answers, and the local server needs no
+check of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from serving import contract
+from serving.saved_model.image_headers import header_size
+
+_PARALLEL_DECODES = 4
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """An image over either limit is not decoded; its row is not valid."""
+
+    max_bytes: int = contract.MAX_IMAGE_BYTES
+    max_pixels: int = contract.MAX_IMAGE_PIXELS
+
+
+def decode_rows(
+    encoded: tf.Tensor,
+    decode: Callable[[tf.Tensor], tf.Tensor],
+    shape: tuple[int, int, int],
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Decodes every row that can be decoded; never raises.
+
+    Args:
+        encoded: string [N].
+        decode: scalar string -> float32 of `shape`; may raise.
+        shape: of one decoded row.
+
+    Returns:
+        float32 [N, *shape], zero where decoding failed, and bool [N].
+    """
+    count = tf.size(encoded)
+    rows = tf.data.Dataset.from_tensor_slices((tf.range(count), encoded))
+    rows = rows.map(
+        lambda row, data: (row, tf.ensure_shape(decode(data), shape)),
+        num_parallel_calls=_PARALLEL_DECODES,
+    )
+    # One row too many at the end: a batch with nothing left is no batch.
+    spare = tf.data.Dataset.from_tensors((count, tf.zeros(shape)))
+    rows = rows.ignore_errors().concatenate(spare)
+    rows = rows.batch(tf.cast(count, tf.int64) + 1)
+    rows = rows.with_options(_plain_options())
+    index, decoded = rows.get_single_element()
+    index = index[:, tf.newaxis]
+    images = tf.scatter_nd(index, decoded, tf.stack([count + 1, *shape]))
+    valid = tf.scatter_nd(index, tf.ones_like(index[:, 0]), [count + 1])
+    return tf.ensure_shape(images[:-1], (None, *shape)), valid[:-1] > 0
+
+
+def _plain_options() -> tf.data.Options:
+    # Rewriting and tuning the pipeline, on every request, costs more than
+    # such a short one can win back.
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
+    return options
+
+
+def check_limits(encoded: tf.Tensor, limits: ImageLimits) -> tf.Operation:
+    """Raises unless an image within the limits, by its header."""
+    height, width = header_size(encoded)
+    pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
+    within = tf.logical_and(pixels > 0, pixels <= limits.max_pixels)
+    short = tf.strings.length(encoded) <= limits.max_bytes
+    return tf.debugging.Assert(tf.logical_and(within, short), ["limits"])
