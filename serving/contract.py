@@ -10,10 +10,12 @@ SELECT = "select"
 SCORES = "scores"
 TF_EXAMPLE = "tf_example"
 EMBEDDING = "embedding"
+CLASSIFY = "classify"
 
 # Inputs: string [N].
 IMAGE_BYTES = "image_bytes"
 EXAMPLES = "examples"
+CLASSIFY_INPUTS = "inputs"  # the name that TensorFlow Serving's Classify needs
 
 # Inputs of SELECT beside the images, [N] each; all must be sent.
 MAX_LABELS = "max_labels"  # int32
@@ -24,6 +26,7 @@ EXCLUDE = "exclude"  # string
 
 # Outputs, all with one row an image.
 NAMES = "names"  # string [N, K]
+CLASSES = "classes"  # string [N, K]: the same, as Classify wants it
 WNIDS = "wnids"  # string [N, K]
 PARENTS = "parents"  # string [N, K]: WordNet ids, commas between them
 SCORE_VALUES = "scores"  # float32 [N, K], or [N, classes]: calibrated

@@ -2,12 +2,14 @@
 
 Reads both encodings that servers use: the typed lists (`float_val`, ...) and
 `tensor_content`. A typed list shorter than the shape repeats its last value,
-as `tensorflow/core/framework/tensor.proto` says.
+as `tensorflow/core/framework/tensor.proto` says; an empty one means zeros, and
+of one too long the rest is left out, as `tensor.cc` there has it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,7 +20,13 @@ _FIELDS: dict[int, tuple[type, str]] = {
     types_pb2.DT_DOUBLE: (np.float64, "double_val"),
     types_pb2.DT_INT32: (np.int32, "int_val"),
     types_pb2.DT_UINT8: (np.uint8, "int_val"),
+    types_pb2.DT_INT8: (np.int8, "int_val"),
+    types_pb2.DT_INT16: (np.int16, "int_val"),
+    types_pb2.DT_UINT16: (np.uint16, "int_val"),
+    types_pb2.DT_UINT32: (np.uint32, "uint32_val"),
+    types_pb2.DT_UINT64: (np.uint64, "uint64_val"),
     types_pb2.DT_INT64: (np.int64, "int64_val"),
+    types_pb2.DT_HALF: (np.float16, "half_val"),
     types_pb2.DT_BOOL: (np.bool_, "bool_val"),
     types_pb2.DT_STRING: (np.object_, "string_val"),
 }
@@ -26,6 +34,8 @@ _ENUM_OF: dict[np.dtype, int] = {
     np.dtype(kind): enum for enum, (kind, _) in _FIELDS.items()
 }
 _MAX_ELEMENTS = 2**26
+# A short message must not ask for much memory.
+_MAX_FILLED = 2**22
 
 
 class TensorError(ValueError):
@@ -52,9 +62,12 @@ def fill_proto(proto: tensor_pb2.TensorProto, array: np.ndarray) -> None:
     if enum is None:
         raise TensorError(f"no TensorProto for dtype {array.dtype}")
     proto.dtype = enum
+    proto.tensor_shape.SetInParent()  # a scalar has one too, an empty one
     add = proto.tensor_shape.dim.add
     for size in array.shape:
         add(size=size)
+    if enum == types_pb2.DT_HALF:
+        array = array.view(np.uint16)  # its bits
     getattr(proto, _FIELDS[enum][1]).extend(array.ravel().tolist())
 
 
@@ -62,8 +75,8 @@ def from_proto(proto: tensor_pb2.TensorProto) -> np.ndarray:
     """Returns the array of a message; DT_STRING gives object (bytes).
 
     Raises:
-        TensorError: an unknown dtype, a bad shape, values that do not fit
-            the shape, or more than 2^26 elements.
+        TensorError: an unknown dtype, a bad shape, bytes that do not fit the
+            shape, more than 2^26 elements, or more than 2^22 without a value.
     """
     if proto.dtype not in _FIELDS:
         raise TensorError(f"unsupported dtype number {proto.dtype}")
@@ -72,18 +85,27 @@ def from_proto(proto: tensor_pb2.TensorProto) -> np.ndarray:
     count = math.prod(shape)
     if proto.tensor_content:
         return _from_content(proto, kind, shape)
-    values = getattr(proto, field)
-    if len(values) > count or (count and not values):
-        raise TensorError(f"{len(values)} values for shape {shape}")
-    try:
-        array: np.ndarray = np.array(list(values), dtype=kind)
-    except (OverflowError, ValueError) as error:
-        raise TensorError(str(error)) from error
-    if len(values) < count:
-        array = np.concatenate(
-            [array, np.repeat(array[-1:], count - len(values))]
-        )
+    array = _from_list(getattr(proto, field)[:count], kind)
+    missing = count - len(array)
+    if missing > _MAX_FILLED:
+        raise TensorError(f"{len(array)} values for shape {shape}")
+    if missing:
+        last = array[-1:] if len(array) else _zero(kind)
+        array = np.concatenate([array, np.repeat(last, missing)])
     return array.reshape(shape)
+
+
+def _from_list(values: Sequence, kind: type) -> np.ndarray:
+    if kind is np.float16:
+        return np.array(values, np.uint32).astype(np.uint16).view(kind)
+    if np.dtype(kind).itemsize < 4 and kind is not np.bool_:
+        # Held as 32 bits, of which the lower ones count.
+        return np.array(values, np.int32).astype(kind)
+    return np.array(values, dtype=kind)
+
+
+def _zero(kind: type) -> np.ndarray:
+    return np.array([b""] if kind is np.object_ else [0], kind)
 
 
 def _shape_of(proto: tensor_pb2.TensorProto) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,13 @@ class Signature:
 
     inputs: Mapping[str, TensorInfo]
     outputs: Mapping[str, TensorInfo]
+
+    @cached_property
+    def is_batched(self) -> bool:
+        """Whether every tensor has a row for each of any number of them."""
+        infos = [*self.inputs.values(), *self.outputs.values()]
+        known = [info.shape for info in infos if info.shape is not None]
+        return bool(self.inputs) and all(s and s[0] is None for s in known)
 
 
 class Servable:

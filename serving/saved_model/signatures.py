@@ -88,6 +88,7 @@ class TagSignatures:
         """Returns signature name -> (function, input signature)."""
         images = tf.TensorSpec([None], tf.string, contract.IMAGE_BYTES)
         examples = tf.TensorSpec([None], tf.string, contract.EXAMPLES)
+        inputs = tf.TensorSpec([None], tf.string, contract.CLASSIFY_INPUTS)
         wanted = [tf.TensorSpec([None], t, n) for n, t in _WANTED.items()]
         return {
             contract.TAGS: (self.tags, [images]),
@@ -95,6 +96,7 @@ class TagSignatures:
             contract.SCORES: (self.scores, [images]),
             contract.TF_EXAMPLE: (self.tf_example, [examples]),
             contract.EMBEDDING: (self.embedding, [images]),
+            contract.CLASSIFY: (self.classify, [inputs]),
         }
 
     def tags(self, image_bytes: tf.Tensor) -> Outputs:
@@ -126,6 +128,21 @@ class TagSignatures:
     def tf_example(self, examples: tf.Tensor) -> Outputs:
         """Serialized tf.Example [N] of our records -> [N, classes] twice."""
         return self._all_scores(examples, self._decode_example)[0]
+
+    def classify(self, inputs: tf.Tensor) -> Outputs:
+        """Serialized tf.Example [N] -> classes and scores [N, K].
+
+        What TensorFlow Serving's Classify needs, and no more.
+        """
+        logits, valid = self._logits(inputs, self._decode_example)
+        scores = self._classes.probabilities(logits)
+        values, indices = tf.math.top_k(scores, self._top_k)
+        names = self._classes.describe(indices)[contract.NAMES]
+        shown = valid[:, tf.newaxis]
+        return {
+            contract.CLASSES: tf.where(shown, names, ""),
+            contract.SCORE_VALUES: tf.where(shown, values, 0.0),
+        }
 
     def embedding(self, image_bytes: tf.Tensor) -> Outputs:
         """string [N] -> float32 [N, D] and valid [N]."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from beam_jobs import records
 from serving import contract, protos
 from serving.tag_options import TagOptions
 from serving.tensor_proto import from_proto, to_proto
@@ -46,7 +47,15 @@ def warmup_requests(
         (contract.SELECT, images(1) | TagOptions().arrays(1)),
         (contract.SCORES, images(1)),
         (contract.EMBEDDING, images(1)),
+        (contract.CLASSIFY, {contract.CLASSIFY_INPUTS: _examples(image)}),
     ]
+
+
+def _examples(image: bytes) -> np.ndarray:
+    example = protos.example_pb2.Example()
+    feature = example.features.feature[records.IMAGE_ENCODED]
+    feature.bytes_list.value.append(image)
+    return np.array([example.SerializeToString()], object)
 
 
 def write_warmup(

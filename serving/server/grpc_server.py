@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -14,9 +14,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from beam_jobs.errors import InputError
 from serving import contract, protos
-from serving.errors import from_exception, invalid_argument
+from serving.errors import RequestError, from_exception, invalid_argument
+from serving.server.inference import (
+    run_classify,
+    run_multi_inference,
+    run_regress,
+)
 from serving.server.model_registry import ModelRegistry
-from serving.server.predict import run_predict
+from serving.server.predict import check_sent, run_predict
 from serving.server.reload import reload_config
 from serving.server.request_metrics import RequestMetrics
 from serving.server.versions import LoadedVersion
@@ -26,6 +31,9 @@ _MAX_MESSAGE = 1024  # characters of an error, as TensorFlow Serving cuts it
 _THREADS = 64
 _HEALTH_NAMES = ("", "PredictionService", "ModelService")
 _SIGNATURE_DEF = "signature_def"
+_NO_TASK = protos.inference_pb2.InferenceTask(
+    model_spec=protos.model_pb2.ModelSpec()
+)
 
 
 def _answers(method: Callable) -> Callable:
@@ -48,7 +56,7 @@ def _answers(method: Callable) -> Callable:
 class PredictionService(
     protos.prediction_service_pb2_grpc.PredictionServiceServicer
 ):
-    """Predict and GetModelMetadata; the other calls are UNIMPLEMENTED."""
+    """What TensorFlow Serving's service of this name answers."""
 
     def __init__(self, versions: ModelRegistry, metrics: RequestMetrics):
         self._versions = versions
@@ -64,14 +72,16 @@ class PredictionService(
     def _predict(self, request, context, served):
         spec = request.model_spec
         name, version, label = read_model_spec(request)
-        inputs = {k: _read_tensor(k, v) for k, v in request.inputs.items()}
         with self._versions.acquire(name, version, label) as loaded:
             served.version = loaded.version
             served.signature = known_signature(loaded, spec.signature_name)
+            sent = request.inputs
+            defaults = check_sent(loaded, spec.signature_name, sent)
+            inputs = {k: _read_tensor(k, v) for k, v in sent.items()}
             outputs = run_predict(
                 loaded,
                 spec.signature_name,
-                inputs,
+                defaults | inputs,
                 deadline=_deadline_of(context),
                 cancelled=_cancellation_of(context),
                 output_filter=list(request.output_filter),
@@ -80,18 +90,60 @@ class PredictionService(
             _fill_spec(reply.model_spec, name, loaded.version)
         reply.model_spec.signature_name = spec.signature_name or contract.TAGS
         for key, array in outputs.items():
-            fill_proto(reply.outputs[key], array)
+            _write_tensor(reply.outputs[key], array)
         return reply
+
+    @_answers
+    def Classify(self, request, context):
+        """Answers a ClassificationRequest."""
+        reply = protos.classification_pb2.ClassificationResponse()
+        self._infer("Classify", run_classify, request, reply, context)
+        return reply
+
+    @_answers
+    def Regress(self, request, context):
+        """Answers a RegressionRequest."""
+        reply = protos.regression_pb2.RegressionResponse()
+        self._infer("Regress", run_regress, request, reply, context)
+        return reply
+
+    def _infer(self, api, run, request, reply, context) -> None:
+        spec = request.model_spec
+        with self._metrics.measure(spec.name, api, "GRPC") as served:
+            name, version, label = read_model_spec(request)
+            with self._versions.acquire(name, version, label) as loaded:
+                served.version = loaded.version
+                served.signature = known_signature(loaded, spec.signature_name)
+                deadline = _deadline_of(context)
+                found = run(
+                    loaded, spec.signature_name, request.input, deadline
+                )
+                reply.result.CopyFrom(found)
+                _fill_spec(reply.model_spec, name, loaded.version)
+            reply.model_spec.signature_name = (
+                spec.signature_name or contract.TAGS
+            )
+
+    @_answers
+    def MultiInference(self, request, context):
+        """Answers a MultiInferenceRequest."""
+        # The first task decides which model and version it is.
+        tasks = [*request.tasks[:1], _NO_TASK]
+        first = next(task for task in tasks if task.HasField("model_spec"))
+        name = first.model_spec.name
+        with self._metrics.measure(name, "MultiInference", "GRPC") as served:
+            name, version, label = read_model_spec(first)
+            with self._versions.acquire(name, version, label) as loaded:
+                served.version = loaded.version
+                deadline = _deadline_of(context)
+                return run_multi_inference(loaded, request, deadline)
 
     @_answers
     def GetModelMetadata(self, request, context):
         """Answers with the signatures of a version."""
+        _require_spec(request)
+        _check_fields(request.metadata_field)
         name, version, label = read_model_spec(request)
-        fields = list(request.metadata_field)
-        if fields != [_SIGNATURE_DEF]:
-            raise invalid_argument(
-                f"metadata_field must be {_SIGNATURE_DEF!r}; received: {fields}"
-            )
         with self._versions.acquire(name, version, label) as loaded:
             return metadata_of(name, loaded)
 
@@ -105,9 +157,10 @@ class ModelService(protos.model_service_pb2_grpc.ModelServiceServicer):
     @_answers
     def GetModelStatus(self, request, context):
         """Answers with the state of every version, or of one."""
-        # TensorFlow Serving ignores a label here.
-        name, version, _ = read_model_spec(request)
-        return status_of(self._versions, name, version)
+        _require_spec(request)
+        # TensorFlow Serving ignores a label here, and knows no empty name.
+        spec = request.model_spec
+        return status_of(self._versions, spec.name, _pinned(spec))
 
     @_answers
     def HandleReloadConfigRequest(self, request, context):
@@ -121,13 +174,33 @@ def read_model_spec(request) -> tuple[str, int | None, str]:
     Raises:
         RequestError: INVALID_ARGUMENT, no name.
     """
-    if not request.HasField("model_spec"):
-        raise invalid_argument("Missing ModelSpec")
+    _require_spec(request)
     spec = request.model_spec
     if not spec.name:
         raise invalid_argument("ModelSpec has no name specified.")
-    version = spec.version.value if spec.HasField("version") else None
-    return spec.name, version, spec.version_label
+    return spec.name, _pinned(spec), spec.version_label
+
+
+def _require_spec(request) -> None:
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")
+
+
+def _pinned(spec) -> int | None:
+    return spec.version.value if spec.HasField("version") else None
+
+
+def _check_fields(fields: Collection[str]) -> None:
+    if not fields:
+        raise invalid_argument(
+            "GetModelMetadataRequest must specify at least one metadata_field"
+        )
+    for field in fields:
+        if field != _SIGNATURE_DEF:
+            raise invalid_argument(
+                f"Metadata field {field} is not supported; "
+                f"allowed: {_SIGNATURE_DEF}"
+            )
 
 
 def known_signature(loaded: LoadedVersion, name: str) -> str:
@@ -176,6 +249,13 @@ def _read_tensor(name: str, proto) -> np.ndarray:
         raise invalid_argument(
             f"tensor parsing error: {name} ({error})"
         ) from error
+
+
+def _write_tensor(proto, array: np.ndarray) -> None:
+    try:
+        fill_proto(proto, array)
+    except TensorError as error:
+        raise RequestError(grpc.StatusCode.UNIMPLEMENTED, str(error)) from error
 
 
 def _deadline_of(context: grpc.ServicerContext) -> float:

@@ -7,9 +7,8 @@ are written as `{"b64": "..."}`.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,14 @@ import orjson
 from serving import contract
 from serving.errors import RequestError, invalid_argument
 from serving.saved_model.servable import Signature, TensorInfo
+from serving.server.json_values import (
+    READABLE,
+    format_error,
+    is_b64,
+    quote,
+    to_array,
+    type_name,
+)
 
 ROWS, COLUMNS = "instances", "inputs"
 _MAX_RANK = 8
@@ -26,14 +33,16 @@ _MAX_RANK = 8
 def parse_document(body: bytes) -> dict[str, Any]:
     """Returns the request's object; bytes after it are ignored.
 
+    Bytes that are no UTF-8 are kept as they are, within strings.
+
     Raises:
-        RequestError: INVALID_ARGUMENT, no JSON object in UTF-8.
+        RequestError: INVALID_ARGUMENT, no JSON object.
     """
     document = _strict_json(body)
     if isinstance(document, dict):
         return document
     try:
-        text = body.decode("utf-8").lstrip(" \t\r\n")
+        text = body.decode("utf-8-sig", "surrogateescape").lstrip(" \t\r\n")
         if not text:
             raise invalid_argument("JSON Parse error: The document is empty")
         document, _ = json.JSONDecoder().raw_decode(text)
@@ -44,10 +53,7 @@ def parse_document(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise invalid_argument(f"JSON Parse error: {error}") from error
     if not isinstance(document, dict):
-        raise invalid_argument(
-            "The request must be a JSON object; "
-            f"received: {type(document).__name__}"
-        )
+        raise format_error(document, "Is not object")
     return document
 
 
@@ -67,7 +73,11 @@ def signature_name_of(document: Mapping[str, Any]) -> str:
     """
     name = document.get("signature_name", contract.TAGS)
     if not isinstance(name, str):
-        raise invalid_argument("'signature_name' key must be a string value.")
+        raise format_error(
+            document,
+            "not formatted correctly. 'signature_name' key must be a string "
+            "value.",
+        )
     return name or contract.TAGS
 
 
@@ -77,16 +87,30 @@ def read_inputs(
     """Returns the input arrays and the format, `instances` or `inputs`.
 
     Raises:
-        RequestError: INVALID_ARGUMENT, what does not fit the signature.
+        RequestError: INVALID_ARGUMENT, what does not fit the signature;
+            UNIMPLEMENTED, an input in columns of a dtype that JSON lacks.
     """
     if ROWS in document and COLUMNS in document:
-        raise invalid_argument("Not expecting both 'inputs' and 'instances'")
+        raise format_error(
+            document,
+            "Not formatted correctly expecting only one of 'inputs' or "
+            "'instances' keys to exist",
+        )
     if ROWS in document:
-        columns = _columns_of_rows(document[ROWS], signature)
-        return _to_arrays(columns, signature), ROWS
+        rows = document[ROWS]
+        if not isinstance(rows, list):
+            raise format_error(
+                document, "Excepting 'instances' to be an list/array"
+            )
+        if not rows:
+            raise format_error(document, "No values in 'instances' array")
+        return _read_rows(rows, signature), ROWS
     if COLUMNS in document:
         columns = _named_columns(document[COLUMNS], signature)
-        return _to_arrays(columns, signature), COLUMNS
+        return {
+            name: read_tensor(value, signature.inputs[name])
+            for name, value in columns.items()
+        }, COLUMNS
     raise invalid_argument("Missing 'inputs' or 'instances' key")
 
 
@@ -96,163 +120,215 @@ def write_outputs(
     """Returns the reply's object in the format of the request.
 
     Raises:
-        RequestError: INVALID_ARGUMENT, rows wanted but outputs have none.
+        RequestError: INVALID_ARGUMENT, rows wanted but outputs have none, or
+            a dtype that JSON lacks.
     """
+    if form == ROWS:
+        _check_rows(outputs)
     lists = {name: _to_json(name, array) for name, array in outputs.items()}
     if form == COLUMNS:
         single = next(iter(lists.values())) if len(lists) == 1 else lists
         return {"outputs": single}
-    sizes = {a.shape[0] if a.ndim else None for a in outputs.values()}
-    if len(sizes) != 1 or None in sizes:
-        raise invalid_argument("inconsistent batch size of the outputs")
     if len(lists) == 1:
         return {"predictions": next(iter(lists.values()))}
     rows = zip(*lists.values(), strict=True)
     return {"predictions": [dict(zip(lists, row, strict=True)) for row in rows]}
 
 
-def _columns_of_rows(rows: Any, signature: Signature) -> dict[str, Any]:
-    if not isinstance(rows, list) or not rows:
+def _check_rows(outputs: Mapping[str, np.ndarray]) -> None:
+    expected = None
+    for name, array in outputs.items():
+        if not array.ndim:
+            raise invalid_argument(
+                f"Tensor name: {name} has no shape information "
+            )
+        if expected not in (None, len(array)):
+            raise invalid_argument(
+                f"Tensor name: {name} has inconsistent batch size: "
+                f"{len(array)} expecting: {expected}"
+            )
+        expected = len(array)
+
+
+def _read_rows(
+    rows: Sequence[Any], signature: Signature
+) -> dict[str, np.ndarray]:
+    """Returns one array an input, with a row for each instance."""
+    if not isinstance(rows[0], dict) and len(signature.inputs) != 1:
         raise invalid_argument(
-            "Expecting 'instances' value to be a non-empty list"
+            "instances is a plain list, but expecting list of objects as "
+            "multiple input tensors required as per tensorinfo_map"
         )
-    if not _is_named(rows[0]):
-        if any(_is_named(row) for row in rows):
-            raise invalid_argument(
-                "instances must be all values or all objects"
-            )
-        return {_only_input(signature): rows}
+    named = _is_named(rows[0])
+    columns: dict[str, list[np.ndarray]] = {n: [] for n in signature.inputs}
     for number, row in enumerate(rows):
-        if not _is_named(row) or set(row) != set(signature.inputs):
-            raise invalid_argument(
-                f"Failed to process element: {number} of 'instances' list. "
-                f"It must be an object with the keys "
-                f"{sorted(signature.inputs)}"
+        if _is_named(row) != named:
+            wanted = (
+                "object but got list"
+                if named
+                else ("value/list but got object")
             )
-    return {name: [row[name] for row in rows] for name in signature.inputs}
+            raise invalid_argument(
+                f"Expecting {wanted} at item {number} of input list"
+            )
+        if named:
+            _read_named_row(number, row, signature, columns)
+        else:
+            (name,) = _only_input(signature, rows)
+            _read_item(number, "", row, signature.inputs[name], columns[name])
+    return {name: np.stack(arrays) for name, arrays in columns.items()}
+
+
+def _read_named_row(
+    number: int,
+    row: Mapping[str, Any],
+    signature: Signature,
+    columns: Mapping[str, list[np.ndarray]],
+) -> None:
+    for name, value in row.items():
+        if name not in signature.inputs:
+            raise _in_row(
+                number,
+                f" key: {name}",
+                f"JSON object: does not have named input: {name}",
+            )
+        info = signature.inputs[name]
+        _read_item(number, f" key: {name}", value, info, columns[name])
+    if len(row) != len(signature.inputs):
+        raise invalid_argument(
+            f"Failed to process element: {number} of 'instances' list. JSON "
+            f"object: {quote(row)} keys must be equal to: "
+            f"{','.join(sorted(signature.inputs))}"
+        )
+
+
+def _read_item(
+    number: int,
+    key: str,
+    value: Any,
+    info: TensorInfo,
+    column: list[np.ndarray],
+) -> None:
+    """Adds one row's value of one input to its column."""
+    try:
+        array = read_tensor(value, info)
+    except RequestError as error:
+        # Whatever the code was: TensorFlow Serving wraps it so.
+        message = f"{error.code.name}: {error.message}"
+        raise _in_row(number, key, message, "") from error
+    if column and column[0].size != array.size:
+        raise _in_row(
+            number,
+            key,
+            f"Expecting tensor size: {column[0].size} but got: {array.size}",
+        )
+    if column and column[0].shape != array.shape:
+        raise _in_row(
+            number,
+            key,
+            f"Expecting shape {list(column[0].shape)} but got: "
+            f"{list(array.shape)}",
+        )
+    column.append(array)
+
+
+def _in_row(
+    number: int, key: str, message: str, code: str = "INVALID_ARGUMENT: "
+) -> RequestError:
+    return invalid_argument(
+        f"Failed to process element: {number}{key} of 'instances' list. "
+        f"Error: {code}{message}"
+    )
 
 
 def _named_columns(value: Any, signature: Signature) -> dict[str, Any]:
     if not _is_named(value):
-        return {_only_input(signature): value}
+        (name,) = _only_input(signature, value)
+        return {name: value}
     missing = sorted(set(signature.inputs) - set(value))
     if missing:
-        raise invalid_argument(f"Missing named input: {missing[0]}")
+        raise invalid_argument(
+            f"Missing named input: {missing[0]} in 'inputs' object."
+        )
     return {name: value[name] for name in signature.inputs}
 
 
 def _is_named(value: Any) -> bool:
-    return isinstance(value, dict) and not _is_b64(value)
+    return isinstance(value, dict) and not is_b64(value)
 
 
-def _is_b64(value: Any) -> bool:
-    return isinstance(value, dict) and set(value) == {"b64"}
-
-
-def _only_input(signature: Signature) -> str:
+def _only_input(signature: Signature, value: Any) -> Collection[str]:
     if len(signature.inputs) != 1:
         raise invalid_argument(
-            "the signature has several inputs; each must be named: "
-            f"{sorted(signature.inputs)}"
+            "inputs is a plain value/list, but expecting an object as "
+            "multiple input tensors required as per tensorinfo_map"
         )
-    return next(iter(signature.inputs))
+    return signature.inputs
 
 
-def _to_arrays(
-    columns: Mapping[str, Any], signature: Signature
-) -> dict[str, np.ndarray]:
-    return {
-        name: _to_array(value, signature.inputs[name])
-        for name, value in columns.items()
-    }
+def read_tensor(value: Any, info: TensorInfo) -> np.ndarray:
+    """Returns the array of a JSON value; any nesting, no batch implied.
 
-
-def _to_array(value: Any, info: TensorInfo) -> np.ndarray:
+    Raises:
+        RequestError: INVALID_ARGUMENT, a ragged list or a wrong type;
+            UNIMPLEMENTED, a dtype that JSON lacks.
+    """
     shape: list[int] = []
     first = value
     while isinstance(first, list):
         shape.append(len(first))
         if len(shape) > _MAX_RANK:
-            raise invalid_argument("Encountered list at unexpected depth")
+            raise invalid_argument(
+                f"Encountered list at unexpected level: {_MAX_RANK} "
+                f"expected < {_MAX_RANK}"
+            )
         first = first[0] if first else None
     leaves: list[Any] = []
-    _flatten(value, shape, info, leaves)
-    try:
-        array = np.array(leaves, dtype=info.dtype)
-    except (OverflowError, ValueError, TypeError) as error:
-        raise invalid_argument(f"JSON Value: {error}") from error
-    return array.reshape(shape)
+    _flatten(value, 0, shape, leaves)
+    return to_array(leaves, info.dtype).reshape(shape)
 
 
 def _flatten(
-    value: Any, shape: list[int], info: TensorInfo, leaves: list[Any]
+    value: Any, level: int, shape: Sequence[int], leaves: list[Any]
 ) -> None:
-    if not shape:
-        leaves.append(_leaf(value, info))
-        return
     if not isinstance(value, list):
-        raise invalid_argument("Expecting a list, received a single value")
-    if len(value) != shape[0]:
+        if level != len(shape):
+            raise format_error(
+                value,
+                f"found at incorrect level: {level + 1} in the JSON DOM. "
+                f"Expected at level: {len(shape)}",
+            )
+        leaves.append(value)
+        return
+    if level >= len(shape):
         raise invalid_argument(
-            f"Expecting tensor size: {shape[0]} but got: {len(value)}"
+            f"Encountered list at unexpected level: {level} expected < "
+            f"{len(shape)}"
+        )
+    if len(value) != shape[level]:
+        raise invalid_argument(
+            f"Encountered list at unexpected size: {len(value)} at level: "
+            f"{level} expected size: {shape[level]}"
         )
     for item in value:
-        _flatten(item, shape[1:], info, leaves)
-
-
-def _leaf(value: Any, info: TensorInfo) -> Any:
-    kind = info.dtype.kind
-    if kind == "O" and _is_b64(value):
-        return _decode_base64(value["b64"])
-    if kind == "O" and isinstance(value, str):
-        return _encode_text(value)
-    if kind == "b" and isinstance(value, bool):
-        return value
-    if kind in "iuf" and _is_number(value, info.dtype):
-        return value
-    raise _wrong_type(value, info)
-
-
-def _is_number(value: Any, dtype: np.dtype) -> bool:
-    if isinstance(value, bool):
-        return False
-    if dtype.kind == "f":
-        return isinstance(value, (int, float))
-    limits = np.iinfo(dtype)
-    return isinstance(value, int) and limits.min <= value <= limits.max
-
-
-def _wrong_type(value: Any, info: TensorInfo) -> RequestError:
-    expected = "string" if info.dtype.kind == "O" else info.dtype.name
-    return invalid_argument(
-        f"JSON Value: {str(value)[:64]} Type: {type(value).__name__} is not "
-        f"of expected type: {expected}"
-    )
-
-
-def _encode_text(text: str) -> bytes:
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise invalid_argument(f"JSON Value: {error.reason}") from error
-
-
-def _decode_base64(text: Any) -> bytes:
-    try:
-        padded = text + "=" * (-len(text) % 4)
-        return base64.b64decode(padded, validate=True)
-    except (TypeError, ValueError, binascii.Error) as error:
-        raise invalid_argument("Unable to base64 decode") from error
+        _flatten(item, level + 1, shape, leaves)
 
 
 def _to_json(name: str, array: np.ndarray) -> Any:
+    if array.dtype.name not in READABLE:
+        raise invalid_argument(
+            "Failed to write JSON value for tensor type: "
+            f"DT_{type_name(array.dtype).upper()}"
+        )
     if array.dtype.kind == "O":
         convert = _to_b64 if name.endswith("_bytes") else _to_text
         return _map_leaves(array.tolist(), convert)
-    if array.dtype == np.float32:
-        # The shortest text that reads back as the same float32.
-        return array.astype("U16").astype(np.float64).tolist()
-    return array.tolist()
+    return shortest(array) if array.dtype == np.float32 else array.tolist()
+
+
+def shortest(array: np.ndarray) -> Any:
+    """Returns float32 as lists of the shortest numbers that read back so."""
+    return array.astype("U16").astype(np.float64).tolist()
 
 
 def _map_leaves(value: Any, convert) -> Any:

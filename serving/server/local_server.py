@@ -22,7 +22,7 @@ from serving.server.config_file import watching
 from serving.server.grpc_server import GrpcServer
 from serving.server.model_registry import ModelRegistry, RegistryOptions
 from serving.server.request_metrics import RequestMetrics
-from serving.server.rest_server import RestServer
+from serving.server.rest_server import RestOptions, RestServer
 from serving.server.sockets import bind
 from serving.server.versions import RetryOptions
 from serving.version_policy import VersionPolicy
@@ -48,6 +48,7 @@ class ServerOptions:
         retries: of versions that do not load.
         allow_unavailable_labels: see `RegistryOptions`.
         grace_s: seconds that running requests get when the server stops.
+        rest: timeout and headers of REST.
     """
 
     name: str = contract.MODEL_NAME
@@ -63,6 +64,7 @@ class ServerOptions:
     retries: RetryOptions = RetryOptions()
     allow_unavailable_labels: bool = False
     grace_s: float = 10.0
+    rest: RestOptions = RestOptions()
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,13 @@ def running_server(
         held = bind(options.host, options.grpc_port, "gRPC")
         stack.callback(held.close)
         metrics = RequestMetrics(versions)
-        rest = RestServer(versions, metrics, options.host, options.rest_port)
+        rest = RestServer(
+            versions,
+            metrics,
+            options.host,
+            options.rest_port,
+            options.rest,
+        )
         stack.callback(rest.stop, options.grace_s)
         versions.start()
         stack.callback(versions.close)

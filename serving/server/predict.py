@@ -13,6 +13,7 @@ from serving.errors import RequestError, invalid_argument
 from serving.saved_model.servable import Signature, TensorInfo
 from serving.server.batch_tasks import Arrays
 from serving.server.versions import LoadedVersion
+from serving.tensor_proto import from_proto
 
 
 def run_predict(
@@ -42,10 +43,12 @@ def run_predict(
     """
     name = signature_name or contract.TAGS
     signature = signature_of(loaded, name)
-    _check_filter(signature, output_filter)
     _check_names(signature, inputs)
     for key, array in inputs.items():
         _check_array(key, array, signature.inputs[key])
+    if signature.is_batched:
+        _check_rows(inputs)
+    _check_filter(signature, output_filter)
     outputs = loaded.run(name, inputs, deadline, cancelled)
     return {k: outputs[k] for k in output_filter or sorted(outputs)}
 
@@ -65,16 +68,46 @@ def signature_of(loaded: LoadedVersion, name: str) -> Signature:
     return signature
 
 
+def check_sent(
+    loaded: LoadedVersion, signature_name: str, sent: Collection[str]
+) -> dict[str, np.ndarray]:
+    """Checks the names of inputs before they are read.
+
+    Args:
+        loaded: the version that answers.
+        signature_name: empty for `serving_default`.
+        sent: names of the inputs of a request.
+
+    Returns:
+        The signature's own values of those that may be left out.
+
+    Raises:
+        RequestError: FAILED_PRECONDITION for an unknown signature,
+            INVALID_ARGUMENT for a name missing or too many.
+    """
+    name = signature_name or contract.TAGS
+    signature = signature_of(loaded, name)
+    # Not in all versions of TensorFlow that are supported.
+    table = getattr(loaded.servable.signature_defs[name], "defaults", {})
+    defaults = {k: from_proto(table[k]) for k in table if k not in sent}
+    _check_names(signature, {*sent, *defaults})
+    return defaults
+
+
 def _check_filter(signature: Signature, wanted: Collection[str]) -> None:
-    unknown = sorted(set(wanted) - set(signature.outputs))
-    if unknown or len(set(wanted)) != len(wanted):
-        raise invalid_argument(
-            f"output_filter must name outputs, each once; "
-            f"allowed: {sorted(signature.outputs)}; received: {list(wanted)}"
-        )
+    seen = set()
+    for alias in wanted:
+        if alias not in signature.outputs:
+            raise invalid_argument(
+                f"output tensor alias not found in signature: {alias} Outputs "
+                f"expected to be in the set {_braced(signature.outputs)}."
+            )
+        if alias in seen:
+            raise invalid_argument(f"duplicate output tensor alias: {alias}")
+        seen.add(alias)
 
 
-def _check_names(signature: Signature, inputs: Arrays) -> None:
+def _check_names(signature: Signature, inputs: Collection[str]) -> None:
     sent, needed = set(inputs), set(signature.inputs)
     if sent == needed:
         return
@@ -101,10 +134,14 @@ def _check_array(name: str, array: np.ndarray, info: TensorInfo) -> None:
             f"input {name}: expected shape {info.shape}; "
             f"received: {array.shape}"
         )
-    if array.ndim and len(array) > contract.MAX_REQUEST_IMAGES:
+
+
+def _check_rows(inputs: Arrays) -> None:
+    rows = max(len(array) for array in inputs.values())
+    if rows > contract.MAX_REQUEST_IMAGES:
         raise invalid_argument(
-            f"input {name}: {len(array)} rows; at most "
-            f"{contract.MAX_REQUEST_IMAGES} are allowed in one request"
+            f"Task size {rows} is larger than maximum input batch size "
+            f"{contract.MAX_REQUEST_IMAGES}"
         )
 
 

@@ -10,8 +10,8 @@ import json
 import re
 import threading
 import time
-import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,26 +19,33 @@ import anyio
 import uvicorn
 from google.protobuf import json_format
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from beam_jobs.errors import InputError
-from serving import contract, protos
-from serving.errors import RequestError, from_exception, invalid_argument
-from serving.server import json_tensors
+from serving import protos
+from serving.errors import from_exception, invalid_argument
+from serving.server import json_examples, json_tensors
 from serving.server.grpc_server import (
     known_signature,
     metadata_of,
     status_of,
 )
+from serving.server.inference import run_classify, run_regress
 from serving.server.model_registry import ModelRegistry
 from serving.server.predict import run_predict
+from serving.server.request_body import read_body
 from serving.server.request_metrics import CONTENT_TYPE, PATH, RequestMetrics
 from serving.server.sockets import bind
 from serving.server.versions import LoadedVersion
 
 _THREADS = 64
 _CONNECTIONS = 256
-_TIMEOUT_S = 30.0
+_ORIGIN = re.compile("https?://")
+_CORS = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "POST, GET",
+    "access-control-allow-headers": "Content-Type",
+}
 # For who watches over the server, beside what TensorFlow Serving has.
 LIVE = "/livez"
 READY = "/readyz"
@@ -53,13 +60,17 @@ _LOOKUP = re.compile(
 )
 
 
-class _TooLarge(RequestError):
-    http_status = 413
+@dataclass(frozen=True)
+class RestOptions:
+    """How REST answers.
 
-    def __init__(self):
-        limit = contract.MAX_REQUEST_BYTES
-        error = invalid_argument(f"a request may have {limit} bytes at most")
-        super().__init__(error.code, error.message)
+    Attributes:
+        timeout_s: for one request; beyond, DEADLINE_EXCEEDED.
+        cors: let web pages of other origins ask.
+    """
+
+    timeout_s: float = 30.0
+    cors: bool = False
 
 
 class RestApp:
@@ -68,14 +79,21 @@ class RestApp:
     Args:
         versions: what is served.
         metrics: counts the requests.
+        options: timeout and headers.
 
     Attributes:
         is_stopping: it answers still, but wants no more requests.
     """
 
-    def __init__(self, versions: ModelRegistry, metrics: RequestMetrics):
+    def __init__(
+        self,
+        versions: ModelRegistry,
+        metrics: RequestMetrics,
+        options: RestOptions | None = None,
+    ):
         self._versions = versions
         self._metrics = metrics
+        self._options = options or RestOptions()
         self._limiter: anyio.CapacityLimiter | None = None
         self.is_stopping = False
 
@@ -92,8 +110,17 @@ class RestApp:
             return self._watched(path)
         if not re.match(r"(?i)/v1/", path):
             return HTMLResponse("<h1>Not Found</h1>", status_code=404)
+        response = await self._respond_v1(request, path)
+        if self._options.cors:
+            response.headers.update(_CORS)
+        return response
+
+    async def _respond_v1(self, request: Request, path: str) -> Response:
+        if request.method == "OPTIONS":
+            origin = request.headers.get("origin", "")
+            return Response(status_code=200 if _ORIGIN.search(origin) else 400)
         try:
-            body = await _read_body(request)
+            body = await read_body(request)
             return await anyio.to_thread.run_sync(
                 self._answer, request.method, path, body, limiter=self._limit()
             )
@@ -107,10 +134,10 @@ class RestApp:
         if path == PATH:
             return Response(self._metrics.page(), media_type=CONTENT_TYPE)
         if path == LIVE:
-            return Response("alive\n")
+            return PlainTextResponse("alive\n")
         if self._versions.is_ready and not self.is_stopping:
-            return Response("ready\n")
-        return Response("not ready\n", 503)
+            return PlainTextResponse("ready\n")
+        return PlainTextResponse("not ready\n", 503)
 
     def _limit(self) -> anyio.CapacityLimiter:
         # Made inside the event loop, as anyio asks.
@@ -130,18 +157,17 @@ class RestApp:
     def _call(self, match: re.Match, body: bytes) -> Response:
         method, name = match["method"].lower(), unquote(match["name"])
         with self._metrics.measure(name, method, "REST") as served:
-            if method != "predict":
-                raise invalid_argument(
-                    "the model has no signature for classify or regress; "
-                    "use :predict"
-                )
+            version, label = _version_of(match)
             document = json_tensors.parse_document(body)
             signature_name = json_tensors.signature_name_of(document)
-            version, label = _version_of(match)
+            if method != "predict":
+                document = json_examples.read_input(document)
             with self._versions.acquire(name, version, label) as loaded:
                 served.version = loaded.version
                 served.signature = known_signature(loaded, signature_name)
-                reply = _predict(loaded, signature_name, document)
+                deadline = time.monotonic() + self._options.timeout_s
+                run = _RUN[method]
+                reply = run(loaded, signature_name, document, deadline)
             return _json(json.dumps(reply, ensure_ascii=False))
 
     def _lookup(self, match: re.Match) -> Response:
@@ -159,7 +185,10 @@ class RestApp:
 
 
 def _predict(
-    loaded: LoadedVersion, signature_name: str, document: Mapping[str, Any]
+    loaded: LoadedVersion,
+    signature_name: str,
+    document: Mapping[str, Any],
+    deadline: float,
 ) -> dict[str, Any]:
     signature = loaded.servable.signatures.get(signature_name)
     if signature is None:
@@ -168,13 +197,23 @@ def _predict(
             "signature def"
         )
     inputs, form = json_tensors.read_inputs(document, signature)
-    outputs = run_predict(
-        loaded,
-        signature_name,
-        inputs,
-        deadline=time.monotonic() + _TIMEOUT_S,
-    )
+    outputs = run_predict(loaded, signature_name, inputs, deadline=deadline)
     return json_tensors.write_outputs(outputs, form)
+
+
+def _classify(*arguments) -> dict[str, Any]:
+    return json_examples.write_classifications(run_classify(*arguments))
+
+
+def _regress(*arguments) -> dict[str, Any]:
+    return json_examples.write_regressions(run_regress(*arguments))
+
+
+_RUN: dict[str, Callable[..., dict[str, Any]]] = {
+    "predict": _predict,
+    "classify": _classify,
+    "regress": _regress,
+}
 
 
 def _version_of(match: re.Match) -> tuple[int | None, str]:
@@ -232,34 +271,6 @@ def _path_of(request: Request) -> str:
     return f"{path}?{query}" if query else path
 
 
-async def _read_body(request: Request) -> bytes:
-    limit = contract.MAX_REQUEST_BYTES
-    declared = request.headers.get("content-length", "0")
-    if not declared.isdigit() or int(declared) > limit:
-        raise _TooLarge()
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _TooLarge()
-        chunks.append(chunk)
-    body = b"".join(chunks)
-    if request.headers.get("content-encoding", "").lower() == "gzip":
-        return _inflate(body, limit)
-    return body
-
-
-def _inflate(body: bytes, limit: int) -> bytes:
-    inflater = zlib.decompressobj(wbits=31)
-    try:
-        data = inflater.decompress(body, limit)
-    except zlib.error as error:
-        raise invalid_argument(f"not gzip: {error}") from error
-    if inflater.unconsumed_tail:
-        raise _TooLarge()
-    return data
-
-
 def _json(text: str, status: int = 200) -> Response:
     return Response(text, status, media_type="application/json")
 
@@ -271,6 +282,7 @@ class RestServer:
         versions: what is served.
         metrics: counts the requests.
         host, port: where; port 0 takes a free one.
+        options: timeout and headers.
 
     Raises:
         InputError: the port is in use.
@@ -282,8 +294,9 @@ class RestServer:
         metrics: RequestMetrics,
         host: str,
         port: int,
+        options: RestOptions | None = None,
     ):
-        self._app = RestApp(versions, metrics)
+        self._app = RestApp(versions, metrics, options)
         self._socket = bind(host, port, "REST")
         self.port = self._socket.getsockname()[1]
         config = uvicorn.Config(

@@ -51,7 +51,12 @@ class LoadedVersion:
         deadline: float = float("inf"),
         cancelled: threading.Event | None = None,
     ) -> dict[str, np.ndarray]:
-        """Runs a request together with others of the same signature."""
+        """Runs a request together with others of the same signature.
+
+        Alone, where the signature has no rows.
+        """
+        if not self.servable.signatures[signature_name].is_batched:
+            return self.servable.run(signature_name, inputs)
         batcher = self._batcher(signature_name)
         return batcher.submit(inputs, deadline, cancelled)
 

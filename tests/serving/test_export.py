@@ -66,6 +66,7 @@ def test_signatures_have_the_names_of_the_contract(servable):
         "scores": (["image_bytes"], ["raw_scores", "scores", "valid"]),
         "tf_example": (["examples"], ["raw_scores", "scores"]),
         "embedding": (["image_bytes"], ["embedding", "valid"]),
+        "classify": (["inputs"], ["classes", "scores"]),
     }
 
 
@@ -195,13 +196,29 @@ def test_the_graph_answers_the_same_in_a_plain_session(
     np.testing.assert_allclose(found["scores"], served["scores"], atol=1e-6)
 
 
+def test_classify_names_the_best_classes(servable, picture):
+    images = [picture(1), b"broken"]
+    tags = run(servable, contract.TAGS, images)
+    feature = {
+        "image/encoded": tf.train.Feature(
+            bytes_list=tf.train.BytesList(value=images[:1])
+        )
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    rows = [example.SerializeToString(), b"broken"]
+    found = run(servable, contract.CLASSIFY, rows)
+    assert found["classes"].tolist() == tags["names"].tolist()
+    assert found["scores"].tolist() == tags["scores"].tolist()
+    assert found["classes"][1].tolist() == [b"", b"", b""]
+
+
 def test_assets_and_warm_up_travel_with_the_model(model_base, servable):
     assets = model_base / "1" / "assets"
     vocabulary = Vocabulary.load(assets / "vocabulary.tsv")
     assert [c.wnid for c in vocabulary] == list(WNIDS)
     tree = Hierarchy.load(assets / "hierarchy.tsv", vocabulary)
     assert tree.ancestors(3) == (0,)
-    assert servable.warm_up() == 9
+    assert servable.warm_up() == 10
     assert "4, 3 of them" in (assets / "model_card.md").read_text()
 
 

@@ -113,7 +113,7 @@ def test_outside_of_v1_is_html(http):
     [
         (PREDICT, "", 400, "JSON Parse error: The document is empty"),
         (PREDICT, "{", 400, "at offset: 1"),
-        (PREDICT, "[1]", 400, "must be a JSON object"),
+        (PREDICT, "[1]", 400, "Is not object"),
         (PREDICT, "{}", 400, "Missing 'inputs' or 'instances' key"),
         (PREDICT, '{"instances": [1]}', 400, "not of expected type: string"),
         (PREDICT, '{"instances": [["a"]]}', 400, "expected shape (None,)"),
@@ -132,7 +132,6 @@ def test_outside_of_v1_is_html(http):
             404,
             "request: Specific(tagforest, 50)",
         ),
-        ("/v1/models/tagforest:classify", "{}", 400, "use :predict"),
     ],
 )
 def test_bad_bodies(http, path, body, status, message):

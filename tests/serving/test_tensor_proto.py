@@ -17,6 +17,9 @@ from serving.tensor_proto import TensorError, from_proto, to_proto
         np.array([b"a", b"\xff"], object),
         np.zeros((0, 3), np.float32),
         np.array(3, np.int32),
+        np.array([1.5, -2.0], np.float16),
+        np.array([255], np.uint8),
+        np.array([2**64 - 1], np.uint64),
     ],
 )
 def test_round_trip_agrees_with_tensorflow(array):
@@ -37,6 +40,32 @@ def test_the_last_value_repeats():
     assert from_proto(proto).tolist() == [1.0, 2.0, 2.0, 2.0]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "field", "values", "shape"),
+    [
+        (tf.float32, "float_val", [1.0, 2.0], [1]),
+        (tf.float32, "float_val", [], [2]),
+        (tf.string, "string_val", [], [2]),
+        (tf.string, "string_val", [b"a", b"b"], [1]),
+        (tf.uint8, "int_val", [300, -1], [2]),
+        (tf.int8, "int_val", [300, -1], [3]),
+        (tf.uint64, "uint64_val", [2**64 - 1], [1]),
+        (tf.float16, "half_val", [15360], [2]),
+    ],
+)
+def test_odd_messages_mean_what_they_mean_to_tensorflow(
+    dtype, field, values, shape
+):
+    proto = tensor_pb2.TensorProto(dtype=dtype.as_datatype_enum)
+    getattr(proto, field).extend(values)
+    for size in shape:
+        proto.tensor_shape.dim.add(size=size)
+    expected = tf.io.parse_tensor(proto.SerializeToString(), dtype).numpy()
+    found = from_proto(proto)
+    assert found.dtype == expected.dtype
+    assert found.tolist() == expected.tolist()
+
+
 def _floats(values, shape):
     proto = tensor_pb2.TensorProto(dtype=types_pb2.DT_FLOAT)
     proto.float_val.extend(values)
@@ -48,8 +77,7 @@ def _floats(values, shape):
 @pytest.mark.parametrize(
     "proto",
     [
-        _floats([1.0, 2.0], [1]),
-        _floats([], [1]),
+        _floats([], [2**23]),
         _floats([1.0], [-1]),
         _floats([1.0], [2**40]),
         _floats([1.0], [1] * 9),

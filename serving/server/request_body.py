@@ -1,0 +1,53 @@
+"""The body of a REST request, within limits."""
+
+from __future__ import annotations
+
+import zlib
+
+from starlette.requests import Request
+
+from serving import contract
+from serving.errors import RequestError, invalid_argument
+
+
+class _TooLarge(RequestError):
+    http_status = 413
+
+    def __init__(self):
+        limit = contract.MAX_REQUEST_BYTES
+        error = invalid_argument(f"a request may have {limit} bytes at most")
+        super().__init__(error.code, error.message)
+
+
+async def read_body(request: Request) -> bytes:
+    """Returns the body, inflated if it is gzip.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT, it is too large, as it comes or
+            inflated, or no gzip; no more is read than the limit.
+    """
+    limit = contract.MAX_REQUEST_BYTES
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdigit() or int(declared) > limit:
+        raise _TooLarge()
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _TooLarge()
+        chunks.append(chunk)
+    body = b"".join(chunks)
+    if "gzip" in request.headers.get("content-encoding", "").lower():
+        return _inflate(body, limit)
+    return body
+
+
+def _inflate(body: bytes, limit: int) -> bytes:
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        data = inflater.decompress(body, limit)
+    except zlib.error as error:
+        raise invalid_argument(f"not gzip: {error}") from error
+    if inflater.unconsumed_tail:
+        raise _TooLarge()
+    return data
