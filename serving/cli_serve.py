@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -60,6 +63,12 @@ def serve(
     load_retry_s: Annotated[
         float, typer.Option(min=0, help="Seconds before it is tried again.")
     ] = 60,
+    ui: Annotated[
+        bool, typer.Option("--ui", help="Show a page to drop pictures on.")
+    ] = False,
+    ui_port: Annotated[
+        int, typer.Option(help="0 takes a free one.")
+    ] = contract.PAGE_PORT,
 ) -> None:
     """Serve models over gRPC and REST until interrupted.
 
@@ -92,30 +101,40 @@ def serve(
         raise InputError(
             f"no such folder: {model_dir}; `tagforest export` makes one"
         )
-    from serving.server.local_server import ServerOptions
-    from serving.server.local_server import serve as serve_model
-    from serving.server.versions import RetryOptions
+    with ExitStack() as stack:
+        page = None
+        if ui:
+            from serving.ui.page_process import page_beside
 
-    options = ServerOptions(
-        name=name,
-        host=host,
-        grpc_port=grpc_port,
-        rest_port=rest_port,
-        policy=policy,
-        labels=labels,
-        models_config=model_config_file,
-        models_config_poll_s=model_config_poll_s,
-        retries=RetryOptions(max_load_retries, load_retry_s),
-        allow_unavailable_labels=allow_unavailable_labels,
-    )
-    serve_model(model_dir, options, on_ready=_print_ready)
+            page = stack.enter_context(page_beside(host, ui_port, [*labels]))
+        from serving.server.local_server import ServerOptions
+        from serving.server.local_server import serve as serve_model
+        from serving.server.versions import RetryOptions
+
+        options = ServerOptions(
+            name=name,
+            host=host,
+            grpc_port=grpc_port,
+            rest_port=rest_port,
+            policy=policy,
+            labels=labels,
+            models_config=model_config_file,
+            models_config_poll_s=model_config_poll_s,
+            retries=RetryOptions(max_load_retries, load_retry_s),
+            allow_unavailable_labels=allow_unavailable_labels,
+        )
+        serve_model(
+            model_dir, options, on_ready=partial(_print_ready, page=page)
+        )
 
 
-def _print_ready(server) -> None:
+def _print_ready(server, page: Callable[[str, str], str] | None) -> None:
     typer.echo(f"  gRPC  {server.grpc_address}")
     for name in server.versions.names:
         states = server.versions.states_of(name)
         served = ", ".join(str(s.version) for s in states)
         typer.echo(f"serving {name}, version {served}")
         typer.echo(f"  REST  http://{server.rest_address}/v1/models/{name}")
+    if page:
+        typer.echo(f"  page  {page(server.name, server.grpc_address)}")
     typer.echo(f"try: tagforest tag IMAGE --server {server.grpc_address}")

@@ -3,6 +3,7 @@
 MODEL_NAME = "tagforest"
 GRPC_PORT = 8500
 REST_PORT = 8501
+PAGE_PORT = 8502
 
 # Signatures of the SavedModel.
 TAGS = "serving_default"

@@ -40,6 +40,7 @@ COMMANDS = (
     "tag",
     "tfserving",
     "train",
+    "ui",
     "vocabulary",
 )
 LABELS = "train-annotations-human-imagelabels.csv"

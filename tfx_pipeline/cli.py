@@ -20,6 +20,7 @@ from serving import cli_labels as label_commands
 from serving import cli_serve as serve_commands
 from serving import cli_tag as tag_commands
 from serving import cli_tfserving as tfserving_commands
+from serving import cli_ui as ui_commands
 from tfx_pipeline import cli_pipeline as pipeline_commands
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ for commands in (
     tag_commands,
     bulk_commands,
     tfserving_commands,
+    ui_commands,
     label_commands,
     pipeline_commands,
     demo_commands,

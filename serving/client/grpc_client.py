@@ -85,6 +85,15 @@ class GrpcTransport:
             for s in reply.model_version_status
         ]
 
+    def version(self) -> int:
+        """Asks which version answers."""
+        request = protos.get_model_metadata_pb2.GetModelMetadataRequest(
+            metadata_field=["signature_def"]
+        )
+        self._fill(request.model_spec)
+        reply = self._call(self._stub.GetModelMetadata, request)
+        return reply.model_spec.version.value
+
     def _call(self, method: Callable, request: Any) -> Any:
         try:
             return method(request, timeout=self._options.timeout_s)
@@ -110,6 +119,8 @@ def open_channel(address: str, tls: ClientTls | None) -> grpc.Channel:
         ("grpc.max_receive_message_length", -1),
         ("grpc.service_config", _RETRIES),
         ("grpc.enable_http_proxy", 0),
+        # A server that comes back is found soon, not after two minutes.
+        ("grpc.max_reconnect_backoff_ms", 5000),
     ]
     if tls is None:
         return grpc.insecure_channel(address, options)

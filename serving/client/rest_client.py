@@ -64,6 +64,11 @@ class RestTransport:
             for found in reply["model_version_status"]
         ]
 
+    def version(self) -> int:
+        """Asks which version answers."""
+        path = f"{self._model}{self._version}/metadata"
+        return int(self._call("GET", path)["model_spec"]["version"])
+
     def _call(
         self, method: str, path: str, body: bytes | None = None
     ) -> dict[str, Any]:

@@ -59,6 +59,8 @@ class _Transport(Protocol):
 
     def status(self) -> list[VersionStatus]: ...
 
+    def version(self) -> int: ...
+
     def close(self) -> None: ...
 
 
@@ -199,6 +201,14 @@ class TagClient:
         """
         found = self._transport.status()
         return sorted(found, key=lambda s: s.version, reverse=True)
+
+    def version(self) -> int:
+        """Returns the version that answers: what a label stands for now.
+
+        Raises:
+            ServerError: the server did not answer, or has no such version.
+        """
+        return self._transport.version()
 
     def close(self) -> None:
         """Ends the connection."""

@@ -1,0 +1,1 @@
+"""A page in the browser for a running server, without TensorFlow."""

@@ -1,0 +1,120 @@
+"""Serves the page until it is told to stop."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from beam_jobs.errors import InputError
+from serving import contract
+from serving.client.client_options import ClientOptions, parse_server
+from serving.tls import ClientTls
+
+_STYLE = Path(__file__).with_name("style.css")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# The server that is asked may share the machine: its answers come first.
+_NICENESS = 5
+_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True)
+class PageOptions:
+    """What the page shows.
+
+    Attributes:
+        server: `host:port`, or a URL as the client takes it.
+        model: its name on the server.
+        labels: version labels to compare.
+        host: address to listen on.
+        tls_ca: PEM file of the authorities to trust; None for no TLS.
+    """
+
+    server: str = f"127.0.0.1:{contract.GRPC_PORT}"
+    model: str = contract.MODEL_NAME
+    labels: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
+    tls_ca: str | None = None
+
+    def client(self) -> ClientOptions:
+        """Returns how the server is asked."""
+        tls = ClientTls(Path(self.tls_ca)) if self.tls_ca else None
+        return ClientOptions(self.model, timeout_s=_TIMEOUT_S, tls=tls)
+
+
+def check_page(options: PageOptions) -> None:
+    """Finds out whether the page can be shown.
+
+    Raises:
+        InputError: NiceGUI is missing, or a wrong address or TLS file.
+    """
+    parse_server(options.server, secure=options.client().tls is not None)
+    if importlib.util.find_spec("nicegui") is None:
+        raise InputError(
+            "the page needs NiceGUI, which is not installed; "
+            "`pip install 'tagforest[ui]'` gets it"
+        )
+
+
+def run_page(options: PageOptions, listening: socket.socket) -> None:
+    """Shows the page until SIGTERM or SIGINT.
+
+    Args:
+        options: whom to ask.
+        listening: a bound socket; closed at the end.
+
+    Raises:
+        InputError: NiceGUI is missing, or a wrong address or TLS file.
+    """
+    check_page(options)
+    import uvicorn
+
+    os.nice(_NICENESS)
+    config = uvicorn.Config(
+        _application(options),
+        loop="asyncio",
+        http="h11",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _application(options: PageOptions):
+    from fastapi import FastAPI
+    from nicegui import ui
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    from serving.ui.columns import Tagger
+    from serving.ui.page import TagPage
+    from serving.ui.pictures import MOST_BYTES, Allowance
+    from serving.ui.upload_limit import UploadLimit
+
+    tagger = Tagger(options.server, options.client(), options.labels)
+    shared = Allowance(most_bytes=MOST_BYTES, most_pictures=1_000)
+
+    def page() -> None:
+        ui.add_css(_STYLE)
+        ui.colors(primary="#1b6b3f")
+        TagPage(tagger, shared)
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(UploadLimit)
+    if options.host in _LOOPBACK:
+        # Else a page elsewhere could take over a name that leads here.
+        app.add_middleware(
+            TrustedHostMiddleware, allowed_hosts=[*_LOOPBACK, "[::1]"]
+        )
+    ui.run_with(
+        app,
+        root=page,
+        title=f"{options.model} · tagforest",
+        favicon="🌲",
+        dark=None,
+        tailwind=False,
+        show_welcome_message=False,
+    )
+    return app

@@ -1,0 +1,126 @@
+"""The bar of settings: versions, threshold, search."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from nicegui import ui
+
+from serving.ui.columns import Column
+from serving.ui.tag_tree import Choice
+
+_OWN, _ONE = "own", "one"
+_MODES = {_OWN: "Calibrated", _ONE: "One for all"}
+_NONE = ""
+
+
+class Controls:
+    """Builds the bar and holds what is set.
+
+    Args:
+        on_choice: called when other classes are to be shown.
+        on_columns: called when other versions are to be asked.
+
+    Attributes:
+        bar: the element that holds the controls.
+        columns: the versions that are chosen.
+    """
+
+    def __init__(
+        self,
+        on_choice: Callable[[], None],
+        on_columns: Callable[[], Awaitable[None]],
+    ):
+        self.columns: list[Column] = []
+        self._available: list[Column] = []
+        self._on_choice, self._on_columns = on_choice, on_columns
+        self.bar = ui.element("div").classes("tf-bar")
+        with self.bar:
+            self._build_versions()
+            self._build_threshold()
+            self._specific = ui.switch(
+                "Most specific", on_change=lambda: self._on_choice()
+            ).props("dense")
+            self._search = ui.input(
+                placeholder="Find a tag", on_change=lambda: self._on_choice()
+            ).classes("tf-search")
+            self._search.props('dense outlined clearable debounce="150"')
+            self._search.props["aria-label"] = "Find a tag"
+
+    def _build_versions(self) -> None:
+        with ui.element("div").classes(
+            "tf-group tf-versions"
+        ) as self._versions:
+            ui.label("Compare").classes("tf-label")
+            self._first = self._select("First version")
+            ui.label("with").classes("tf-label")
+            self._second = self._select("Second version")
+        self._versions.set_visibility(False)
+
+    def _select(self, label: str) -> ui.select:
+        select = ui.select({}, on_change=self._chosen)
+        select.props("dense outlined options-dense")
+        select.props["aria-label"] = label
+        return select
+
+    def _build_threshold(self) -> None:
+        with ui.element("div").classes("tf-group"):
+            ui.label("Threshold").classes("tf-label")
+            self._mode = ui.toggle(
+                _MODES, value=_OWN, on_change=lambda: self._on_choice()
+            ).props('dense no-caps unelevated padding="4px 10px"')
+            self._mode.tooltip(
+                "Calibrated: every class has its own, fitted by the model"
+            )
+            self._slider = ui.slider(
+                min=0, max=1, step=0.01, value=0.5, on_change=self._slid
+            ).classes("tf-slider")
+            self._slider.props["aria-label"] = "Threshold for all classes"
+            self._value = ui.label("0.50").classes("tf-value")
+
+    def offer(
+        self, available: Sequence[Column], preset: Sequence[Column]
+    ) -> None:
+        """Offers these versions; keeps what is chosen, while it is there."""
+        self._available = list(available)
+        texts = {c.key: c.text for c in available}
+        kept = [c.key for c in self.columns if c.key in texts]
+        keys = kept if self.columns and kept else [c.key for c in preset]
+        self.columns = [c for k in keys for c in available if c.key == k]
+        self._first.set_options(texts, value=keys[0])
+        rest = {_NONE: "nothing", **texts}
+        self._second.set_options(rest, value=[*keys, _NONE][1])
+        self._versions.set_visibility(len(available) > 1)
+
+    async def _chosen(self) -> None:
+        keys = [self._first.value, self._second.value]
+        if keys[0] == keys[1]:
+            keys = keys[:1]
+        chosen = [c for k in keys for c in self._available if c.key == k]
+        if chosen and chosen != self.columns:
+            self.columns = chosen
+            await self._on_columns()
+
+    def _slid(self, event) -> None:
+        self._value.set_text(f"{event.value:.2f}")
+        if self._mode.value == _ONE:
+            self._on_choice()
+        else:
+            self._mode.set_value(_ONE)
+
+    def choice(self) -> Choice:
+        """Returns what is to be shown."""
+        own = self._mode.value == _OWN
+        return Choice(
+            None if own else self._slider.value,
+            bool(self._specific.value),
+            self._search.value or "",
+        )
+
+    def mark_threshold(self, element: ui.element) -> None:
+        """Draws the line of one threshold for all into the bars."""
+        one = self._mode.value == _ONE
+        element.classes(
+            add="tf-one" if one else "", remove="" if one else "tf-one"
+        )
+        element.style(f"--threshold: {self._slider.value}")

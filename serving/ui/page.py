@@ -1,0 +1,231 @@
+"""The page: drop zone, controls and a card a picture."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from nicegui import events, ui
+
+from serving import contract
+from serving.prediction import ServerError
+from serving.ui.card import PictureCard, refused_card
+from serving.ui.columns import Column, Tagger, default_pair
+from serving.ui.controls import Controls
+from serving.ui.pictures import (
+    MOST_PICTURES,
+    Allowance,
+    Refused,
+    as_size,
+    check_file,
+    preview,
+    too_large,
+)
+
+_ASK_AGAIN_S = 3.0
+_MOST_NAME = 120  # characters of a file's name
+_LOGO = (
+    '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" '
+    'stroke-width="2" stroke-linecap="round" aria-hidden="true">'
+    '<circle cx="12" cy="4" r="2.4"/><circle cx="5" cy="19" r="2.4"/>'
+    '<circle cx="12" cy="19" r="2.4"/><circle cx="19" cy="19" r="2.4"/>'
+    '<path d="M12 6.5v10M12 11H7a2 2 0 0 0-2 2v3.5M12 11h5a2 2 0 0 1 2 2v3.5"'
+    "/></svg>"
+)
+_HINT = f"""
+<div class="tf-hint">
+  <b>Drop pictures here</b>
+  <q-btn class="tf-button" no-caps unelevated label="Choose pictures"
+         @click="props.pickFiles"></q-btn>
+  <p>JPEG, PNG, GIF or BMP, up to {as_size(contract.MAX_IMAGE_BYTES)} each,
+  {MOST_PICTURES} at a time. Nothing is kept: closing the page forgets
+  them.</p>
+</div>
+"""
+_REJECTED = """
+(files) => emit(files.slice(0, 24).map(r => ({
+  name: r.file.name, size: r.file.size, why: r.failedPropValidation})))
+"""
+
+
+class TagPage:
+    """What one browser tab shows.
+
+    Args:
+        tagger: asks the server.
+        allowance: what all tabs may hold together.
+    """
+
+    def __init__(self, tagger: Tagger, allowance: Allowance):
+        self._tagger = tagger
+        self._allowance = Allowance(parent=allowance)
+        self._cards: list[PictureCard] = []
+        self._available: list[Column] = []
+        self._build()
+        ui.context.client.on_delete(self._forget)
+
+    def _build(self) -> None:
+        self._head()
+        with ui.element("div").classes("tf-sticky"):
+            self._controls = Controls(self._choice_changed, self._ask_all)
+        with ui.element("div").classes("tf-main"):
+            self._alert = ui.label().classes("tf-alert").props("role=alert")
+            self._drop = self._drop_zone()
+            with ui.element("div").classes("tf-list") as self._list:
+                self._count = ui.label().classes("tf-label")
+                ui.button(
+                    "Remove all", on_click=self._remove_all, color=None
+                ).props("flat dense no-caps")
+            self._refused = ui.element("section").classes("tf-refused")
+            self._grid = ui.element("section").classes("tf-cards")
+            self._grid.props["aria-label"] = "Pictures"
+        self._foot = ui.label().classes("tf-foot")
+        self._alert.set_visibility(False)
+        self._show_filled()
+        ui.timer(_ASK_AGAIN_S, self._look_at_server)
+
+    def _head(self) -> None:
+        with ui.element("header").classes("tf-head"):
+            ui.html(_LOGO, sanitize=False).classes("tf-logo")
+            title = ui.label(self._tagger.options.model).classes(
+                "tf-name-of-model"
+            )
+            title.props('role=heading aria-level="1"')
+            with ui.element("div").classes("tf-state").props("role=status"):
+                self._dot = ui.element("span").classes("tf-dot")
+                self._state = ui.label("Connecting …")
+
+    def _drop_zone(self) -> ui.upload:
+        upload = ui.upload(
+            multiple=True,
+            auto_upload=True,
+            max_file_size=contract.MAX_IMAGE_BYTES,
+            on_upload=self._receive,
+        ).classes("tf-drop")
+        upload.add_slot("list", _HINT)
+        upload.on("rejected", self._reject, js_handler=_REJECTED)
+        return upload
+
+    async def _look_at_server(self) -> None:
+        try:
+            available = await self._tagger.columns()
+            problem = "" if available else "no version of it is loaded"
+        except ServerError as error:
+            available, problem = [], str(error)
+        self._say_state(problem)
+        if available and available != self._available:
+            self._available = available
+            self._controls.offer(available, default_pair(available))
+            await self._ask_all()
+
+    def _say_state(self, problem: str) -> None:
+        address = self._tagger.address
+        self._dot.classes(
+            add="bad" if problem else "good",
+            remove="good" if problem else "bad",
+        )
+        self._state.set_text(
+            f"{'No answer from' if problem else 'Connected to'} {address}"
+        )
+        self._alert.set_visibility(bool(problem))
+        if problem:
+            self._alert.set_text(
+                f"{self._tagger.options.model} at {address} does not answer: "
+                f"{problem}\nIs `tagforest serve` running there? It is asked "
+                f"again every {_ASK_AGAIN_S:.0f} seconds."
+            )
+
+    async def _receive(self, event: events.UploadEventArguments) -> None:
+        name = event.file.name[:_MOST_NAME]
+        image = await event.file.read()
+        try:
+            check_file(image)
+            self._allowance.take(len(image))
+        except Refused as refusal:
+            self._refuse(name, str(refusal))
+            return
+        small = await asyncio.to_thread(preview, image)
+        with self._grid:
+            card = PictureCard(name, image, small, self._remove)
+        self._cards.append(card)
+        self._show_filled()
+        await self._ask([card])
+
+    def _reject(self, event: events.GenericEventArguments) -> None:
+        for file in event.args:
+            why = too_large(int(file["size"]))
+            self._refuse(str(file["name"])[:_MOST_NAME], why)
+
+    def _refuse(self, name: str, why: str) -> None:
+        def remove(card: ui.element) -> None:
+            card.delete()
+            self._show_filled()
+
+        with self._refused:
+            refused_card(name, why, remove)
+        self._show_filled()
+
+    def _remove(self, card: PictureCard) -> None:
+        self._cards.remove(card)
+        self._allowance.give_back(len(card.image))
+        card.delete()
+        self._show_filled()
+
+    def _remove_all(self) -> None:
+        self._forget()
+        self._grid.clear()
+        self._refused.clear()
+        self._show_filled()
+
+    def _forget(self) -> None:
+        for card in self._cards:
+            self._allowance.give_back(len(card.image))
+        self._cards.clear()
+
+    def _show_filled(self) -> None:
+        refused = len(self._refused.default_slot.children)
+        filled = bool(self._cards or refused)
+        self._list.set_visibility(filled)
+        self._refused.set_visibility(bool(refused))
+        self._count.set_text(f"Pictures: {len(self._cards)}")
+        self._drop.classes(
+            add="tf-filled" if filled else "",
+            remove="" if filled else "tf-filled",
+        )
+        # The browser would keep all that it has sent.
+        self._drop.run_method("removeUploadedFiles")
+
+    async def _ask_all(self) -> None:
+        await self._ask(self._cards)
+
+    async def _ask(self, cards: Sequence[PictureCard]) -> None:
+        columns = self._controls.columns
+        if not columns:
+            return
+        await asyncio.gather(*(self._ask_one(c, columns) for c in list(cards)))
+        self._show_versions(columns)
+
+    async def _ask_one(
+        self, card: PictureCard, columns: Sequence[Column]
+    ) -> None:
+        await card.ask(self._tagger, columns)
+        if card in self._cards:
+            card.show(self._controls.columns, self._controls.choice())
+
+    def _choice_changed(self) -> None:
+        self._controls.mark_threshold(self._grid)
+        for card in self._cards:
+            card.show(self._controls.columns, self._controls.choice())
+
+    def _show_versions(self, columns: Sequence[Column]) -> None:
+        self._grid.style(f"--columns: {len(columns)}")
+        lines = []
+        for column in columns:
+            known = (card.versions(column) for card in self._cards)
+            found = next(filter(None, known), None)
+            if found:
+                lines.append(
+                    f"{column.text}: model {found[0][:12] or 'unnamed'}, "
+                    f"vocabulary {found[1][:12] or 'unnamed'}"
+                )
+        self._foot.set_text("\n".join(lines))

@@ -1,0 +1,117 @@
+"""What is accepted of the files that a browser sends, and its previews."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+from dataclasses import dataclass
+
+from serving import contract
+
+MOST_PICTURES = 24  # a tab
+MOST_TAB_BYTES = 64 * 1024**2
+MOST_BYTES = 256 * 1024**2  # all tabs
+_PREVIEW_PIXELS = 360
+# Unpacked to preview it; only a JPEG is unpacked at a smaller size at once.
+_MOST_PIXELS = 50_000_000
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
+_one_preview = threading.Lock()
+
+
+class Refused(ValueError):
+    """A file that is not sent to the server; the text says why."""
+
+
+@dataclass
+class Allowance:
+    """Counts what is held; `parent` is what several share.
+
+    Attributes:
+        most_bytes, most_pictures: at most held.
+    """
+
+    most_bytes: int = MOST_TAB_BYTES
+    most_pictures: int = MOST_PICTURES
+    parent: Allowance | None = None
+    held_bytes: int = 0
+    held_pictures: int = 0
+
+    def take(self, size: int) -> None:
+        """Counts a picture in.
+
+        Raises:
+            Refused: there is no room for it.
+        """
+        if self.held_pictures + 1 > self.most_pictures:
+            raise Refused(
+                f"there are {self.most_pictures} pictures here already; "
+                "remove some"
+            )
+        if self.held_bytes + size > self.most_bytes:
+            raise Refused(
+                f"the pictures here would be over {as_size(self.most_bytes)}; "
+                "remove some"
+            )
+        if self.parent:
+            self.parent.take(size)
+        self.held_bytes += size
+        self.held_pictures += 1
+
+    def give_back(self, size: int) -> None:
+        """Counts a picture out."""
+        self.held_bytes -= size
+        self.held_pictures -= 1
+        if self.parent:
+            self.parent.give_back(size)
+
+
+def check_file(data: bytes) -> None:
+    """Finds what no server would tag.
+
+    Raises:
+        Refused: empty, too large, or no picture by its first bytes.
+    """
+    if not data:
+        raise Refused("the file is empty")
+    if len(data) > contract.MAX_IMAGE_BYTES:
+        raise Refused(too_large(len(data)))
+
+
+def too_large(size: int) -> str:
+    """Says that a file is over the limit of bytes."""
+    most = as_size(contract.MAX_IMAGE_BYTES)
+    return f"{as_size(size)}, and {most} is the most"
+
+
+def as_size(size: int) -> str:
+    """Returns a number of bytes as people write it."""
+    if size < 1024**2:
+        return f"{max(1, round(size / 1024))} KB"
+    return f"{size / 1024**2:.1f} MB".replace(".0 ", " ")
+
+
+def preview(data: bytes) -> str:
+    """Returns a small JPEG as a data URL; empty if it cannot be drawn.
+
+    Pillow reads the picture, not the server: what it cannot read may still
+    get tags, and the other way round.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                image.draft("RGB", (_PREVIEW_PIXELS, _PREVIEW_PIXELS))
+            if image.width * image.height > _MOST_PIXELS:
+                return ""
+            with _one_preview:  # Several at once would add up their memory.
+                image.thumbnail((_PREVIEW_PIXELS, _PREVIEW_PIXELS))
+                small = image.convert("RGB")
+    # Pillow raises many kinds for a broken file, SyntaxError among them.
+    except Exception:
+        return ""
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=85)
+    text = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f"data:image/jpeg;base64,{text}"

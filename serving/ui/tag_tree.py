@@ -1,0 +1,188 @@
+"""From the answers for one picture to the tree that the page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from serving.prediction import Prediction, Tag
+
+# Scores of two versions that differ by less are taken as the same.
+NOTABLE = 0.1
+MOST_ROWS = 100
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which classes of the answers are shown.
+
+    Attributes:
+        threshold: a class is a tag from this score on; None for the
+            thresholds that the model brings, one a class.
+        most_specific: leaves out classes above other tags.
+        search: only classes with this text in their names or WordNet id.
+        most_rows: at most so many, the best ones.
+    """
+
+    threshold: float | None = None
+    most_specific: bool = False
+    search: str = ""
+    most_rows: int = MOST_ROWS
+
+
+@dataclass(frozen=True)
+class Node:
+    """A class in the tree.
+
+    Attributes:
+        name, wnid, leaf: of the class.
+        scores: one a column, 0 to 1; None where the answer lacks the class.
+        tags: one a column: the class is a tag there.
+        also_under: names of further parents; a class appears only once.
+        children: the classes below it that are shown, best first.
+    """
+
+    name: str
+    wnid: str
+    leaf: bool
+    scores: tuple[float | None, ...]
+    tags: tuple[bool, ...]
+    also_under: tuple[str, ...] = ()
+    children: tuple[Node, ...] = ()
+
+    @property
+    def best(self) -> float:
+        """The highest of its scores."""
+        return max(s for s in self.scores if s is not None)
+
+    @property
+    def is_tag(self) -> bool:
+        """It is a tag in some column; else it is there for those below."""
+        return any(self.tags)
+
+    @property
+    def differs(self) -> bool:
+        """The columns disagree: a tag in some only, or scores far apart."""
+        known = [s for s in self.scores if s is not None]
+        apart = self.is_tag and max(known) - min(known) >= NOTABLE
+        return len({*self.tags}) > 1 or apart
+
+
+@dataclass(frozen=True)
+class TagTree:
+    """What is shown of one picture.
+
+    Attributes:
+        roots: the classes without a shown parent, best first.
+        tags: how many classes are tags, in any column.
+        differences: nodes on which the columns disagree.
+        left_out: tags beyond `most_rows`.
+    """
+
+    roots: tuple[Node, ...]
+    tags: int = 0
+    differences: int = 0
+    left_out: int = 0
+
+
+def tag_tree(answers: Sequence[Prediction], choice: Choice) -> TagTree:
+    """Puts the answers for one picture into one tree.
+
+    Parents come from the answers: a class stands below that one of its
+    parents that scores best, of those shown. Classes above a tag are shown
+    too, tags or not.
+
+    Args:
+        answers: a valid one a column, of versions to compare.
+        choice: what is shown.
+    """
+    nodes = _merge(answers, choice)
+    parents = _parents(answers)
+    chosen = [n.wnid for n in _best_first(nodes.values()) if n.is_tag]
+    if choice.most_specific:
+        above = _above(chosen, parents)
+        chosen = [w for w in chosen if w not in above]
+    if choice.search:
+        chosen = [w for w in chosen if _matches(nodes[w], choice.search)]
+    tags = len(chosen)
+    chosen = chosen[: choice.most_rows]
+    shown = {*chosen}
+    if not choice.most_specific:
+        shown |= _above(chosen, parents) & nodes.keys()
+    roots = _grow({w: nodes[w] for w in shown}, parents)
+    different = sum(n.differs for r in roots for n in walk(r))
+    return TagTree(roots, tags, different, tags - len(chosen))
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Yields a node and all below it, in the order shown."""
+    yield node
+    for child in node.children:
+        yield from walk(child)
+
+
+def _merge(answers: Sequence[Prediction], choice: Choice) -> dict[str, Node]:
+    columns = [{t.wnid: t for t in a.tags} for a in answers]
+    known = {t.wnid: t for a in answers for t in a.tags}
+    nodes = {}
+    for wnid, tag in known.items():
+        found = [column.get(wnid) for column in columns]
+        nodes[wnid] = Node(
+            tag.name,
+            wnid,
+            tag.leaf,
+            tuple(None if t is None else t.score for t in found),
+            tuple(_is_tag(t, choice.threshold) for t in found),
+        )
+    return nodes
+
+
+def _is_tag(tag: Tag | None, threshold: float | None) -> bool:
+    if tag is None:
+        return False
+    return tag.is_tag if threshold is None else tag.score >= threshold
+
+
+def _parents(answers: Sequence[Prediction]) -> dict[str, tuple[str, ...]]:
+    return {t.wnid: t.parents for a in answers for t in a.tags}
+
+
+def _above(
+    wnids: Sequence[str], parents: Mapping[str, Sequence[str]]
+) -> set[str]:
+    """Returns all classes above some of these."""
+    above: set[str] = set()
+    waiting = list(wnids)
+    while waiting:
+        fresh = {*parents.get(waiting.pop(), ())} - above
+        above |= fresh
+        waiting.extend(fresh)
+    return above
+
+
+def _matches(node: Node, text: str) -> bool:
+    text = text.strip().casefold()
+    return text in node.name.casefold() or text in node.wnid
+
+
+def _best_first(nodes) -> list[Node]:
+    return sorted(nodes, key=lambda n: (-n.best, n.name, n.wnid))
+
+
+def _grow(
+    nodes: Mapping[str, Node], parents: Mapping[str, Sequence[str]]
+) -> tuple[Node, ...]:
+    below: dict[str | None, list[Node]] = {}
+    others: dict[str, tuple[str, ...]] = {}
+    for node in _best_first(nodes.values()):
+        over = _best_first(
+            nodes[p] for p in parents.get(node.wnid, ()) if p in nodes
+        )
+        below.setdefault(over[0].wnid if over else None, []).append(node)
+        others[node.wnid] = tuple(p.name for p in over[1:])
+
+    def grown(node: Node) -> Node:
+        children = tuple(map(grown, below.get(node.wnid, ())))
+        return replace(node, also_under=others[node.wnid], children=children)
+
+    return tuple(map(grown, below.get(None, ())))
