@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import typer
 
@@ -32,6 +33,7 @@ from serving.client.tag_client import (
 from serving.prediction import TaggedImage
 
 STDIN = "-"
+_INTERRUPTED = 130  # what shells give a command that Ctrl-C ended
 _HELP = {
     "UNAVAILABLE": "is `tagforest serve` running there?",
     "DEADLINE_EXCEEDED": "a longer --timeout may help",
@@ -116,6 +118,10 @@ def run_tag(run: TagRun) -> bool:
                 bar.update()
         except ServerError as error:
             raise _failed(run, client.address, error, counts) from error
+        except KeyboardInterrupt:
+            so_far = _so_far(run, counts)
+            typer.echo(f"tagforest: interrupted after {so_far}", err=True)
+            raise typer.Exit(_INTERRUPTED) from None
         if not counts and not done:
             raise InputError(
                 f"no images in {', '.join(run.names)}; in folders, those are "
@@ -128,7 +134,7 @@ def run_tag(run: TagRun) -> bool:
 
 def _items(run: TagRun, done: set[str]) -> Iterator[Item]:
     if run.stdin_image:
-        data = sys.stdin.buffer.read(contract.MAX_IMAGE_BYTES + 1)
+        data = _stdin().read(contract.MAX_IMAGE_BYTES + 1)
         yield checked(STDIN, data)
         return
     for name in run.names:
@@ -137,13 +143,24 @@ def _items(run: TagRun, done: set[str]) -> Iterator[Item]:
                 yield item
 
 
+def _stdin() -> BinaryIO:
+    """Opens standard input once more.
+
+    At its end, Python closes `sys.stdin`, and aborts if a thread waits in it.
+    """
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    except OSError:  # it is no file
+        return sys.stdin.buffer
+
+
 def _stdin_names() -> Iterator[str]:
     """Yields the lines of standard input as they come.
 
     Raises:
         InputError: they are no names, but an image.
     """
-    for number, line in enumerate(sys.stdin.buffer):
+    for number, line in enumerate(_stdin()):
         if number == 0 and line.startswith((b"\xff\xd8\xff", b"\x89PNG")):
             raise InputError(
                 "standard input is an image; - takes a list of names, "
@@ -160,8 +177,7 @@ def _open(
     """Returns what writes text where it is wanted."""
     header = FORMS[run.form].header
     if run.out is None:
-        typer.echo(header, nl=False)
-        return _echo
+        return _Printer(header)
     file = stack.enter_context(whole_file(run.out, header, go_on=go_on))
 
     def write(text: str) -> None:
@@ -170,8 +186,15 @@ def _open(
     return write
 
 
-def _echo(text: str) -> None:
-    typer.echo(text, nl=False)
+class _Printer:
+    """Prints the header with the first lines: none where nothing comes."""
+
+    def __init__(self, header: str):
+        self._header = header
+
+    def __call__(self, text: str) -> None:
+        typer.echo(self._header + text, nl=False)
+        self._header = ""
 
 
 def _bar(run: TagRun, done: set[str]):
@@ -208,32 +231,46 @@ def _chosen(run: TagRun, found: TaggedImage) -> TaggedImage:
 
 def _summary(counts: Counter[str], before: int, seconds: float) -> str:
     """Returns how many images there were and what became of them."""
-    tagged, total = counts[""], sum(counts.values())
-    failed = sorted((r, n) for r, n in counts.items() if r)
-    text = f"{total} images = {tagged} tagged + {total - tagged} not"
-    if failed:
-        text += " (" + ", ".join(f"{n} {r}" for r, n in failed) + ")"
+    total = sum(counts.values())
+    text = _sum(counts)
     if before:
         text += f"; {before} were tagged before"
     return f"{text}; {total / max(seconds, 1e-9):.0f} images/s"
 
 
+def _sum(counts: Counter[str]) -> str:
+    tagged, total = counts[""], sum(counts.values())
+    unit = "image" if total == 1 else "images"
+    text = f"{total} {unit} = {tagged} tagged + {total - tagged} not"
+    failed = sorted((reason, n) for reason, n in counts.items() if reason)
+    if failed:
+        text += " (" + ", ".join(f"{n} {reason}" for reason, n in failed) + ")"
+    return text
+
+
+def _so_far(run: TagRun, counts: Counter[str]) -> str:
+    """Returns what a run that ends early has, and where."""
+    text = _sum(counts)
+    if not counts:
+        return text
+    if run.out is None:
+        return f"{text}, printed above"
+    text += f", kept in {part_of(run.out)}"
+    if run.form == "json":
+        text += ", where --resume goes on"
+    return text
+
+
 def _failed(
     run: TagRun, address: str, error: ServerError, counts: Counter[str]
 ) -> InputError:
-    said = _HELP.get(error.code, "see what the server says")
-    total = sum(counts.values())
-    if not total:
+    advice = _HELP.get(error.code)
+    end = f"; {advice}" if advice else ""
+    if not counts:
         return InputError(
-            f"the server at {address} gave no tags ({error}); {said}"
+            f"the server at {address} gave no tags ({error}){end}"
         )
-    kept = "printed"
-    if run.out is not None:
-        kept = f"kept in {part_of(run.out)}"
-        if run.form == "json":
-            said += "; --resume goes on from there"
     return InputError(
         f"the server at {address} gave no more tags ({error}) after "
-        f"{total} images = {counts['']} tagged + {total - counts['']} not, "
-        f"which are {kept}; {said}"
+        f"{_so_far(run, counts)}{end}"
     )

@@ -6,7 +6,8 @@ import sys
 _SCRIPT = """
 import sys
 from serving.client import grpc_client, rest_client, tag_client
-heavy = {"tensorflow", "tensorflow.python", "keras"}
+from serving.client import tag_command, url_reader
+heavy = {"tensorflow", "tensorflow.python", "keras", "apache_beam", "PIL"}
 assert not heavy & set(sys.modules)
 
 import tensorflow as tf
