@@ -6,8 +6,7 @@ import sys
 _SCRIPT = """
 import sys
 from serving.client import grpc_client, rest_client, tag_client
-from serving.client import tag_command, url_reader
-heavy = {"tensorflow", "tensorflow.python", "keras", "apache_beam", "PIL"}
+heavy = {"tensorflow", "tensorflow.python", "keras"}
 assert not heavy & set(sys.modules)
 
 import tensorflow as tf
@@ -35,3 +34,17 @@ def test_tensorflow_first_shares_its_messages():
 
     proto = tf.make_tensor_proto([b"a"])
     assert type(proto) is protos.tensor_pb2.TensorProto
+
+
+def test_the_whole_client_stays_light():
+    code = (
+        "import sys\n"
+        "from serving.client import tag_command, url_reader\n"
+        "from serving.client import grpc_client, rest_client\n"
+        "heavy = {'tensorflow', 'keras', 'apache_beam', 'PIL', 'scipy'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]", done.stderr
