@@ -69,20 +69,32 @@ def serve(
     ui_port: Annotated[
         int, typer.Option(help="0 takes a free one.")
     ] = contract.PAGE_PORT,
+    rest_api_timeout_in_ms: Annotated[
+        int, typer.Option(min=1, help="For one REST request.")
+    ] = 30_000,
+    cors: Annotated[
+        bool, typer.Option("--cors", help="Let other sites' pages use REST.")
+    ] = False,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate, PEM: TLS for both.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="Its private key, PEM.")
+    ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(help="PEM; clients need a certificate of this one."),
+    ] = None,
+    ssl_config_file: Annotated[
+        Path | None,
+        typer.Option(help="TensorFlow Serving's SSLConfig, instead."),
+    ] = None,
 ) -> None:
     """Serve models over gRPC and REST until interrupted.
 
     With labels and no --versions, the labelled ones are served.
     """
-    if (model_dir is None) == (model_config_file is None):
-        raise InputError(
-            "give either the base folder of a model or --model-config-file"
-        )
-    if model_config_file and (label or versions):
-        raise InputError(
-            "--label and --versions go with a folder; with "
-            "--model-config-file they stand in the file"
-        )
+    _check_source(model_dir, model_config_file, bool(label or versions))
     from serving.server.sockets import bind
     from serving.version_policy import VersionPolicy, parse_labels
 
@@ -101,6 +113,14 @@ def serve(
         raise InputError(
             f"no such folder: {model_dir}; `tagforest export` makes one"
         )
+    from serving.server.tls import load_tls
+
+    tls = load_tls(tls_cert, tls_key, tls_client_ca, ssl_config_file)
+    if tls and ui:
+        raise InputError(
+            "the page asks the server without TLS; leave out --ui or the "
+            "options for TLS"
+        )
     with ExitStack() as stack:
         page = None
         if ui:
@@ -109,6 +129,7 @@ def serve(
             page = stack.enter_context(page_beside(host, ui_port, [*labels]))
         from serving.server.local_server import ServerOptions
         from serving.server.local_server import serve as serve_model
+        from serving.server.rest_server import RestOptions
         from serving.server.versions import RetryOptions
 
         options = ServerOptions(
@@ -122,9 +143,25 @@ def serve(
             models_config_poll_s=model_config_poll_s,
             retries=RetryOptions(max_load_retries, load_retry_s),
             allow_unavailable_labels=allow_unavailable_labels,
+            rest=RestOptions(rest_api_timeout_in_ms / 1000, cors, tls),
+            tls=tls,
         )
         serve_model(
             model_dir, options, on_ready=partial(_print_ready, page=page)
+        )
+
+
+def _check_source(
+    model_dir: Path | None, model_config_file: Path | None, selects: bool
+) -> None:
+    if (model_dir is None) == (model_config_file is None):
+        raise InputError(
+            "give either the base folder of a model or --model-config-file"
+        )
+    if model_config_file and selects:
+        raise InputError(
+            "--label and --versions go with a folder; with "
+            "--model-config-file they stand in the file"
         )
 
 

@@ -40,7 +40,10 @@ class ClientTls:
         try:
             context = ssl.create_default_context(cafile=self.ca)
             if self.cert is not None:
-                context.load_cert_chain(self.cert, self.key)
+                # Else a key with a password is asked for on a terminal.
+                context.load_cert_chain(
+                    self.cert, self.key, password=lambda: ""
+                )
         except (OSError, ValueError) as error:
             files = [str(f) for f in (self.ca, self.cert, self.key) if f]
             raise InputError(

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
 from beam_jobs.errors import InputError
 from serving import contract, protos
@@ -24,12 +25,16 @@ from serving.server.model_registry import ModelRegistry
 from serving.server.predict import check_sent, run_predict
 from serving.server.reload import reload_config
 from serving.server.request_metrics import RequestMetrics
+from serving.server.tls import ServerTls
 from serving.server.versions import LoadedVersion
 from serving.tensor_proto import TensorError, fill_proto, from_proto
 
 _MAX_MESSAGE = 1024  # characters of an error, as TensorFlow Serving cuts it
 _THREADS = 64
-_HEALTH_NAMES = ("", "PredictionService", "ModelService")
+_SHORT_NAMES = ("PredictionService", "ModelService")
+_SERVICES = tuple(f"tensorflow.serving.{name}" for name in _SHORT_NAMES)
+# TensorFlow Serving has the short names; most clients ask for the full ones.
+_HEALTH_NAMES = ("", *_SHORT_NAMES, *_SERVICES)
 _SIGNATURE_DEF = "signature_def"
 _NO_TASK = protos.inference_pb2.InferenceTask(
     model_spec=protos.model_pb2.ModelSpec()
@@ -281,6 +286,7 @@ class GrpcServer:
         versions: what is served.
         metrics: counts the requests.
         host, port: where; port 0 takes a free one.
+        tls: None for none.
 
     Raises:
         InputError: the port is in use.
@@ -292,6 +298,7 @@ class GrpcServer:
         metrics: RequestMetrics,
         host: str,
         port: int,
+        tls: ServerTls | None = None,
     ):
         self._server = grpc.server(
             ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc"),
@@ -312,12 +319,18 @@ class GrpcServer:
         )
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self.port = self._bind(host, port)
+        names = (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        self.port = self._bind(host, port, tls)
 
-    def _bind(self, host: str, port: int) -> int:
+    def _bind(self, host: str, port: int, tls: ServerTls | None) -> int:
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
-            bound = self._server.add_insecure_port(address)
+            if tls is None:
+                bound = self._server.add_insecure_port(address)
+            else:
+                credentials = tls.credentials()
+                bound = self._server.add_secure_port(address, credentials)
         except RuntimeError:
             bound = 0
         if not bound:

@@ -24,6 +24,7 @@ from serving.server.model_registry import ModelRegistry, RegistryOptions
 from serving.server.request_metrics import RequestMetrics
 from serving.server.rest_server import RestOptions, RestServer
 from serving.server.sockets import bind
+from serving.server.tls import ServerTls
 from serving.server.versions import RetryOptions
 from serving.version_policy import VersionPolicy
 
@@ -48,7 +49,8 @@ class ServerOptions:
         retries: of versions that do not load.
         allow_unavailable_labels: see `RegistryOptions`.
         grace_s: seconds that running requests get when the server stops.
-        rest: timeout and headers of REST.
+        rest: timeout, headers and TLS of REST.
+        tls: of gRPC; None for none.
     """
 
     name: str = contract.MODEL_NAME
@@ -65,6 +67,7 @@ class ServerOptions:
     allow_unavailable_labels: bool = False
     grace_s: float = 10.0
     rest: RestOptions = RestOptions()
+    tls: ServerTls | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,11 @@ def running_server(
         stack.callback(versions.close)
         held.close()
         grpc_server = GrpcServer(
-            versions, metrics, options.host, options.grpc_port
+            versions,
+            metrics,
+            options.host,
+            options.grpc_port,
+            options.tls,
         )
         stack.callback(grpc_server.stop, options.grace_s)
         grpc_server.start()

@@ -36,6 +36,7 @@ from serving.server.predict import run_predict
 from serving.server.request_body import read_body
 from serving.server.request_metrics import CONTENT_TYPE, PATH, RequestMetrics
 from serving.server.sockets import bind
+from serving.server.tls import ServerTls
 from serving.server.versions import LoadedVersion
 
 _THREADS = 64
@@ -67,10 +68,12 @@ class RestOptions:
     Attributes:
         timeout_s: for one request; beyond, DEADLINE_EXCEEDED.
         cors: let web pages of other origins ask.
+        tls: None for none.
     """
 
     timeout_s: float = 30.0
     cors: bool = False
+    tls: ServerTls | None = None
 
 
 class RestApp:
@@ -79,7 +82,7 @@ class RestApp:
     Args:
         versions: what is served.
         metrics: counts the requests.
-        options: timeout and headers.
+        options: timeout, headers and TLS.
 
     Attributes:
         is_stopping: it answers still, but wants no more requests.
@@ -275,6 +278,10 @@ def _json(text: str, status: int = 200) -> Response:
     return Response(text, status, media_type="application/json")
 
 
+def _context_of(tls: ServerTls | None) -> Callable | None:
+    return None if tls is None else lambda *_: tls.context()
+
+
 class RestServer:
     """The REST side of the server, bound but not yet answering.
 
@@ -282,7 +289,7 @@ class RestServer:
         versions: what is served.
         metrics: counts the requests.
         host, port: where; port 0 takes a free one.
-        options: timeout and headers.
+        options: timeout, headers and TLS.
 
     Raises:
         InputError: the port is in use.
@@ -297,6 +304,7 @@ class RestServer:
         options: RestOptions | None = None,
     ):
         self._app = RestApp(versions, metrics, options)
+        tls = options.tls if options else None
         self._socket = bind(host, port, "REST")
         self.port = self._socket.getsockname()[1]
         config = uvicorn.Config(
@@ -309,6 +317,7 @@ class RestServer:
             access_log=False,
             limit_concurrency=_CONNECTIONS,
             timeout_keep_alive=60,
+            ssl_context_factory=_context_of(tls),
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, daemon=True)

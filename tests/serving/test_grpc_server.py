@@ -4,6 +4,7 @@ import grpc
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from serving import contract, protos
 from serving.tensor_proto import from_proto, to_proto
@@ -142,7 +143,32 @@ def test_status(model_stub):
     assert code == "NOT_FOUND" and "versions of model x" in message
 
 
-@pytest.mark.parametrize("service", ["", "PredictionService"])
+def test_reflection(channel):
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+
+    def ask(**request):
+        sent = iter([reflection_pb2.ServerReflectionRequest(**request)])
+        return next(stub.ServerReflectionInfo(sent, timeout=30))
+
+    services = ask(list_services="").list_services_response.service
+    assert {s.name for s in services} >= {
+        "tensorflow.serving.PredictionService",
+        "tensorflow.serving.ModelService",
+        "grpc.health.v1.Health",
+    }
+    symbol = "tensorflow.serving.PredictionService"
+    found = ask(file_containing_symbol=symbol).file_descriptor_response
+    assert found.file_descriptor_proto
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        *("", "PredictionService", "ModelService"),
+        "tensorflow.serving.PredictionService",
+        "tensorflow.serving.ModelService",
+    ],
+)
 def test_health(channel, service):
     stub = health_pb2_grpc.HealthStub(channel)
     request = health_pb2.HealthCheckRequest(service=service)

@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 from serving import contract
+from serving.server.local_server import ServerOptions, running_server
+from serving.server.rest_server import RestOptions
 
 PREDICT = "/v1/models/tagforest:predict"
 
@@ -186,3 +188,37 @@ def test_metadata(http):
     default = signatures["serving_default"]
     assert default["inputs"]["image_bytes"]["dtype"] == "DT_STRING"
     assert default["method_name"] == "tensorflow/serving/predict"
+
+
+def test_cors_and_timeout(model_base, picture):
+    rest = RestOptions(timeout_s=1e-6, cors=True)
+    options = ServerOptions(grpc_port=0, rest_port=0, rest=rest)
+    with running_server(model_base, options) as server:
+        base = f"http://{server.rest_address}"
+        with httpx.Client(base_url=base, trust_env=False) as http:
+            origin = {"origin": "https://example.org"}
+            preflight = http.options(PREDICT, headers=origin)
+            status = http.get("/v1/models/tagforest")
+            bad = http.get("/v1/models/stranger")
+            body = {"instances": [b64(picture(1))]}
+            late = http.post(PREDICT, json=body)
+    assert preflight.status_code == 200 and bad.status_code == 404
+    for reply in (preflight, status, bad):
+        assert reply.headers["access-control-allow-origin"] == "*"
+        assert reply.headers["access-control-allow-methods"] == "POST, GET"
+        allowed = reply.headers["access-control-allow-headers"]
+        assert allowed == "Content-Type"
+    # The deadline passes in the queue, or while the graph runs.
+    assert late.status_code in (429, 504)
+
+
+def test_a_context_for_each_example_is_bounded(http, monkeypatch):
+    monkeypatch.setattr(contract, "MAX_REQUEST_BYTES", 2000)
+    body = {
+        "signature_name": "classify",
+        "context": {"image/encoded": "a" * 500},
+        "examples": [{}] * 5,
+    }
+    reply = http.post("/v1/models/tagforest:classify", json=body)
+    assert reply.status_code == 400
+    assert "2000 bytes are allowed" in reply.json()["error"]

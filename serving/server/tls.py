@@ -1,0 +1,160 @@
+"""TLS of the server, for gRPC and REST alike.
+
+From PEM files, or from TensorFlow Serving's `--ssl_config_file`, a text proto
+with the PEM texts inline
+(https://github.com/tensorflow/serving, `config/ssl_config.proto`).
+"""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf import proto_builder, text_format
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto
+
+from beam_jobs.errors import InputError
+
+_FIELDS = OrderedDict(
+    server_key=FieldDescriptorProto.TYPE_STRING,
+    server_cert=FieldDescriptorProto.TYPE_STRING,
+    custom_ca=FieldDescriptorProto.TYPE_STRING,
+    client_verify=FieldDescriptorProto.TYPE_BOOL,
+)
+# A name of its own: should tensorflow-serving-api come to hold the message,
+# the two must not meet in protobuf's table.
+_MESSAGE = "tagforest.SSLConfig"
+
+
+@dataclass(frozen=True)
+class ServerTls:
+    """Who the server is, and which clients it lets in.
+
+    Attributes:
+        key: its private key, PEM.
+        cert: its certificate, PEM, with those between it and the authority.
+        client_ca: the authorities that may vouch for clients, PEM.
+        verify_client: refuse clients without such a certificate.
+        source: where it is from, for messages.
+
+    Raises:
+        InputError: no PEM, a key that does not belong to the certificate, or
+            clients to verify and nobody to vouch for them.
+    """
+
+    key: bytes
+    cert: bytes
+    client_ca: bytes = b""
+    verify_client: bool = False
+    source: str = "TLS"
+
+    def __post_init__(self):
+        if self.verify_client and not self.client_ca:
+            raise InputError(
+                f"{self.source}: to verify clients, the certificate of the "
+                "authority that vouches for them is needed (custom_ca, "
+                "--tls-client-ca)"
+            )
+        self.context()
+
+    def context(self) -> ssl.SSLContext:
+        """Returns what REST uses."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            with tempfile.TemporaryDirectory() as folder:  # for its owner only
+                key, cert = Path(folder) / "key", Path(folder) / "cert"
+                key.write_bytes(self.key)
+                cert.write_bytes(self.cert)
+                # Else a key with a password would be asked for on a terminal.
+                context.load_cert_chain(cert, key, password=lambda: "")
+            if self.verify_client:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(cadata=self.client_ca.decode())
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.source}: cannot be used for TLS ({error}); a PEM "
+                "certificate and its PEM key without password are needed"
+            ) from error
+        return context
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """Returns what gRPC uses."""
+        return grpc.ssl_server_credentials(
+            [(self.key, self.cert)],
+            root_certificates=self.client_ca or None,
+            require_client_auth=self.verify_client,
+        )
+
+
+def load_tls(
+    cert: Path | None,
+    key: Path | None,
+    client_ca: Path | None = None,
+    ssl_config_file: Path | None = None,
+) -> ServerTls | None:
+    """Returns the TLS that command line options ask for; None for none.
+
+    Args:
+        cert, key: PEM files of the server.
+        client_ca: PEM file; with it, clients need certificates.
+        ssl_config_file: TensorFlow Serving's `SSLConfig`, instead of them.
+
+    Raises:
+        InputError: options that do not go together, or a bad file.
+    """
+    files = (cert, key, client_ca)
+    if ssl_config_file is not None:
+        if any(files):
+            raise InputError(
+                "--ssl-config-file holds key and certificates; leave out "
+                "--tls-cert, --tls-key and --tls-client-ca"
+            )
+        return read_ssl_config(ssl_config_file)
+    if cert is None and key is None and client_ca is None:
+        return None
+    if cert is None or key is None:
+        raise InputError(
+            f"--tls-cert and --tls-key go together; received: {cert}, {key}"
+        )
+    return ServerTls(
+        key=_read(key),
+        cert=_read(cert),
+        client_ca=_read(client_ca) if client_ca else b"",
+        verify_client=client_ca is not None,
+        source=", ".join(str(f) for f in files if f),
+    )
+
+
+def read_ssl_config(path: Path) -> ServerTls:
+    """Reads an `SSLConfig` in text format.
+
+    Raises:
+        InputError: no such file, no such message, or bad PEM in it.
+    """
+    message: Any = proto_builder.MakeSimpleProtoClass(_FIELDS, _MESSAGE)()
+    try:
+        text_format.Parse(_read(path).decode("utf-8"), message)
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} is no SSLConfig ({error}); it has the fields "
+            f"{', '.join(_FIELDS)}"
+        ) from error
+    return ServerTls(
+        key=message.server_key.encode(),
+        cert=message.server_cert.encode(),
+        client_ca=message.custom_ca.encode(),
+        verify_client=message.client_verify,
+        source=str(path),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
