@@ -146,9 +146,8 @@ def serve(
             rest=RestOptions(rest_api_timeout_in_ms / 1000, cors, tls),
             tls=tls,
         )
-        serve_model(
-            model_dir, options, on_ready=partial(_print_ready, page=page)
-        )
+        show = partial(_print_ready, page=page, is_tls=tls is not None)
+        serve_model(model_dir, options, on_ready=show)
 
 
 def _check_source(
@@ -165,13 +164,20 @@ def _check_source(
         )
 
 
-def _print_ready(server, page: Callable[[str, str], str] | None) -> None:
+def _print_ready(
+    server, page: Callable[[str, str], str] | None, is_tls: bool
+) -> None:
+    scheme = "https" if is_tls else "http"
     typer.echo(f"  gRPC  {server.grpc_address}")
     for name in server.versions.names:
         states = server.versions.states_of(name)
         served = ", ".join(str(s.version) for s in states)
         typer.echo(f"serving {name}, version {served}")
-        typer.echo(f"  REST  http://{server.rest_address}/v1/models/{name}")
+        address = f"{scheme}://{server.rest_address}"
+        typer.echo(f"  REST  {address}/v1/models/{name}")
     if page:
         typer.echo(f"  page  {page(server.name, server.grpc_address)}")
-    typer.echo(f"try: tagforest tag IMAGE --server {server.grpc_address}")
+    trust = " --tls-ca CA.pem" if is_tls else ""
+    typer.echo(
+        f"try: tagforest tag IMAGE --server {server.grpc_address}{trust}"
+    )
