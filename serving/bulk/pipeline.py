@@ -91,7 +91,10 @@ def run(
             | "Spread parts" >> Spread(_first)
             | "Cut part" >> beam.FlatMap(_cut, job.options.images_per_file)
             | "Spread pieces" >> Spread(_first)
-            | "Tag" >> RunInference(KeyedModelHandler(TagHandler(job)))
+            # A batch of Beam's is one piece; its own way to make batches
+            # loses elements on Dask, which ignores what a bundle's end gives.
+            | "One piece" >> beam.Map(_alone)
+            | "Tag" >> RunInference(_handler(job))
             | "All pieces" >> AllTogether()
             | "Finish" >> beam.Map(finish, job.options.out, facts)
         )
@@ -115,6 +118,14 @@ def _cut(
 ) -> Iterator[tuple[str, Piece]]:
     for piece in cut_part(*part, images_per_file):
         yield piece.name, piece
+
+
+def _handler(job: Job) -> ModelHandler:
+    return KeyedModelHandler(TagHandler(job)).with_no_batching()
+
+
+def _alone(element: tuple[str, Piece]) -> list[tuple[str, Piece]]:
+    return [element]
 
 
 def _first(element: tuple[Any, Any]) -> Any:

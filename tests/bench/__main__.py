@@ -36,6 +36,7 @@ NAMES = (
     "train_step",
     "two_workers",
     "serving",
+    "bulk",
 )
 FILE = "bench.json"
 

@@ -55,8 +55,8 @@ _JPEG_QUALITY = 96
 def run(folder: Path) -> list[timing.Comparison]:
     """Exports untrained taggers, and asks them."""
     image = _picture(folder)
-    resnet50 = _export(folder / "resnet50", _resnet50())
-    small = _export(folder / "small", demo.get_config())
+    resnet50 = export_untrained(folder / "resnet50", _resnet50())
+    small = export_untrained(folder / "small", demo.get_config())
     with _served(resnet50, image) as (servable, client):
         found = [*_latency(servable, client, image)]
         found.append(_throughput(servable, client, image))
@@ -206,7 +206,7 @@ def _resnet50() -> Config:
     )
 
 
-def _export(folder: Path, config: Config) -> Path:
+def export_untrained(folder: Path, config: Config) -> Path:
     """Exports untrained weights, which are as good as any here."""
     workdir = folder / "workdir"
     vocabulary = save_classes(folder / "classes")

@@ -354,11 +354,14 @@ def test_sums_are_checked():
 @pytest.mark.large
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    "beam_args",
-    [TWO_PROCESSES, ("--runner=DaskRunner",)],
-    ids=["two processes", "Dask"],
+    ("beam_args", "share_model"),
+    [
+        (TWO_PROCESSES, False),
+        (TWO_PROCESSES, True),
+        (("--runner=DaskRunner", "--dask_npartitions=2"), False),
+    ],
+    ids=["two processes", "two processes, one model", "Dask"],
 )
-@pytest.mark.parametrize("share_model", [False, True])
 def test_runners_write_the_same(
     tagged, model_base, photos, tmp_path, beam_args, share_model
 ):
