@@ -99,6 +99,7 @@ def serve(
     from serving.version_policy import VersionPolicy, parse_labels
 
     labels = parse_labels(label or ())
+    compared = [*labels]
     chosen = ",".join(map(str, labels.values())) or "latest"
     policy = VersionPolicy.parse(versions or chosen)
 
@@ -108,7 +109,8 @@ def serve(
     if model_config_file:
         from serving.models_config import models_of, read_config
 
-        models_of(read_config(model_config_file))
+        models = models_of(read_config(model_config_file))
+        compared = [text for m in models[:1] for text in m.labels]
     if model_dir and not model_dir.is_dir():
         raise InputError(
             f"no such folder: {model_dir}; `tagforest export` makes one"
@@ -126,7 +128,7 @@ def serve(
         if ui:
             from serving.ui.page_process import page_beside
 
-            page = stack.enter_context(page_beside(host, ui_port, [*labels]))
+            page = stack.enter_context(page_beside(host, ui_port, compared))
         from serving.server.local_server import ServerOptions
         from serving.server.local_server import serve as serve_model
         from serving.server.rest_server import RestOptions

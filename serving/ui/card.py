@@ -11,7 +11,7 @@ from serving.prediction import Prediction, ServerError
 from serving.ui.columns import Column, Tagger
 from serving.ui.pictures import as_size
 from serving.ui.rows import to_rows
-from serving.ui.tag_tree import Choice, tag_tree, walk
+from serving.ui.tag_tree import Choice, is_cut, tag_tree, walk
 
 # Vue puts every text in as text, never as HTML.
 _ROW = """
@@ -120,7 +120,8 @@ class PictureCard:
         if rows != self._tree.props["nodes"]:
             self._tree.props["nodes"] = rows
         self._show_heads(columns)
-        self._say(_summary(tree, len(columns)))
+        limit = _limit(predictions, choice) if tree.tags else ""
+        self._say(_summary(tree, len(columns)) + limit)
         self._hide(not rows)
 
     def versions(self, column: Column) -> tuple[str, str] | None:
@@ -136,9 +137,10 @@ class PictureCard:
 
     def _say(self, text: str, bad: bool = False) -> None:
         self._note.set_text(text)
-        self._note.classes(
-            add="bad" if bad else "", remove="" if bad else "bad"
-        )
+        for element in (self._note, self._card):
+            element.classes(
+                add="bad" if bad else "", remove="" if bad else "bad"
+            )
         if bad:
             self._hide(True)
 
@@ -217,9 +219,17 @@ def _problem(answers: Mapping[Column, Answer], preview: str) -> str:
     return ""
 
 
+def _limit(answers: Sequence[Prediction], choice: Choice) -> str:
+    """Says when classes may be tags that no answer holds."""
+    for answer in answers:
+        if is_cut(answer, choice.threshold):
+            return f"; the model answers its best {len(answer.tags)} alone"
+    return ""
+
+
 def _summary(tree, columns: int) -> str:
     if not tree.tags:
-        return "No tag with these settings; lower the threshold to see more."
+        return "No tag with these settings: try a lower threshold."
     text = f"{tree.tags} tag{'s' if tree.tags > 1 else ''}"
     if columns > 1:
         different = tree.differences

@@ -39,13 +39,15 @@ def _row(node: Node, columns: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _cell(score: float | None, is_tag: bool, column: str) -> dict[str, Any]:
+def _cell(
+    score: float | None, is_tag: bool | None, column: str
+) -> dict[str, Any]:
     if score is None:
         return {"text": "–", "width": 0, "tag": False, "column": column}
     return {
         "text": f"{score:.2f}",
         "width": round(100 * score),
-        "tag": is_tag,
+        "tag": bool(is_tag),
         "column": column,
     }
 
@@ -54,7 +56,7 @@ def _mark(node: Node, columns: Sequence[str]) -> str:
     if not node.differs:
         return ""
     there = [c for c, t in zip(columns, node.tags, strict=True) if t]
-    if len(there) < len(columns):
+    if False in node.tags:
         return f"only {there[0]}"
     first, second = node.scores[0] or 0.0, node.scores[-1] or 0.0
     return f"{second - first:+.2f}".replace("-", "−")

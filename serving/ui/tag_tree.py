@@ -37,7 +37,8 @@ class Node:
     Attributes:
         name, wnid, leaf: of the class.
         scores: one a column, 0 to 1; None where the answer lacks the class.
-        tags: one a column: the class is a tag there.
+        tags: one a column: the class is a tag there; None where that is not
+            known, because the answer ends before the first that is none.
         also_under: names of further parents; a class appears only once.
         children: the classes below it that are shown, best first.
     """
@@ -46,7 +47,7 @@ class Node:
     wnid: str
     leaf: bool
     scores: tuple[float | None, ...]
-    tags: tuple[bool, ...]
+    tags: tuple[bool | None, ...]
     also_under: tuple[str, ...] = ()
     children: tuple[Node, ...] = ()
 
@@ -65,7 +66,7 @@ class Node:
         """The columns disagree: a tag in some only, or scores far apart."""
         known = [s for s in self.scores if s is not None]
         apart = self.is_tag and max(known) - min(known) >= NOTABLE
-        return len({*self.tags}) > 1 or apart
+        return {True, False} <= {*self.tags} or apart
 
 
 @dataclass(frozen=True)
@@ -132,15 +133,37 @@ def _merge(answers: Sequence[Prediction], choice: Choice) -> dict[str, Node]:
             wnid,
             tag.leaf,
             tuple(None if t is None else t.score for t in found),
-            tuple(_is_tag(t, choice.threshold) for t in found),
+            tuple(
+                _state(t, a, choice.threshold)
+                for t, a in zip(found, answers, strict=True)
+            ),
         )
     return nodes
 
 
-def _is_tag(tag: Tag | None, threshold: float | None) -> bool:
-    if tag is None:
-        return False
+def is_cut(answer: Prediction, threshold: float | None) -> bool:
+    """Returns whether more classes may be tags than the answer holds.
+
+    A model answers its best classes, so many and no more. Scores fall along
+    them; where even the last is a tag, the next may be one too.
+
+    Args:
+        answer: best first.
+        threshold: see `Choice`.
+    """
+    return bool(answer.tags) and _is_tag(answer.tags[-1], threshold)
+
+
+def _is_tag(tag: Tag, threshold: float | None) -> bool:
     return tag.is_tag if threshold is None else tag.score >= threshold
+
+
+def _state(
+    tag: Tag | None, answer: Prediction, threshold: float | None
+) -> bool | None:
+    if tag is not None:
+        return _is_tag(tag, threshold)
+    return None if is_cut(answer, threshold) else False
 
 
 def _parents(answers: Sequence[Prediction]) -> dict[str, tuple[str, ...]]:

@@ -104,9 +104,16 @@ def test_two_versions_share_one_tree():
     assert nodes[CAT].scores == (0.2, 0.75)
     assert nodes[CAT].tags == (False, True)
     assert nodes[POODLE].scores == (0.6, None)
-    # Cat and poodle are tags in one alone; dog differs by 0.2.
-    assert [w for w, n in nodes.items() if n.differs] == [CAT, DOG, POODLE]
-    assert tree.differences == 3
+    # All that canary answers below pet are tags: poodle may be one too.
+    assert nodes[POODLE].tags == (True, None)
+    # Cat is a tag in one alone; dog differs by 0.2.
+    assert [w for w, n in nodes.items() if n.differs] == [CAT, DOG]
+    assert tree.differences == 2
+    # Over 0.5 canary's last is none, so poodle, which it lacks, is none.
+    tree = tag_tree([STABLE, CANARY], Choice(threshold=0.6))
+    nodes = {n.wnid: n for n in walk(tree.roots[0])}
+    assert nodes[POODLE].tags == (True, False)
+    assert nodes[POODLE].differs
 
 
 def test_rows_show_marks_and_missing_scores():
@@ -118,7 +125,7 @@ def test_rows_show_marks_and_missing_scores():
     assert (cat["mark"], dog["mark"]) == ("only canary", "−0.20")
     assert dog["title"] == "also: domestic dog\nalso below: pet"
     poodle = dog["children"][0]
-    assert (poodle["mark"], poodle["leaf"]) == ("only stable", True)
+    assert (poodle["mark"], poodle["leaf"]) == ("", True)
     assert poodle["cells"][1] == {
         "text": "–",
         "width": 0,
