@@ -17,6 +17,7 @@ from grpc import StatusCode
 from serving import contract, protos
 from serving.errors import RequestError, invalid_argument
 from serving.saved_model.servable import Signature
+from serving.server import request_metrics
 from serving.server.predict import run_predict
 from serving.server.versions import LoadedVersion
 
@@ -220,6 +221,7 @@ def _run(
     loaded: LoadedVersion, name: str, examples: np.ndarray, deadline: float
 ) -> dict[str, np.ndarray]:
     inputs = {INPUTS: examples}
+    request_metrics.current().examples = len(examples)
     outputs = run_predict(loaded, name, inputs, deadline=deadline)
     for key, array in outputs.items():
         if not array.ndim or len(array) != len(examples):

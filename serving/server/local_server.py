@@ -25,7 +25,7 @@ from serving.server.request_metrics import RequestMetrics
 from serving.server.rest_server import RestOptions, RestServer
 from serving.server.sockets import bind
 from serving.server.tls import ServerTls
-from serving.server.versions import RetryOptions
+from serving.server.versions import OnWarmUp, RetryOptions
 from serving.version_policy import VersionPolicy
 
 _log = logging.getLogger(__name__)
@@ -109,13 +109,16 @@ def running_server(
             model to serve.
     """
     options = options or ServerOptions()
-    versions = _registry(model_base, options)
+    # There is no request, and no warm-up, before it starts below.
+    versions = _registry(
+        model_base, options, lambda *done: metrics.warmed_up(*done)
+    )
+    metrics = RequestMetrics(versions)
     with ExitStack() as stack:
         # gRPC listens as soon as it has its port, so it takes it last; until
         # then a plain socket keeps others away.
         held = bind(options.host, options.grpc_port, "gRPC")
         stack.callback(held.close)
-        metrics = RequestMetrics(versions)
         rest = RestServer(
             versions,
             metrics,
@@ -155,12 +158,15 @@ def running_server(
         _stop_together(rest, grpc_server, options.grace_s)
 
 
-def _registry(model_base: Path | None, options: ServerOptions) -> ModelRegistry:
+def _registry(
+    model_base: Path | None, options: ServerOptions, on_warm_up: OnWarmUp
+) -> ModelRegistry:
     kept = RegistryOptions(
         options.batching,
         options.poll_s,
         options.retries,
         options.allow_unavailable_labels,
+        on_warm_up,
     )
     return ModelRegistry(_models(model_base, options), kept)
 

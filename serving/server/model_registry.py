@@ -20,6 +20,7 @@ from serving.models_config import ModelConfig
 from serving.server.batching import BatchingOptions
 from serving.server.versions import (
     LoadedVersion,
+    OnWarmUp,
     RetryOptions,
     VersionManager,
     VersionState,
@@ -38,12 +39,14 @@ class RegistryOptions:
         retries: of versions that do not load.
         allow_unavailable_labels: a new label may name a version that is not
             loaded (`--allow_version_labels_for_unavailable_models`).
+        on_warm_up: see `VersionManager`.
     """
 
     batching: BatchingOptions = field(default_factory=BatchingOptions)
     poll_s: float = 1.0
     retries: RetryOptions = RetryOptions()
     allow_unavailable_labels: bool = False
+    on_warm_up: OnWarmUp | None = None
 
 
 class ModelRegistry:
@@ -76,6 +79,7 @@ class ModelRegistry:
             options.poll_s,
             model.policy,
             options.retries,
+            options.on_warm_up,
         )
 
     def start(self) -> None:

@@ -11,6 +11,7 @@ from grpc import StatusCode
 from serving import contract
 from serving.errors import RequestError, invalid_argument
 from serving.saved_model.servable import Signature, TensorInfo
+from serving.server import request_metrics
 from serving.server.batch_tasks import Arrays
 from serving.server.versions import LoadedVersion
 from serving.tensor_proto import from_proto
@@ -49,7 +50,8 @@ def run_predict(
     if signature.is_batched:
         _check_rows(inputs)
     _check_filter(signature, output_filter)
-    outputs = loaded.run(name, inputs, deadline, cancelled)
+    with request_metrics.current().running():
+        outputs = loaded.run(name, inputs, deadline, cancelled)
     return {k: outputs[k] for k in output_filter or sorted(outputs)}
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import numpy as np
 from grpc import StatusCode
 
 from beam_jobs.errors import InputError
-from serving.errors import RequestError
+from serving.errors import RequestError, from_exception
 from serving.saved_model.servable import Servable
 from serving.server.batch_tasks import Arrays
 from serving.server.batching import Batcher, BatchingOptions
@@ -28,6 +29,8 @@ from serving.version_policy import VersionPolicy
 _log = logging.getLogger(__name__)
 
 LOADING, AVAILABLE, UNLOADING, END = 10, 30, 40, 50
+
+OnWarmUp = Callable[[str, float, int, str], None]
 
 
 class LoadedVersion:
@@ -123,6 +126,7 @@ class VersionManager:
         poll_s: seconds between two looks at the folder; 0 looks once.
         policy: which versions.
         retries: of versions that do not load.
+        on_warm_up: told path, seconds, requests and gRPC status of each.
     """
 
     def __init__(
@@ -133,8 +137,10 @@ class VersionManager:
         poll_s: float = 1.0,
         policy: VersionPolicy | None = None,
         retries: RetryOptions | None = None,
+        on_warm_up: OnWarmUp | None = None,
     ):
         self.name = name
+        self._on_warm_up = on_warm_up
         self._source: _Source | None
         self._source = _Source(Path(base), policy or VersionPolicy())
         self._options = options or BatchingOptions()
@@ -316,7 +322,7 @@ class VersionManager:
         self._note(version, LOADING)
         try:
             servable = Servable(path)
-            servable.warm_up()
+            self._warm_up(servable)
         except Exception as error:
             self._fail(version, str(error))
             return
@@ -325,6 +331,18 @@ class VersionManager:
             self._loaded[version] = LoadedVersion(servable, self._options)
             self._note(version, AVAILABLE)
         _log.info("%s: serving version %d", self.name, version)
+
+    def _warm_up(self, servable: Servable) -> None:
+        start, records, status = time.perf_counter(), 0, "OK"
+        try:
+            records = servable.warm_up()
+        except Exception as error:
+            status = from_exception(error).code.name
+            raise
+        finally:
+            if self._on_warm_up:
+                elapsed = time.perf_counter() - start
+                self._on_warm_up(str(servable.path), elapsed, records, status)
 
     def _fail(self, version: int, error: str) -> None:
         before = self._failures.get(version)

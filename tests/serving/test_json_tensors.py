@@ -33,6 +33,7 @@ TWO = Signature(
         (TEXT, {"instances": [{"b64": "YQ"}]}, {"s": [b"a"]}),
         (TEXT, {"instances": [{"s": {"b64": "YQ=="}}]}, {"s": [b"a"]}),
         (TEXT, {"inputs": ["é"]}, {"s": ["é".encode()]}),
+        (TEXT, {"inputs": [{"b64": "Y Q=\n="}]}, {"s": [b"a"]}),
         (TEXT, {"inputs": {"b64": "YQ=="}}, {"s": b"a"}),
         (
             TWO,
@@ -104,6 +105,22 @@ def test_bad_documents(body, message):
 def test_trailing_bytes_and_nan_are_read_as_tensorflow_serving_does():
     document = json_tensors.parse_document(b' {"instances": [NaN]} trailing')
     assert np.isnan(document["instances"][0])
+
+
+def test_bytes_that_are_no_utf8_are_kept():
+    document = json_tensors.parse_document(b'{"inputs": ["\xff\xc3"]}')
+    arrays, _ = json_tensors.read_inputs(document, TEXT)
+    assert arrays["s"].tolist() == [b"\xff\xc3"]
+
+
+def test_quotes_are_short_however_deep_the_value():
+    deep = json_tensors.parse_document(
+        b'{"a":' + b"[" * 300 + b"]" * 300 + b"}"
+    )
+    with pytest.raises(RequestError, match="Not formatted") as caught:
+        document = {"instances": [deep], "inputs": "a" * 1_000_000}
+        json_tensors.read_inputs(document, TEXT)
+    assert len(caught.value.message) < 400
 
 
 def test_signature_name():

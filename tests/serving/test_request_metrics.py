@@ -10,10 +10,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from serving.client.tag_client import ClientOptions, ServerError, TagClient
 from serving.errors import RequestError, invalid_argument
 from serving.server.local_server import ServerOptions, running_server
-from serving.server.request_metrics import PATH, RequestMetrics
+from serving.server.request_metrics import PATH, RequestMetrics, current
 
 COUNT = ":tensorflow:serving:request_count"
 LATENCY = ":tensorflow:serving:request_latency"
+RUNTIME = ":tensorflow:serving:runtime_latency"
+WARMED_UP = ":tensorflow:serving:model_warmup_records_read"
 
 
 def samples(page: bytes) -> dict:
@@ -48,6 +50,32 @@ def test_counts_and_times():
     assert timed == {(f"{LATENCY}_count", *labels, ("model_name", "dogs")): 1}
     bounds = [dict(k[1:])["le"] for k in found if k[0] == f"{LATENCY}_bucket"]
     assert len(bounds) == 34 and "18.0" in bounds and "+Inf" in bounds
+
+
+def test_the_models_work_examples_and_warm_up():
+    metrics = RequestMetrics({"dogs"})
+    with metrics.measure("dogs", "classify", "REST"):
+        current().examples = 3
+        with current().running():
+            pass
+        current().runtime_s = 20e-6
+    current().examples = 5  # nobody's
+    metrics.warmed_up("/m/1", 0.001, 10, "OK")
+    metrics.warmed_up("/m/2", 0.001, 0, "INVALID_ARGUMENT")
+    found = samples(metrics.page())
+    prefix = ":tensorflow:serving:"
+    run = (("API", "Classify"), ("model_name", "dogs"), ("runtime", "TF1"))
+    assert found[(f"{prefix}runtime_latency_sum", *run)] == 20.0
+    model = (("model", "dogs"),)
+    assert found[(f"{prefix}request_example_counts_sum", *model)] == 3
+    bucket = (("le", "4.0"), ("model", "dogs"))
+    assert found[(f"{prefix}request_example_counts_bucket", *bucket)] == 1
+    assert found[(f"{prefix}request_example_count_total", *model)] == 3
+    for path, status in (("/m/1", "OK"), ("/m/2", "INVALID_ARGUMENT")):
+        labels = (("model_path", path), ("status", status))
+        assert found[(f"{prefix}model_warmup_latency_sum", *labels)] == 1000.0
+    read = f"{prefix}model_warmup_records_read"
+    assert found[(read, ("model_path", "/m/1"))] == 10
 
 
 def test_names_of_strangers_are_counted_together():
@@ -90,6 +118,11 @@ def test_a_server_reports_both_transports_and_is_ready(model_base, picture):
             labels = (("API", api), ("entrypoint", entrypoint))
             key = (f"{LATENCY}_sum", *labels, ("model_name", "tagforest"))
             assert found[key] > 0
+        run = (("API", "Predict"), ("model_name", "tagforest"))
+        key = (f"{RUNTIME}_count", *run, ("runtime", "TF1"))
+        assert found[key] == 2
+        records = {v for k, v in found.items() if k[0] == WARMED_UP}
+        assert records == {10}
         # A POST, and anything else, is TensorFlow Serving's 404.
         assert web.post("/readyz").status_code == 404
         assert web.get("/metrics").status_code == 404
