@@ -89,6 +89,9 @@ def serve(
         Path | None,
         typer.Option(help="TensorFlow Serving's SSLConfig, instead."),
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="python, tfserving (if installed) or auto.")
+    ] = "python",
 ) -> None:
     """Serve models over gRPC and REST until interrupted.
 
@@ -96,16 +99,23 @@ def serve(
     """
     _check_source(model_dir, model_config_file, bool(label or versions))
     from serving.server.sockets import bind
+    from serving.tfserving.engine import find_binary
     from serving.version_policy import VersionPolicy, parse_labels
 
     labels = parse_labels(label or ())
     compared = [*labels]
     chosen = ",".join(map(str, labels.values())) or "latest"
     policy = VersionPolicy.parse(versions or chosen)
+    binary = find_binary(engine, host)
+    if binary and ui:
+        raise InputError("--ui goes with --engine python alone")
 
     # TensorFlow takes seconds to import; say at once if a port is taken.
-    bind(host, grpc_port, "gRPC").close()
-    bind(host, rest_port, "REST").close()
+    with (
+        bind(host, grpc_port, "gRPC") as grpc_socket,
+        bind(host, rest_port, "REST") as rest_socket,
+    ):
+        ports = grpc_socket.getsockname()[1], rest_socket.getsockname()[1]
     if model_config_file:
         from serving.models_config import models_of, read_config
 
@@ -123,6 +133,24 @@ def serve(
             "the page asks the server without TLS; leave out --ui or the "
             "options for TLS"
         )
+    if binary:
+        from serving.tfserving.engine import EngineOptions, serve_model_server
+
+        if tls:
+            raise InputError(
+                "TensorFlow Serving has TLS for gRPC alone; use --engine "
+                "python, or a proxy with TLS in front of it"
+            )
+        same = EngineOptions(
+            *ports,
+            model_config_poll_s,
+            max_load_retries,
+            load_retry_s,
+            rest_api_timeout_in_ms,
+            cors,
+        )
+        served = model_config_file or _setup(model_dir, name, labels, policy)
+        raise typer.Exit(serve_model_server(binary, served, same))
     with ExitStack() as stack:
         page = None
         if ui:
@@ -164,6 +192,13 @@ def _check_source(
             "--label and --versions go with a folder; with "
             "--model-config-file they stand in the file"
         )
+
+
+def _setup(model_dir, name, labels, policy):
+    from serving.tfserving.setup import TfServingSetup
+
+    base = model_dir.resolve()
+    return TfServingSetup(base, name, labels, policy=policy, base_path=base)
 
 
 def _print_ready(

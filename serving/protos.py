@@ -51,7 +51,7 @@ def _remove_packages() -> None:
 with _bare_tensorflow():
     from tensorflow.core.example import example_pb2
     from tensorflow.core.framework import tensor_pb2, types_pb2
-    from tensorflow.core.protobuf import meta_graph_pb2
+    from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
     from tensorflow_serving.apis import (
         classification_pb2,
         get_model_metadata_pb2,
@@ -72,6 +72,7 @@ with _bare_tensorflow():
 
 __all__ = [
     "classification_pb2",
+    "config_pb2",
     "example_pb2",
     "get_model_metadata_pb2",
     "get_model_status_pb2",

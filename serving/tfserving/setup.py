@@ -24,17 +24,20 @@ from google.protobuf import text_format
 
 from beam_jobs.errors import InputError
 from serving import contract, protos
+from serving.tfserving.checks import (
+    BATCHING_CONFIG,
+    MODELS_CONFIG,
+    MONITORING_CONFIG,
+    SESSION_CONFIG,
+    check_setup,
+)
 from serving.version_folders import require_versions
+from serving.version_policy import VersionPolicy
 
 STABLE = "stable"
 CANARY = "canary"
-MODELS_CONFIG = "models.config"
-_TEMPLATES = (
-    "batching.config",
-    "monitoring.config",
-    "session.config",
-    "compose.yaml",
-)
+_SERVER_FILES = (BATCHING_CONFIG, MONITORING_CONFIG, SESSION_CONFIG)
+_COMPOSE = "compose.yaml"
 # Inside the container.
 _MODEL_FOLDER = "/models"
 
@@ -49,6 +52,10 @@ class TfServingSetup:
         labels: label -> version; empty for the highest version alone.
         batch_timeout_us: how long a batch waits for company.
         max_queued_batches: beyond them requests get UNAVAILABLE.
+        policy: which versions are served; None for those that have labels,
+            or the highest.
+        base_path: of the versions as the server sees it; None for the
+            container's folder.
 
     Raises:
         InputError: a label of a version that is not there, or a bad number.
@@ -59,6 +66,8 @@ class TfServingSetup:
     labels: Mapping[str, int] = field(default_factory=dict)
     batch_timeout_us: int = 2000
     max_queued_batches: int = 64
+    policy: VersionPolicy | None = None
+    base_path: Path | None = None
 
     def __post_init__(self) -> None:
         versions = require_versions(Path(self.model_dir))
@@ -77,37 +86,73 @@ class TfServingSetup:
 
 
 def write_setup(out: Path, setup: TfServingSetup) -> list[Path]:
-    """Writes all files; those of a former call are replaced.
+    """Writes all files and checks them; those of a former call are replaced.
 
     Args:
         out: folder, made if it is not there.
 
     Returns:
         Their paths.
+
+    Raises:
+        InputError: TensorFlow Serving would not start with them, or serve
+            what they say.
     """
+    paths = _write(out, setup)
+    problems = check_setup(out, setup.name, Path(setup.model_dir))
+    if problems:
+        raise InputError(f"{out}: {'; '.join(problems)}")
+    return paths
+
+
+def _write(out: Path, setup: TfServingSetup) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
-    texts = {MODELS_CONFIG: models_config(setup)}
+    models = out / MODELS_CONFIG
+    models.write_text(models_config(setup), encoding="utf-8")
+    served = write_server_files(
+        out, setup.batch_timeout_us, setup.max_queued_batches
+    )
     values = {
         "name": setup.name,
         # compose takes relative paths from its own file.
         "model_dir": Path(setup.model_dir).resolve().as_posix(),
+        "grpc_port": contract.GRPC_PORT,
+        "rest_port": contract.REST_PORT,
+    }
+    return [models, *served, _fill(out, _COMPOSE, values)]
+
+
+def write_server_files(
+    out: Path,
+    batch_timeout_us: int = TfServingSetup.batch_timeout_us,
+    max_queued_batches: int = TfServingSetup.max_queued_batches,
+) -> list[Path]:
+    """Writes what is the same for any model: batching, monitoring, session.
+
+    Args:
+        out: folder that is there.
+        batch_timeout_us, max_queued_batches: see `TfServingSetup`.
+
+    Returns:
+        Their paths.
+    """
+    values = {
         "max_batch_size": max(contract.BATCH_SIZES),
         "allowed": "\n".join(
             f"allowed_batch_sizes: {size}" for size in contract.BATCH_SIZES
         ),
-        "timeout": setup.batch_timeout_us,
-        "queued": setup.max_queued_batches,
+        "timeout": batch_timeout_us,
+        "queued": max_queued_batches,
         "threads": os.cpu_count() or 1,
-        "grpc_port": contract.GRPC_PORT,
-        "rest_port": contract.REST_PORT,
     }
+    return [_fill(out, name, values) for name in _SERVER_FILES]
+
+
+def _fill(out: Path, name: str, values: Mapping[str, object]) -> Path:
     folder = resources.files("serving.tfserving").joinpath("templates")
-    for name in _TEMPLATES:
-        template = string.Template(folder.joinpath(name).read_text("utf-8"))
-        texts[name] = template.substitute(values)
-    for name, text in texts.items():
-        (out / name).write_text(text, encoding="utf-8")
-    return [out / name for name in texts]
+    template = string.Template(folder.joinpath(name).read_text("utf-8"))
+    (out / name).write_text(template.substitute(values), encoding="utf-8")
+    return out / name
 
 
 def models_config(setup: TfServingSetup) -> str:
@@ -115,12 +160,24 @@ def models_config(setup: TfServingSetup) -> str:
     server = protos.model_server_config_pb2.ModelServerConfig()
     model = server.model_config_list.config.add()
     model.name = setup.name
-    model.base_path = f"{_MODEL_FOLDER}/{setup.name}"
+    base = setup.base_path or f"{_MODEL_FOLDER}/{setup.name}"
+    model.base_path = str(base)
     model.model_platform = "tensorflow"
-    if setup.labels:
+    policy = setup.policy
+    if policy is None and setup.labels:
         # The newest alone, the default, would unload what a label names.
-        versions = sorted(set(setup.labels.values()))
-        model.model_version_policy.specific.versions.extend(versions)
+        policy = VersionPolicy(specific=tuple(setup.labels.values()))
+    if policy is not None:
+        _fill_policy(model.model_version_policy, policy)
     for label, version in sorted(setup.labels.items()):
         model.version_labels[label] = version
     return text_format.MessageToString(server)
+
+
+def _fill_policy(message, policy: VersionPolicy) -> None:
+    if policy.specific:
+        message.specific.versions.extend(sorted(set(policy.specific)))
+    elif policy.latest is None:
+        message.all.SetInParent()
+    elif policy.latest != 1:  # else it is the default
+        message.latest.num_versions = policy.latest

@@ -1,0 +1,143 @@
+"""Checks the text files with which TensorFlow Serving is started.
+
+It says little of what is wrong in them, and some of it only when a version is
+to be loaded. No TensorFlow here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+
+from beam_jobs.errors import InputError
+from serving import protos
+from serving.models_config import ModelConfig, models_of, read_config
+from serving.tfserving import schemas
+from serving.version_folders import find_versions
+
+MODELS_CONFIG = "models.config"
+BATCHING_CONFIG = "batching.config"
+MONITORING_CONFIG = "monitoring.config"
+SESSION_CONFIG = "session.config"
+# In a version's folder, with --enable_per_model_batching_parameters.
+OWN_BATCHING = "batching_params.pbtxt"
+
+
+def check_setup(
+    folder: Path, name: str, model_dir: Path | None = None
+) -> list[str]:
+    """Returns what is wrong in the files of a folder; nothing if all is well.
+
+    Args:
+        folder: where `tagforest tfserving` wrote; files that are not there
+            are not checked.
+        name: of the model in `models.config`.
+        model_dir: where its versions are on this machine.
+    """
+    checks: dict[str, Callable[[Path], Iterator[str]]] = {
+        MODELS_CONFIG: lambda path: _models(path, name, model_dir),
+        BATCHING_CONFIG: batching_problems,
+        MONITORING_CONFIG: _monitoring,
+        SESSION_CONFIG: _session,
+    }
+    found = []
+    for file, check in checks.items():
+        if (folder / file).is_file():
+            try:
+                found += [f"{file}: {what}" for what in check(folder / file)]
+            except InputError as error:
+                found.append(str(error))
+    return found
+
+
+def read_batch_sizes(path: Path) -> tuple[int, ...]:
+    """Returns the `allowed_batch_sizes` of a batching config.
+
+    Raises:
+        InputError: it is none.
+    """
+    return tuple(_parse(path, schemas.BatchingParameters()).allowed_batch_sizes)
+
+
+def batching_problems(path: Path) -> Iterator[str]:
+    """Yields what keeps versions from loading with a batching config.
+
+    Raises:
+        InputError: it is none.
+    """
+    config = _parse(path, schemas.BatchingParameters())
+    for key, least in (
+        ("max_batch_size", 1),
+        ("batch_timeout_micros", 0),
+        ("max_enqueued_batches", 1),
+        ("num_batch_threads", 1),
+    ):
+        value = getattr(config, key).value
+        if config.HasField(key) and value < least:
+            yield f"{key} must be {least} or more; received: {value}"
+    sizes = list(config.allowed_batch_sizes)
+    if sizes != sorted(set(sizes)):
+        yield f"allowed_batch_sizes must ascend; received: {sizes}"
+    largest, where = _largest_batch(config)
+    if sizes and sizes[-1] != largest:
+        yield (
+            f"the last of allowed_batch_sizes must be {where}, {largest}; "
+            f"received: {sizes}"
+        )
+
+
+def _largest_batch(config: Any) -> tuple[int, str]:
+    if config.enable_large_batch_splitting.value:
+        if config.HasField("max_execution_batch_size"):
+            key = "max_execution_batch_size"
+            return config.max_execution_batch_size.value, key
+    if config.HasField("max_batch_size"):
+        return config.max_batch_size.value, "max_batch_size"
+    return 1000, "max_batch_size"  # TensorFlow Serving's default
+
+
+def _monitoring(path: Path) -> Iterator[str]:
+    config = _parse(path, schemas.MonitoringConfig()).prometheus_config
+    if not config.enable:
+        yield "prometheus_config does not say enable: true: no metrics"
+    if config.path and not config.path.startswith("/"):
+        yield f"the path must start with /; received: {config.path}"
+
+
+def _session(path: Path) -> Iterator[str]:
+    _parse(path, protos.config_pb2.ConfigProto())
+    yield from ()
+
+
+def _models(path: Path, name: str, model_dir: Path | None) -> Iterator[str]:
+    listed = {model.name: model for model in models_of(read_config(path))}
+    if name not in listed:
+        yield f"no model {name!r}; there are {sorted(listed)}"
+        return
+    if model_dir is not None:
+        yield from label_problems(listed[name], model_dir)
+
+
+def label_problems(model: ModelConfig, model_dir: Path) -> Iterator[str]:
+    """Yields why labels of a model would not be served."""
+    there = find_versions(model_dir)
+    missing = sorted(set(model.policy.specific) - set(there))
+    if missing:
+        yield f"versions {missing} are not in {model_dir}; there are {there}"
+    served = model.policy.choose(there)
+    for label, version in sorted(model.labels.items()):
+        if version not in served:
+            yield (
+                f"label {label}: version {version} is not served; of {there}, "
+                f"the model_version_policy chooses {served}"
+            )
+
+
+def _parse(path: Path, message: Any) -> Any:
+    try:
+        return text_format.Parse(path.read_text(encoding="utf-8"), message)
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
