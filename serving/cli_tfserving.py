@@ -22,21 +22,43 @@ def doctor(
     model_dir: Annotated[
         Path, typer.Argument(help="Base folder with numbered versions.")
     ],
+    setup: Annotated[
+        Path | None,
+        typer.Option(help="Folder that `tagforest tfserving` wrote."),
+    ] = None,
+    name: Annotated[
+        str, typer.Option(help="Name of the model in the setup.")
+    ] = contract.MODEL_NAME,
 ) -> None:
     """Find what keeps a model's highest version from being served.
 
-    Ends with status 1 if something does.
+    With --setup, its files and all versions that it names. Ends with status 1
+    if something does.
     """
-    if not model_dir.is_dir():
-        raise InputError(f"no such folder: {model_dir}")
+    for folder in filter(None, (model_dir, setup)):
+        if not folder.is_dir():
+            raise InputError(f"no such folder: {folder}")
+    from serving.tfserving import checks
+
+    problems = checks.check_own_batching(model_dir)
+    sizes: tuple[int, ...] = contract.BATCH_SIZES
+    versions: list[int] = []
+    if setup:
+        problems += checks.check_setup(setup, name, model_dir)
+        if not problems:
+            sizes = checks.read_batch_sizes(setup / checks.BATCHING_CONFIG)
+            versions = checks.named_versions(setup, name, model_dir)
     from serving.saved_model.doctor import examine
 
-    found = examine(model_dir)
+    found = examine(model_dir, sizes, versions)
+    for problem in problems:
+        typer.echo(f"error: {problem}")
+        typer.echo("  cure: mend it; `tagforest tfserving` writes sound files")
     for finding in found:
         kind = "error" if finding.is_error else "note"
         typer.echo(f"{kind}: {finding.where}: {finding.what}")
         typer.echo(f"  cure: {finding.cure}")
-    if any(finding.is_error for finding in found):
+    if problems or any(finding.is_error for finding in found):
         raise typer.Exit(1)
     typer.echo(f"{model_dir} can be served")
     typer.echo(f"next: tagforest tfserving --model-dir {model_dir} --out DIR")

@@ -8,8 +8,8 @@ the old one. The rules are those of its source: `core/`,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tensorflow as tf
@@ -20,11 +20,10 @@ from beam_jobs.errors import InputError
 from serving import contract
 from serving.saved_model.servable import Servable
 from serving.saved_model.warmup import WARMUP_FILE, read_warmup
-from serving.version_folders import find_versions
+from serving.version_folders import version_paths
 
 # Over both transports; REST writes no half-precision numbers.
 _DTYPES = ("float32", "float64", "int32", "int64", "bool", "object")
-_MOST_WARMUP_RECORDS = 1000
 _WARMUP_NAME = Path(WARMUP_FILE).name
 
 
@@ -47,25 +46,36 @@ class Finding:
 
 
 def examine(
-    model_dir: Path, batch_sizes: Sequence[int] = contract.BATCH_SIZES
+    model_dir: Path,
+    batch_sizes: Sequence[int] = contract.BATCH_SIZES,
+    versions: Collection[int] = (),
 ) -> list[Finding]:
-    """Looks at a model's base folder and its highest version.
+    """Looks at a model's base folder and at versions in it.
 
     Args:
         model_dir: `<model_dir>/<version>/saved_model.pb`.
         batch_sizes: that the server is allowed; each should be warmed up.
+        versions: which; those that are not there are left out. The highest
+            if empty.
 
     Returns:
         What was found; nothing if all is well.
     """
     model_dir = Path(model_dir)
     found = list(_strangers(model_dir))
-    versions = find_versions(model_dir)
-    if not versions:
+    paths = version_paths(model_dir)
+    if not paths:
         what = "no folder named by a number: the server waits without end"
         cure = "`tagforest export WORKDIR --out DIR` writes one"
         return [*found, Finding(True, str(model_dir), what, cure)]
-    return found + examine_version(model_dir / str(versions[-1]), batch_sizes)
+    chosen = sorted({*versions} & {*paths}) or [max(paths)]
+    for version in chosen:
+        which = f"version {version}: " if len(chosen) > 1 else ""
+        found += [
+            replace(finding, where=which + finding.where)
+            for finding in examine_version(paths[version], batch_sizes)
+        ]
+    return found
 
 
 def examine_version(
@@ -92,12 +102,12 @@ def examine_version(
 def _strangers(model_dir: Path) -> Iterator[Finding]:
     if not model_dir.is_dir():
         raise InputError(f"no such folder: {model_dir}")
-    versions = {str(v) for v in find_versions(model_dir)}
+    versions = {path.name for path in version_paths(model_dir).values()}
     for path in sorted(model_dir.iterdir()):
         hidden = path.name.startswith(".")
         if path.is_dir() and not hidden and path.name not in versions:
-            what = "no version: its name is no number, or starts with 0"
-            cure = "rename it to a number, 1 or more, or move it away"
+            what = "not served: its name is no number, or one that is there"
+            cure = "rename it to another number, or move it away"
             yield Finding(False, str(path), what, cure)
 
 
@@ -153,14 +163,11 @@ def _warmup(
         return
     try:
         requests = read_warmup(servable.path)
-    except (tf.errors.OpError, DecodeError) as error:
+    except (tf.errors.OpError, DecodeError, InputError) as error:
         reason = str(error).splitlines()[0]
         what = f"cannot be read, so the version does not load: {reason}"
         yield Finding(True, WARMUP_FILE, what, "export again, or delete it")
         return
-    if len(requests) > _MOST_WARMUP_RECORDS:
-        what = f"{len(requests)} requests: over 1000 a version does not load"
-        yield Finding(True, WARMUP_FILE, what, "keep fewer")
     warmed = set()
     for number, (name, inputs) in enumerate(requests):
         try:

@@ -14,11 +14,19 @@ import numpy as np
 import tensorflow as tf
 
 from beam_jobs import records
+from beam_jobs.errors import InputError
 from serving import contract, protos
 from serving.tag_options import TagOptions
 from serving.tensor_proto import from_proto, to_proto
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
+MOST_RECORDS = 1000
+_KINDS = (
+    "predict_log",
+    "classify_log",
+    "regress_log",
+    "multi_inference_log",
+)
 
 
 def sample_image(height: int = 480, width: int = 640) -> bytes:
@@ -87,14 +95,43 @@ def _log(
 
 
 def read_warmup(version_dir: Path) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """Returns (signature name, inputs) of the requests; none without file."""
+    """Returns (signature name, inputs) of the requests; none without file.
+
+    Requests to classify and regress are left out.
+
+    Raises:
+        InputError: what TensorFlow Serving refuses: more than 1000 requests,
+            or one of another kind.
+        tf.errors.OpError: no TFRecords.
+        DecodeError: no PredictionLogs.
+    """
     path = version_dir / WARMUP_FILE
     if not path.is_file():
         return []
-    found = []
+    found: list[tuple[str, dict[str, np.ndarray]]] = []
     for raw in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
         log = protos.prediction_log_pb2.PredictionLog.FromString(raw)
+        _check_record(log, len(found))
+        if not log.HasField("predict_log"):
+            continue
         request = log.predict_log.request
         inputs = {k: from_proto(v) for k, v in request.inputs.items()}
-        found.append((request.model_spec.signature_name, inputs))
+        name = request.model_spec.signature_name or contract.TAGS
+        found.append((name, inputs))
     return found
+
+
+def _check_record(
+    log: protos.prediction_log_pb2.PredictionLog, before: int
+) -> None:
+    if before == MOST_RECORDS:
+        raise InputError(
+            f"{WARMUP_FILE}: with more than {MOST_RECORDS} requests a version "
+            "does not load; keep fewer"
+        )
+    kind = log.WhichOneof("log_type")
+    if kind not in _KINDS:
+        raise InputError(
+            f"{WARMUP_FILE}: a request is of the kind {kind}; allowed: "
+            f"{', '.join(_KINDS)}"
+        )

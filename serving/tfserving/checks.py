@@ -16,7 +16,7 @@ from beam_jobs.errors import InputError
 from serving import protos
 from serving.models_config import ModelConfig, models_of, read_config
 from serving.tfserving import schemas
-from serving.version_folders import find_versions
+from serving.version_folders import find_versions, version_paths
 
 MODELS_CONFIG = "models.config"
 BATCHING_CONFIG = "batching.config"
@@ -46,11 +46,28 @@ def check_setup(
     found = []
     for file, check in checks.items():
         if (folder / file).is_file():
-            try:
-                found += [f"{file}: {what}" for what in check(folder / file)]
-            except InputError as error:
-                found.append(str(error))
+            found += _run(check, folder / file)
     return found
+
+
+def check_own_batching(model_dir: Path) -> list[str]:
+    """Returns what is wrong in the batching configs inside versions.
+
+    They count with `--enable_per_model_batching_parameters` alone.
+    """
+    return [
+        problem
+        for _, folder in sorted(version_paths(model_dir).items())
+        if (folder / OWN_BATCHING).is_file()
+        for problem in _run(batching_problems, folder / OWN_BATCHING)
+    ]
+
+
+def _run(check: Callable[[Path], Iterator[str]], path: Path) -> list[str]:
+    try:
+        return [f"{path}: {what}" for what in check(path)]
+    except InputError as error:
+        return [str(error)]
 
 
 def read_batch_sizes(path: Path) -> tuple[int, ...]:
@@ -119,6 +136,19 @@ def _models(path: Path, name: str, model_dir: Path | None) -> Iterator[str]:
         return
     if model_dir is not None:
         yield from label_problems(listed[name], model_dir)
+
+
+def named_versions(folder: Path, name: str, model_dir: Path) -> list[int]:
+    """Returns the versions that a setup serves of a model, ascending.
+
+    Raises:
+        InputError: it has no such model.
+    """
+    listed = models_of(read_config(folder / MODELS_CONFIG))
+    model = next((m for m in listed if m.name == name), None)
+    if model is None:
+        raise InputError(f"no model {name!r} in {folder / MODELS_CONFIG}")
+    return model.policy.choose(find_versions(model_dir))
 
 
 def label_problems(model: ModelConfig, model_dir: Path) -> Iterator[str]:

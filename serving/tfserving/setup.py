@@ -101,7 +101,7 @@ def write_setup(out: Path, setup: TfServingSetup) -> list[Path]:
     paths = _write(out, setup)
     problems = check_setup(out, setup.name, Path(setup.model_dir))
     if problems:
-        raise InputError(f"{out}: {'; '.join(problems)}")
+        raise InputError("; ".join(problems))
     return paths
 
 

@@ -4,16 +4,27 @@ import shutil
 
 import pytest
 import tensorflow as tf
+import typer
+from typer.testing import CliRunner
 
 from beam_jobs.errors import InputError
+from serving import cli_tfserving, protos
 from serving.saved_model import doctor
 from serving.saved_model.warmup import WARMUP_FILE, write_warmup
+from serving.tfserving.setup import TfServingSetup, write_setup
 
 
 @pytest.fixture(name="base")
 def fixture_base(model_base, tmp_path):
     """Returns a copy that a test may spoil."""
     return shutil.copytree(model_base, tmp_path / "tagforest")
+
+
+@pytest.fixture(name="light")
+def fixture_light(versions_base, tmp_path):
+    """Version 1 of a model that loads fast."""
+    shutil.copytree(versions_base / "1", tmp_path / "light" / "1")
+    return tmp_path / "light"
 
 
 def errors(findings):
@@ -66,6 +77,61 @@ def test_records_of_something_else(base):
     with tf.io.TFRecordWriter(str(base / "1" / WARMUP_FILE)) as writer:
         writer.write(b"\xff\xff\xff")
     assert "cannot be read" in only(errors(doctor.examine(base))).what
+
+
+def write_logs(base, *logs):
+    path = base / "1" / WARMUP_FILE
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for log in logs:
+            writer.write(log.SerializeToString())
+
+
+def test_warm_up_that_tensorflow_serving_refuses(light):
+    predict = protos.prediction_log_pb2.PredictionLog()
+    predict.predict_log.SetInParent()
+    write_logs(light, *[predict] * 1001)
+    assert "more than 1000" in only(errors(doctor.examine(light))).what
+    session = protos.prediction_log_pb2.PredictionLog()
+    session.session_run_log.SetInParent()
+    write_logs(light, session)
+    assert "kind session_run_log" in only(errors(doctor.examine(light))).what
+    classify = protos.prediction_log_pb2.PredictionLog()
+    classify.classify_log.SetInParent()
+    write_logs(light, classify)
+    assert errors(doctor.examine(light)) == []
+
+
+def test_several_versions_and_leading_zeros(light):
+    shutil.copytree(light / "1", light / "002")
+    (light / "2").mkdir()
+    (light / "3").mkdir()
+    found = doctor.examine(light, versions=[1, 2])
+    assert str(light / "002") in [f.where for f in found]
+    assert [f.where for f in errors(found)] == [f"version 2: {light / '2'}"]
+    (light / "2").rmdir()
+    assert errors(doctor.examine(light, versions=[1, 2])) == []
+
+
+def test_the_command_checks_a_setup(light, tmp_path):
+    setup = tmp_path / "setup"
+    write_setup(setup, TfServingSetup(light, labels={"stable": 1}))
+
+    def run():
+        app = typer.Typer()
+        cli_tfserving.register(app)
+        arguments = ["doctor", str(light), "--setup", str(setup)]
+        return CliRunner().invoke(app, arguments)
+
+    assert "can be served" in run().stdout
+    config = setup / "models.config"
+    config.write_text(config.read_text().replace("value: 1", "value: 4"))
+    own = light / "1" / "batching_params.pbtxt"
+    own.write_text("allowed_batch_sizes: 4")
+    done = run()
+    assert done.exit_code == 1
+    assert "label stable: version 4 is not served" in done.stdout
+    assert f"{own}: the last of allowed_batch_sizes" in done.stdout
 
 
 def test_batches_that_are_not_warmed_up(base):
