@@ -109,9 +109,10 @@ def read_warmup(version_dir: Path) -> list[tuple[str, dict[str, np.ndarray]]]:
     if not path.is_file():
         return []
     found: list[tuple[str, dict[str, np.ndarray]]] = []
-    for raw in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+    raws = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    for number, raw in enumerate(raws):
         log = protos.prediction_log_pb2.PredictionLog.FromString(raw)
-        _check_record(log, len(found))
+        _check_record(log, number)
         if not log.HasField("predict_log"):
             continue
         request = log.predict_log.request
@@ -122,9 +123,9 @@ def read_warmup(version_dir: Path) -> list[tuple[str, dict[str, np.ndarray]]]:
 
 
 def _check_record(
-    log: protos.prediction_log_pb2.PredictionLog, before: int
+    log: protos.prediction_log_pb2.PredictionLog, number: int
 ) -> None:
-    if before == MOST_RECORDS:
+    if number == MOST_RECORDS:
         raise InputError(
             f"{WARMUP_FILE}: with more than {MOST_RECORDS} requests a version "
             "does not load; keep fewer"
