@@ -109,6 +109,8 @@ def serve(
     binary = find_binary(engine, host)
     if binary and ui:
         raise InputError("--ui goes with --engine python alone")
+    if engine == "auto":
+        typer.echo(f"engine: {binary or 'python'}")
 
     # TensorFlow takes seconds to import; say at once if a port is taken.
     with (

@@ -362,6 +362,7 @@ class VersionManager:
             self._note(version, UNLOADING)
             while self._in_flight.get(version, 0):
                 self._changed.wait()
+            self._in_flight.pop(version, None)
         old.close()
         self._note(version, END)
 
