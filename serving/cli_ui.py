@@ -52,6 +52,7 @@ def ui(
     )
     check_page(options)
     with bind(host, ui_port, "UI") as listening:
+        listening.listen()  # Who connects early waits for the page.
         port = listening.getsockname()[1]
         typer.echo(f"page: http://{host}:{port}")
         run_page(options, listening)
