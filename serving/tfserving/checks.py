@@ -76,7 +76,9 @@ def read_batch_sizes(path: Path) -> tuple[int, ...]:
     Raises:
         InputError: it is none.
     """
-    return tuple(_parse(path, schemas.BatchingParameters()).allowed_batch_sizes)
+    return tuple(
+        parse_text(path, schemas.BatchingParameters()).allowed_batch_sizes
+    )
 
 
 def batching_problems(path: Path) -> Iterator[str]:
@@ -85,7 +87,7 @@ def batching_problems(path: Path) -> Iterator[str]:
     Raises:
         InputError: it is none.
     """
-    config = _parse(path, schemas.BatchingParameters())
+    config = parse_text(path, schemas.BatchingParameters())
     for key, least in (
         ("max_batch_size", 1),
         ("batch_timeout_micros", 0),
@@ -117,7 +119,7 @@ def _largest_batch(config: Any) -> tuple[int, str]:
 
 
 def _monitoring(path: Path) -> Iterator[str]:
-    config = _parse(path, schemas.MonitoringConfig()).prometheus_config
+    config = parse_text(path, schemas.MonitoringConfig()).prometheus_config
     if not config.enable:
         yield "prometheus_config does not say enable: true: no metrics"
     if config.path and not config.path.startswith("/"):
@@ -125,7 +127,7 @@ def _monitoring(path: Path) -> Iterator[str]:
 
 
 def _session(path: Path) -> Iterator[str]:
-    _parse(path, protos.config_pb2.ConfigProto())
+    parse_text(path, protos.config_pb2.ConfigProto())
     yield from ()
 
 
@@ -166,7 +168,12 @@ def label_problems(model: ModelConfig, model_dir: Path) -> Iterator[str]:
             )
 
 
-def _parse(path: Path, message: Any) -> Any:
+def parse_text(path: Path, message: Any) -> Any:
+    """Returns the message, filled from a text proto.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
         return text_format.Parse(path.read_text(encoding="utf-8"), message)
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:

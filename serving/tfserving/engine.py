@@ -33,6 +33,8 @@ class EngineOptions:
         max_load_retries, load_retry_s: of versions that do not load.
         rest_timeout_ms: of a REST request.
         cors: other sites' pages may use REST.
+        batching_file: how to batch; None for what `tagforest tfserving`
+            writes.
     """
 
     grpc_port: int
@@ -42,6 +44,7 @@ class EngineOptions:
     load_retry_s: float = 60.0
     rest_timeout_ms: int = 30_000
     cors: bool = False
+    batching_file: Path | None = None
 
 
 def find_binary(engine: str, host: str) -> str | None:
@@ -96,6 +99,7 @@ def arguments(
         models_config: a file with base paths of this machine.
         configs: folder of batching, monitoring and session config.
     """
+    batching = options.batching_file or configs / "batching.config"
     micros = round(1e6 * options.load_retry_s)
     poll_s = math.ceil(options.models_config_poll_s)
     flags = {
@@ -108,7 +112,7 @@ def arguments(
         "max_num_load_retries": options.max_load_retries,
         "load_retry_interval_micros": micros,
         "enable_batching": "true",
-        "batching_parameters_file": configs / "batching.config",
+        "batching_parameters_file": batching,
         "monitoring_config_file": configs / "monitoring.config",
         "tensorflow_session_config_file": configs / "session.config",
         "enable_grpc_healthcheck_service": "true",
