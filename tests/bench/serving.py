@@ -1,14 +1,14 @@
 """The server against bare calls of the same SavedModel.
 
-    serving grpc, rest     one image of 110 KB, one client: added time
-    serving echo           a bare Python gRPC server that returns the bytes
-    serving rest over grpc one by REST less one by gRPC
-    serving 32 clients     images a second, against the model's best batch
-    serving memory         20,000 requests: resident memory after, before
+    grpc, rest       one image of 110 KB, one client: added time
+    echo             a bare Python gRPC server that returns the bytes
+    rest over grpc   one by REST less one by gRPC
+    32 clients       images a second, against the model's best batch
+    memory           20,000 requests: resident memory after, before
 
-The network has ResNet-50's size, the client runs in a process of its own and
-is `TagClient`, so encoding and decoding count. Memory is measured with the
-demo's network, which answers in less time.
+The client runs in a process of its own and is `TagClient`, so encoding and
+decoding count. Networks are of ResNet-50's size and of the demo's, whose calls
+vary less than what is added.
 """
 
 from __future__ import annotations
@@ -48,25 +48,27 @@ _LOAD_ROUNDS = 5
 _LOAD_S = 12.0
 _CLIENTS = 32
 _REQUESTS = 20_000
-_IMAGE_SIZE = 800
+_LARGE, _SMALL = 800, 128  # pixels
 _JPEG_QUALITY = 96
 
 
 def run(folder: Path) -> list[timing.Comparison]:
     """Exports untrained taggers, and asks them."""
-    image = _picture(folder)
+    image = _picture(folder, _LARGE)
     resnet50 = export_untrained(folder / "resnet50", _resnet50())
     small = export_untrained(folder / "small", demo.get_config())
     with _served(resnet50, image) as (servable, client):
-        found = [*_latency(servable, client, image)]
+        found = [*_latency("resnet50", servable, client, image)]
         found.append(_throughput(servable, client, image))
-    with _served(small, image) as (_, client):
+    with _served(small, image) as (servable, client):
+        found += _latency("demo", servable, client, image)
+    with _served(small, _picture(folder, _SMALL)) as (_, client):
         found.append(_memory(client))
     return found
 
 
 def _latency(
-    servable: Servable, client: ClientProcess, image: Path
+    network: str, servable: Servable, client: ClientProcess, image: Path
 ) -> Iterator[timing.Comparison]:
     one = _batch(image, 1)
     arms: dict[str, Callable[[], float]] = {
@@ -87,7 +89,7 @@ def _latency(
         ("echo", "nothing", ECHO),
         ("rest over grpc", GRPC, REST),
     ):
-        yield _added(name, seconds[bare], seconds[ours], size)
+        yield _added(f"{network}: {name}", seconds[bare], seconds[ours], size)
 
 
 def _added(
@@ -220,8 +222,9 @@ def export_untrained(folder: Path, config: Config) -> Path:
     return export(workdir, folder / "export")
 
 
-def _picture(folder: Path) -> Path:
-    [scene] = draw_unseen(folder, 1, seed=0, image_size=_IMAGE_SIZE)
+def _picture(folder: Path, size: int) -> Path:
+    folder = folder / f"picture_{size}"
+    [scene] = draw_unseen(folder, 1, seed=0, image_size=size)
     path = folder / "picture.jpg"
     Image.open(scene.path).save(path, quality=_JPEG_QUALITY)
     return path
