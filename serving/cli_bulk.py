@@ -9,13 +9,41 @@ import typer
 
 from beam_jobs.cli_options import PASS_TO_BEAM, option_names
 from beam_jobs.errors import InputError
+from serving import cli_options
 
 if TYPE_CHECKING:
     from serving.bulk.manifest import Manifest
-    from serving.tag_options import TagOptions
 
-# More than any export answers.
-_MOST_LABELS = 1_000_000
+_Model = Annotated[
+    str, typer.Argument(help="What `tagforest export` wrote, local or gs://.")
+]
+_Sources = Annotated[
+    list[str],
+    typer.Argument(
+        help="Folders, patterns, image files, tars, TFRecords, data sets."
+    ),
+]
+_Out = Annotated[
+    str, typer.Option(help="Folder of the answers, local or gs://...")
+]
+_Format = Annotated[str, typer.Option(help="parquet or jsonl.")]
+_Top = Annotated[
+    int | None,
+    cli_options.in_panel(
+        cli_options.TAGS, "Tags an image; default: all exported."
+    ),
+]
+_BatchSize = Annotated[int, typer.Option(help="Images a call.")]
+_ImagesPerFile = Annotated[
+    int, typer.Option(help="Rows of a file, the work of one worker.")
+]
+_ShareModel = Annotated[
+    bool,
+    typer.Option("--share-model", help="One copy for all processes: for GPUs."),
+]
+_Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace other answers.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -25,58 +53,20 @@ def register(app: typer.Typer) -> None:
 
 def bulk(
     context: typer.Context,
-    model: Annotated[
-        str,
-        typer.Argument(help="What `tagforest export` wrote, local or gs://."),
-    ],
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            help="Folders, patterns, image files, tars, TFRecords, data sets."
-        ),
-    ],
-    out: Annotated[
-        str, typer.Option(help="Folder of the answers, local or gs://...")
-    ],
-    format: Annotated[str, typer.Option(help="parquet or jsonl.")] = "parquet",
-    top: Annotated[
-        int | None, typer.Option(help="Tags an image; default: all exported.")
-    ] = None,
-    sure: Annotated[
-        bool,
-        typer.Option("--sure", help="Only what reaches its threshold."),
-    ] = False,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(help="Only from this score on, not the thresholds."),
-    ] = None,
-    most_specific: Annotated[
-        bool,
-        typer.Option(
-            "--most-specific", help="No class above another tag; --sure."
-        ),
-    ] = False,
-    include: Annotated[
-        list[str] | None,
-        typer.Option(help="WordNet id: it and what is below; repeatable."),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(help="WordNet id: not it, nor what is below it."),
-    ] = None,
-    batch_size: Annotated[int, typer.Option(help="Images a call.")] = 32,
-    images_per_file: Annotated[
-        int, typer.Option(help="Rows of a file, the work of one worker.")
-    ] = 1024,
-    share_model: Annotated[
-        bool,
-        typer.Option(
-            "--share-model", help="One copy for all processes: for GPUs."
-        ),
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace other answers.")
-    ] = False,
+    model: _Model,
+    sources: _Sources,
+    out: _Out,
+    format: _Format = "parquet",
+    top: _Top = None,
+    sure: cli_options.Sure = False,
+    min_confidence: cli_options.MinConfidence = None,
+    most_specific: cli_options.MostSpecific = False,
+    include: cli_options.Include = None,
+    exclude: cli_options.Exclude = None,
+    batch_size: _BatchSize = 32,
+    images_per_file: _ImagesPerFile = 1024,
+    share_model: _ShareModel = False,
+    overwrite: _Overwrite = False,
 ) -> None:
     """Tag many images with an export in a Beam job.
 
@@ -91,7 +81,7 @@ def bulk(
         out=out,
         format=format,
         top=top,
-        select=_select(
+        select=cli_options.tag_options(
             top, sure, min_confidence, most_specific, include, exclude
         ),
         batch_size=batch_size,
@@ -144,28 +134,6 @@ def _next(manifest: Manifest, out: str) -> str:
     if manifest.options["format"] == "parquet":
         return f'pandas.read_parquet("{out}/tags")'
     return f"head -n 1 {out}/{manifest.files[0]['path']}"
-
-
-def _select(
-    top: int | None,
-    sure: bool,
-    min_confidence: float | None,
-    most_specific: bool,
-    include: list[str] | None,
-    exclude: list[str] | None,
-) -> TagOptions | None:
-    chosen = (sure, most_specific, include, exclude)
-    if not any(chosen) and min_confidence is None:
-        return None
-    from serving.tag_options import TagOptions
-
-    return TagOptions(
-        max_labels=_MOST_LABELS if top is None else top,
-        min_confidence=min_confidence,
-        most_specific=most_specific,
-        include=tuple(include or ()),
-        exclude=tuple(exclude or ()),
-    )
 
 
 def _split_arguments(

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from beam_jobs.errors import InputError
-from serving import contract
+from serving import cli_options, contract
 
 if TYPE_CHECKING:
     from serving.tfserving.model_admin import ModelAdmin
@@ -24,13 +23,6 @@ _Name = Annotated[str, typer.Option(help="Name of the model.")]
 _Timeout = Annotated[
     float, typer.Option(help="Seconds that a version may take to load.")
 ]
-_TlsCa = Annotated[
-    Path | None, typer.Option(help="PEM file: whom to trust, for TLS.")
-]
-_TlsCert = Annotated[
-    Path | None, typer.Option(help="PEM file: own certificate.")
-]
-_TlsKey = Annotated[Path | None, typer.Option(help="PEM file: its key.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -46,9 +38,9 @@ def promote(
     label: _Label = "stable",
     name: _Name = contract.MODEL_NAME,
     timeout_s: _Timeout = 300,
-    tls_ca: _TlsCa = None,
-    tls_cert: _TlsCert = None,
-    tls_key: _TlsKey = None,
+    tls_ca: cli_options.TlsCa = None,
+    tls_cert: cli_options.TlsCert = None,
+    tls_key: cli_options.TlsKey = None,
 ) -> None:
     """Move a version label of a running server to another version.
 
@@ -72,9 +64,9 @@ def rollback(
     label: _Label = "stable",
     name: _Name = contract.MODEL_NAME,
     timeout_s: _Timeout = 300,
-    tls_ca: _TlsCa = None,
-    tls_cert: _TlsCert = None,
-    tls_key: _TlsKey = None,
+    tls_ca: cli_options.TlsCa = None,
+    tls_cert: cli_options.TlsCert = None,
+    tls_key: cli_options.TlsKey = None,
 ) -> None:
     """Move a version label back to before its last promotion."""
     from serving.tfserving import labels
@@ -94,11 +86,8 @@ def _admin(
     key: Path | None,
 ) -> Iterator[ModelAdmin]:
     from serving.client.client_options import parse_server
-    from serving.tls import ClientTls
 
-    if not ca and (cert or key):
-        raise InputError("--tls-cert and --tls-key need --tls-ca")
-    tls = ClientTls(ca, cert, key) if ca else None
+    tls = cli_options.client_tls(ca, cert, key)
     _, address = parse_server(server, "grpc", tls is not None)
     from serving.tfserving.model_admin import ModelAdmin
 

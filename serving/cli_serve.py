@@ -3,89 +3,90 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from serving import contract
+from serving.cli_options import TLS, in_panel
 from serving.serve_command import ServeArguments
 from serving.serve_command import serve as run_serve
 
-
-def _in(panel: str, text: str, *names: str, **limits: Any) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=panel, **limits)
-
-
 _MODELS, _LISTEN = "Models and versions", "Where it listens"
-_BATCHING, _TLS, _PAGE = "Batching", "TLS", "Page"
+_BATCHING, _PAGE = "Batching", "Page"
 
 _ModelDir = Annotated[
     Path | None, typer.Argument(help="Base folder with numbered versions.")
 ]
-_Name = Annotated[str, _in(_MODELS, "Name of the model in requests.")]
+_Name = Annotated[str, in_panel(_MODELS, "Name of the model in requests.")]
 _Versions = Annotated[
-    str, _in(_MODELS, "latest, latest:N, all, or numbers as 1,3.")
+    str, in_panel(_MODELS, "latest, latest:N, all, or numbers as 1,3.")
 ]
 _Label = Annotated[
-    list[str] | None, _in(_MODELS, "LABEL=VERSION, as stable=1; repeatable.")
+    list[str] | None,
+    in_panel(_MODELS, "LABEL=VERSION, as stable=1; repeatable."),
 ]
 _ConfigFile = Annotated[
-    Path | None, _in(_MODELS, "models.config with several models.")
+    Path | None, in_panel(_MODELS, "models.config with several models.")
 ]
 _ConfigPoll = Annotated[
-    float, _in(_MODELS, "Look at it so often; 0: once.", min=0)
+    float, in_panel(_MODELS, "Look at it so often; 0: once.", min=0)
 ]
 _UnavailableLabels = Annotated[
     bool,
-    _in(
+    in_panel(
         _MODELS,
         "New labels may name versions that are not loaded.",
         "--allow-version-labels-for-unavailable-models",
     ),
 ]
 _LoadRetries = Annotated[
-    int, _in(_MODELS, "Of a version that does not load.", min=0)
+    int, in_panel(_MODELS, "Of a version that does not load.", min=0)
 ]
 _LoadRetryS = Annotated[
-    float, _in(_MODELS, "Seconds before it is tried again.", min=0)
+    float, in_panel(_MODELS, "Seconds before it is tried again.", min=0)
 ]
 _Engine = Annotated[
     str, typer.Option(help="python, tfserving (if installed) or auto.")
 ]
-_Host = Annotated[str, _in(_LISTEN, "Address to listen on.")]
-_Port = Annotated[int, _in(_LISTEN, "0 takes a free one.")]
-_RestTimeout = Annotated[int, _in(_LISTEN, "For one REST request.", min=1)]
+_Host = Annotated[str, in_panel(_LISTEN, "Address to listen on.")]
+_Port = Annotated[int, in_panel(_LISTEN, "0 takes a free one.")]
+_RestTimeout = Annotated[int, in_panel(_LISTEN, "For one REST request.", min=1)]
 _Cors = Annotated[
-    bool, _in(_LISTEN, "Let other sites' pages use REST.", "--cors")
+    bool, in_panel(_LISTEN, "Let other sites' pages use REST.", "--cors")
 ]
-_BatchSize = Annotated[int, _in(_BATCHING, "Images in one call of the model.")]
+_BatchSize = Annotated[
+    int, in_panel(_BATCHING, "Images in one call of the model.")
+]
 _BatchTimeout = Annotated[
-    float, _in(_BATCHING, "How long a batch waits for company.")
+    float, in_panel(_BATCHING, "How long a batch waits for company.")
 ]
 _Adaptive = Annotated[
     bool,
-    _in(
+    in_panel(
         _BATCHING,
         "Wait only where it pays; 100 ms at most unless told.",
         "--adaptive-batching",
     ),
 ]
 _QueuedRows = Annotated[
-    int, _in(_BATCHING, "Images that wait; beyond, UNAVAILABLE.")
+    int, in_panel(_BATCHING, "Images that wait; beyond, UNAVAILABLE.")
 ]
-_Parallel = Annotated[int, _in(_BATCHING, "Calls of the model at a time.")]
+_Parallel = Annotated[int, in_panel(_BATCHING, "Calls of the model at a time.")]
 _BatchingFile = Annotated[
-    Path | None, _in(_BATCHING, "TensorFlow Serving's, instead.")
+    Path | None, in_panel(_BATCHING, "TensorFlow Serving's, instead.")
 ]
-_Ui = Annotated[bool, _in(_PAGE, "Show a page to drop pictures on.", "--ui")]
-_UiPort = Annotated[int, _in(_PAGE, "0 takes a free one.")]
-_Cert = Annotated[Path | None, _in(_TLS, "Certificate, PEM: TLS for both.")]
-_Key = Annotated[Path | None, _in(_TLS, "Its private key, PEM.")]
+_Ui = Annotated[
+    bool, in_panel(_PAGE, "Show a page to drop pictures on.", "--ui")
+]
+_UiPort = Annotated[int, in_panel(_PAGE, "0 takes a free one.")]
+_Cert = Annotated[Path | None, in_panel(TLS, "Certificate, PEM: TLS for both.")]
+_Key = Annotated[Path | None, in_panel(TLS, "Its private key, PEM.")]
 _ClientCa = Annotated[
-    Path | None, _in(_TLS, "PEM; clients need a certificate of this one.")
+    Path | None, in_panel(TLS, "PEM; clients need a certificate of this one.")
 ]
 _SslConfig = Annotated[
-    Path | None, _in(_TLS, "TensorFlow Serving's SSLConfig, instead.")
+    Path | None, in_panel(TLS, "TensorFlow Serving's SSLConfig, instead.")
 ]
 
 

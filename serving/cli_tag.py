@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from serving import contract
+from serving import cli_options, contract
+from serving.cli_options import in_panel
 
-if TYPE_CHECKING:
-    from serving.tls import ClientTls
-
-_SERVER = "Server"
-_TAGS = "Which tags"
-_OUTPUT = "Output"
+_SERVER, _OUTPUT = "Server", "Output"
 
 
 class Transport(str, Enum):
@@ -33,8 +29,66 @@ class Format(str, Enum):
     csv = "csv"
 
 
-# More than any export answers.
-_MOST_LABELS = 1_000_000
+_Images = Annotated[
+    list[str] | None,
+    typer.Argument(help="Files, folders, URLs; - for a list of them on stdin."),
+]
+_StdinImage = Annotated[
+    bool, typer.Option("--stdin-image", help="Tag one image from stdin.")
+]
+_AllowPrivate = Annotated[
+    bool,
+    typer.Option(
+        "--allow-private", help="Fetch URLs of private addresses too."
+    ),
+]
+_Server = Annotated[
+    str | None,
+    in_panel(
+        _SERVER,
+        "HOST:PORT, grpc://... or http://...; grpcs or https: TLS. Default: "
+        "this machine.",
+    ),
+]
+_Transport = Annotated[
+    Transport | None,
+    in_panel(_SERVER, "Default: as --server says, else grpc."),
+]
+_Name = Annotated[str, in_panel(_SERVER, "Name of the model on the server.")]
+_Version = Annotated[
+    int | None, in_panel(_SERVER, "Version of it; default: the newest.")
+]
+_Label = Annotated[str, in_panel(_SERVER, "As stable.")]
+_Timeout = Annotated[float, in_panel(_SERVER, "Seconds a request.")]
+_Parallel = Annotated[int, in_panel(_SERVER, "Requests at a time.")]
+_Top = Annotated[int, in_panel(cli_options.TAGS, "Tags an image.", min=1)]
+_Leaves = Annotated[
+    bool,
+    in_panel(cli_options.TAGS, "Only classes without subclasses.", "--leaves"),
+]
+_Format = Annotated[
+    Format, in_panel(_OUTPUT, "json: an object an image; csv: a line a tag.")
+]
+_Out = Annotated[
+    Path | None,
+    in_panel(_OUTPUT, "File, whole or not there; FILE.part meanwhile."),
+]
+_Resume = Annotated[
+    bool,
+    in_panel(
+        _OUTPUT,
+        "Leave out images that --out has tags of; json only.",
+        "--resume",
+    ),
+]
+_Progress = Annotated[
+    bool | None,
+    in_panel(
+        _OUTPUT,
+        "A bar; default: on a terminal without tags.",
+        "--progress/--no-progress",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -43,153 +97,30 @@ def register(app: typer.Typer) -> None:
 
 
 def tag(
-    images: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Files, folders, URLs; - for a list of them on stdin."
-        ),
-    ] = None,
-    stdin_image: Annotated[
-        bool, typer.Option("--stdin-image", help="Tag one image from stdin.")
-    ] = False,
-    allow_private: Annotated[
-        bool,
-        typer.Option(
-            "--allow-private", help="Fetch URLs of private addresses too."
-        ),
-    ] = False,
-    server: Annotated[
-        str | None,
-        typer.Option(
-            help="HOST:PORT, grpc://... or http://...; grpcs or https: TLS. "
-            "Default: this machine.",
-            rich_help_panel=_SERVER,
-        ),
-    ] = None,
-    transport: Annotated[
-        Transport | None,
-        typer.Option(
-            help="Default: as --server says, else grpc.",
-            rich_help_panel=_SERVER,
-        ),
-    ] = None,
-    name: Annotated[
-        str,
-        typer.Option(
-            help="Name of the model on the server.", rich_help_panel=_SERVER
-        ),
-    ] = contract.MODEL_NAME,
-    version: Annotated[
-        int | None,
-        typer.Option(
-            help="Version of it; default: the newest.", rich_help_panel=_SERVER
-        ),
-    ] = None,
-    version_label: Annotated[
-        str, typer.Option(help="As stable.", rich_help_panel=_SERVER)
-    ] = "",
-    timeout: Annotated[
-        float, typer.Option(help="Seconds a request.", rich_help_panel=_SERVER)
-    ] = 60.0,
-    parallel: Annotated[
-        int, typer.Option(help="Requests at a time.", rich_help_panel=_SERVER)
-    ] = 4,
-    tls_ca: Annotated[
-        Path | None,
-        typer.Option(
-            help="PEM file: authorities to trust; connects by TLS.",
-            rich_help_panel=_SERVER,
-        ),
-    ] = None,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option(
-            help="PEM file: the client's own certificate.",
-            rich_help_panel=_SERVER,
-        ),
-    ] = None,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option(help="PEM file: its key.", rich_help_panel=_SERVER),
-    ] = None,
-    top: Annotated[
-        int, typer.Option(min=1, help="Tags an image.", rich_help_panel=_TAGS)
-    ] = 5,
-    leaves: Annotated[
-        bool,
-        typer.Option(
-            "--leaves",
-            help="Only classes without subclasses.",
-            rich_help_panel=_TAGS,
-        ),
-    ] = False,
-    sure: Annotated[
-        bool,
-        typer.Option(
-            "--sure",
-            help="Only what reaches its threshold.",
-            rich_help_panel=_TAGS,
-        ),
-    ] = False,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(
-            help="Only from this score on, not the thresholds.",
-            rich_help_panel=_TAGS,
-        ),
-    ] = None,
-    most_specific: Annotated[
-        bool,
-        typer.Option(
-            "--most-specific",
-            help="No class above another tag; --sure.",
-            rich_help_panel=_TAGS,
-        ),
-    ] = False,
-    include: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="WordNet id: it and what is below it; repeatable.",
-            rich_help_panel=_TAGS,
-        ),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="WordNet id: not it, nor what is below it.",
-            rich_help_panel=_TAGS,
-        ),
-    ] = None,
-    format: Annotated[
-        Format,
-        typer.Option(
-            help="json: an object an image; csv: a line a tag.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = Format.table,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="File, whole or not there; FILE.part meanwhile.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Leave out images that --out has tags of; json only.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = False,
-    progress: Annotated[
-        bool | None,
-        typer.Option(
-            "--progress/--no-progress",
-            help="A bar; default: on a terminal without tags.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
+    images: _Images = None,
+    stdin_image: _StdinImage = False,
+    allow_private: _AllowPrivate = False,
+    server: _Server = None,
+    transport: _Transport = None,
+    name: _Name = contract.MODEL_NAME,
+    version: _Version = None,
+    version_label: _Label = "",
+    timeout: _Timeout = 60.0,
+    parallel: _Parallel = 4,
+    tls_ca: cli_options.TlsCa = None,
+    tls_cert: cli_options.TlsCert = None,
+    tls_key: cli_options.TlsKey = None,
+    top: _Top = 5,
+    leaves: _Leaves = False,
+    sure: cli_options.Sure = False,
+    min_confidence: cli_options.MinConfidence = None,
+    most_specific: cli_options.MostSpecific = False,
+    include: cli_options.Include = None,
+    exclude: cli_options.Exclude = None,
+    format: _Format = Format.table,
+    out: _Out = None,
+    resume: _Resume = False,
+    progress: _Progress = None,
 ) -> None:
     """Tag images with a running server.
 
@@ -197,18 +128,15 @@ def tag(
     others go on.
     """
     from serving.client.client_options import ClientOptions
-    from serving.tag_options import TagOptions
 
-    chosen = (sure, most_specific, include, exclude)
-    options = None
-    if any(chosen) or min_confidence is not None:
-        options = TagOptions(
-            max_labels=_MOST_LABELS if leaves else top,
-            min_confidence=min_confidence,
-            most_specific=most_specific,
-            include=include or (),
-            exclude=exclude or (),
-        )
+    options = cli_options.tag_options(
+        None if leaves else top,
+        sure,
+        min_confidence,
+        most_specific,
+        include,
+        exclude,
+    )
     client = ClientOptions(
         model=name,
         version=version,
@@ -216,7 +144,7 @@ def tag(
         timeout_s=timeout,
         parallel=parallel,
         allow_private=allow_private,
-        tls=_tls(tls_ca, tls_cert, tls_key),
+        tls=cli_options.client_tls(tls_ca, tls_cert, tls_key),
     )
     from serving.client.tag_command import TagRun, run_tag
 
@@ -236,16 +164,3 @@ def tag(
     )
     if not run_tag(run):
         raise typer.Exit(1)
-
-
-def _tls(
-    ca: Path | None, cert: Path | None, key: Path | None
-) -> ClientTls | None:
-    from beam_jobs.errors import InputError
-    from serving.tls import ClientTls
-
-    if ca is not None:
-        return ClientTls(ca, cert, key)
-    if cert is not None or key is not None:
-        raise InputError("--tls-cert and --tls-key need --tls-ca")
-    return None

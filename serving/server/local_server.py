@@ -119,35 +119,20 @@ def running_server(
         # then a plain socket keeps others away.
         held = bind(options.host, options.grpc_port, "gRPC")
         stack.callback(held.close)
-        rest = RestServer(
-            versions,
-            metrics,
-            options.host,
-            options.rest_port,
-            options.rest,
-        )
+        where = options.host, options.rest_port
+        rest = RestServer(versions, metrics, *where, options.rest)
         stack.callback(rest.stop, options.grace_s)
         versions.start()
         stack.callback(versions.close)
         held.close()
-        grpc_server = GrpcServer(
-            versions,
-            metrics,
-            options.host,
-            options.grpc_port,
-            options.tls,
-        )
+        where = options.host, options.grpc_port
+        grpc_server = GrpcServer(versions, metrics, *where, options.tls)
         stack.callback(grpc_server.stop, options.grace_s)
         grpc_server.start()
         rest.start()
-        if options.models_config:
-            stack.enter_context(
-                watching(
-                    options.models_config,
-                    versions,
-                    options.models_config_poll_s,
-                )
-            )
+        if file := options.models_config:
+            poll_s = options.models_config_poll_s
+            stack.enter_context(watching(file, versions, poll_s))
         yield RunningServer(
             next(iter(versions.names), ""),
             options.host,

@@ -18,12 +18,9 @@ from pyarrow import parquet
 
 from beam_jobs import records
 from beam_jobs.annotations import ImageRef, Reason, Rejection
-from beam_jobs.dead_letters import UnbalancedError
 from beam_jobs.errors import InputError
-from beam_jobs.parts import Part
 from serving import contract
-from serving.bulk import bulk_tag, model_files, pipeline, tag_batch
-from serving.bulk import manifest as manifests
+from serving.bulk import bulk_tag, model_files, tag_batch
 from serving.bulk.bulk_tag import tag_in_bulk
 from serving.bulk.manifest import Manifest
 from serving.bulk.model_folders import find_version
@@ -31,7 +28,7 @@ from serving.bulk.options import BulkOptions
 from serving.bulk.read_images import Image, read_batches
 from serving.bulk.sources import Piece, cut_part, find_parts
 from serving.bulk.tag_files import digest, tag_lines, tag_table
-from serving.bulk.tag_piece import Job, Outcome
+from serving.bulk.tag_piece import Outcome
 from serving.prediction import to_prediction
 from serving.tag_options import TagOptions
 
@@ -337,20 +334,6 @@ def test_records_and_a_damaged_one(picture, tmp_path):
     )
 
 
-def test_sums_are_checked():
-    facts = manifests.Facts("", {}, {}, 0, parts=1, images=3)
-    good = Outcome("00000-00000", 3, rows=2, rejected={"empty_file": 1})
-    assert manifests.make_manifest(facts, [good]).images["out"] == 2
-    for wrong in (
-        [replace(good, rows=3)],
-        [good, good],
-        [replace(good, images_in=2, rows=1)],
-        [good, replace(good, name="00001-00000")],
-    ):
-        with pytest.raises(UnbalancedError):
-            manifests.make_manifest(facts, wrong)
-
-
 @pytest.mark.large
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
@@ -371,44 +354,3 @@ def test_runners_write_the_same(
         model_base, photos, tmp_path, *beam_args, share_model=share_model
     )
     assert replace(found, options={}) == replace(tagged[1], options={})
-
-
-def test_dataflow_job(model_base, tmp_path):
-    """The job that Dataflow would get, written to a file instead."""
-    args = [
-        "--runner=DataflowRunner",
-        "--project=some-project",
-        "--region=europe-west1",
-        "--temp_location=gs://bucket/tmp",
-        "--sdk_container_image=europe-docker.pkg.dev/p/images/tagforest",
-        f"--template_location={tmp_path / 'job.json'}",
-        # So that nothing is asked over the network.
-        f"--staging_location={tmp_path}",
-        "--dataflow_endpoint=http://localhost:1",
-        "--no_auth",
-    ]
-    options = BulkOptions("gs://b/m/1", ["gs://b/in"], "gs://b/out")
-    part = Part("images", "gs://b/in/a.jpg", files=(("gs://b/in/a.jpg", 9),))
-    job = Job(options, "gs://b/m/1", "gs://b/out/.work")
-    facts = manifests.Facts("", {}, {}, 0, 1, 1)
-    pipeline.run([part], job, facts, args)
-    assert json.loads((tmp_path / "job.json").read_text())["type"] == (
-        "JOB_TYPE_BATCH"
-    )
-    with pytest.raises(InputError, match="Dataflow's workers cannot see"):
-        tag_in_bulk(replace(options, model=str(model_base)), args)
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"sources": []}, "nothing to tag"),
-        ({"format": "csv"}, "--format takes parquet or jsonl"),
-        ({"top": 0}, "--top must be 1 or more"),
-        ({"batch_size": 33}, "--batch-size takes one of 1, 2, 4"),
-        ({"images_per_file": 0}, "--images-per-file must be 1 or more"),
-    ],
-)
-def test_wrong_options(changes, said):
-    with pytest.raises(InputError, match=said):
-        replace(BulkOptions("m", ["s"], "o"), **changes)
