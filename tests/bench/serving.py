@@ -3,12 +3,13 @@
     grpc, rest       one image of 110 KB, one client: added time
     echo             a bare Python gRPC server that returns the bytes
     rest over grpc   one by REST less one by gRPC
+    TagClient        one by our client less one by a bare client
     32 clients       images a second, against the model's best batch
     memory           20,000 requests: resident memory after, before
 
-The client runs in a process of its own and is `TagClient`, so encoding and
-decoding count. Networks are of ResNet-50's size and of the demo's, whose calls
-vary less than what is added.
+The client runs in a process of its own. Bare clients are the official stub and
+the standard library's HTTP, with messages made before. Networks are of
+ResNet-50's size and of the demo's, whose calls vary less than what is added.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -41,8 +43,17 @@ from serving.server.local_server import ServerOptions, running_server
 
 from . import timing
 from .classes import save_classes
-from .serving_client import ECHO, ECHO_METHOD, GRPC, REST, ClientProcess
+from .serving_client import (
+    ECHO,
+    ECHO_METHOD,
+    GRPC,
+    REST,
+    TAG_GRPC,
+    TAG_REST,
+    ClientProcess,
+)
 
+_ARMS = (GRPC, REST, ECHO, TAG_GRPC, TAG_REST)
 _ROUNDS = 100
 _LOAD_ROUNDS = 5
 _LOAD_S = 12.0
@@ -73,9 +84,7 @@ def _latency(
     one = _batch(image, 1)
     arms: dict[str, Callable[[], float]] = {
         timing.BARE: timing.timed(lambda: servable.run(contract.TAGS, one)),
-        GRPC: lambda: client.once(GRPC),
-        REST: lambda: client.once(REST),
-        ECHO: lambda: client.once(ECHO),
+        **{arm: partial(client.once, arm) for arm in _ARMS},
     }
     for _ in range(10):
         for work in arms.values():
@@ -88,6 +97,8 @@ def _latency(
         ("rest", timing.BARE, REST),
         ("echo", "nothing", ECHO),
         ("rest over grpc", GRPC, REST),
+        ("TagClient over grpc", GRPC, TAG_GRPC),
+        ("TagClient over rest", REST, TAG_REST),
     ):
         yield _added(f"{network}: {name}", seconds[bare], seconds[ours], size)
 

@@ -1,7 +1,8 @@
 """The client of the serving benchmarks, in a process of its own.
 
 In the server's process the two would wait for each other's interpreter lock.
-Each line of standard input is a command, each line of output its answer:
+Each line of standard input is a command with tabs between its parts, each line
+of output its answer:
 
     once ARM            -> seconds of one call
     load ARM N SECONDS  -> images a second of N clients at once
@@ -9,6 +10,9 @@ Each line of standard input is a command, each line of output its answer:
 
 from __future__ import annotations
 
+import base64
+import http.client
+import json
 import subprocess
 import sys
 import threading
@@ -18,10 +22,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import grpc
+import numpy as np
 
+from serving import contract, protos
 from serving.client.tag_client import TagClient
+from serving.tensor_proto import fill_proto
 
 GRPC, REST, ECHO = "grpc", "rest", "echo"
+TAG_GRPC, TAG_REST = "TagClient grpc", "TagClient rest"
 ECHO_METHOD = "/echo/Echo"
 
 
@@ -31,6 +39,33 @@ def echo_call(address: str) -> Callable[[bytes], bytes]:
         address, options=[("grpc.enable_http_proxy", 0)]
     )
     return channel.unary_unary(ECHO_METHOD)
+
+
+def predict_call(address: str, image: bytes) -> Callable[[], object]:
+    """Returns a call of the official stub with a message made before."""
+    channel = grpc.insecure_channel(
+        address, options=[("grpc.enable_http_proxy", 0)]
+    )
+    stub = protos.prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    request = protos.predict_pb2.PredictRequest()
+    request.model_spec.name = contract.MODEL_NAME
+    tensor = request.inputs[contract.IMAGE_BYTES]
+    fill_proto(tensor, np.array([image], object))
+    return lambda: stub.Predict(request)
+
+
+def post_call(address: str, image: bytes) -> Callable[[], object]:
+    """Returns a POST of a body made before, over one connection."""
+    connection = http.client.HTTPConnection(address)
+    row = {"b64": base64.b64encode(image).decode()}
+    body = json.dumps({"instances": [row]})
+    path = f"/v1/models/{contract.MODEL_NAME}:predict"
+
+    def post() -> bytes:
+        connection.request("POST", path, body)
+        return connection.getresponse().read()
+
+    return post
 
 
 class ClientProcess(AbstractContextManager):
@@ -65,11 +100,11 @@ class ClientProcess(AbstractContextManager):
 
     def once(self, arm: str) -> float:
         """Returns the seconds of one call."""
-        return self._ask(f"once {arm}")
+        return self._ask(f"once\t{arm}")
 
     def load(self, arm: str, clients: int, seconds: float) -> float:
         """Returns images a second of so many clients at once."""
-        return self._ask(f"load {arm} {clients} {seconds}")
+        return self._ask(f"load\t{arm}\t{clients}\t{seconds}")
 
     def __exit__(self, *_: object) -> None:
         if self._process.stdin:
@@ -97,11 +132,13 @@ def main(arguments: list[str]) -> None:
     over_rest = TagClient(rest_address, REST)
     arms: dict[str, Callable[[], object]] = {
         ECHO: lambda: echo(image),
-        GRPC: lambda: over_grpc.tag([image]),
-        REST: lambda: over_rest.tag([image]),
+        GRPC: predict_call(grpc_address, image),
+        REST: post_call(rest_address, image),
+        TAG_GRPC: lambda: over_grpc.tag([image]),
+        TAG_REST: lambda: over_rest.tag([image]),
     }
     for line in sys.stdin:
-        command, arm, *numbers = line.split()
+        command, arm, *numbers = line.rstrip().split("\t")
         if command == "once":
             start = time.perf_counter()
             arms[arm]()
