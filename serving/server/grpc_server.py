@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from beam_jobs.errors import InputError
 from serving import contract, protos
 from serving.errors import RequestError, from_exception, invalid_argument
+from serving.server import reflection
 from serving.server.inference import (
     run_classify,
     run_multi_inference,
@@ -319,8 +319,7 @@ class GrpcServer:
         )
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
+        reflection.enable(self._server, [*_SERVICES, health.SERVICE_NAME])
         self.port = self._bind(host, port, tls)
 
     def _bind(self, host: str, port: int, tls: ServerTls | None) -> int:
