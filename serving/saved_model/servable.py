@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +15,9 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from beam_jobs.errors import InputError
 from serving.saved_model.warmup import read_warmup
 from serving.version_folders import SAVED_MODEL_FILE
+
+# Among the signatures of what Keras exports; not to be called.
+_INITIALISER = "__saved_model_init_op"
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,10 @@ class Signature:
 
 
 class Servable:
-    """A SavedModel in memory.
+    """A SavedModel in memory, in a session of its own as in TensorFlow Serving.
+
+    `tf.saved_model.load` would do, but never gives back all of its memory: a
+    server that takes up new versions would grow with each.
 
     Args:
         path: a version's folder, `<base>/<version>`.
@@ -56,36 +63,38 @@ class Servable:
                 "`tagforest export` writes a model that can be served"
             )
         try:
-            self._model = tf.saved_model.load(str(path))
             self.signature_defs = read_signature_defs(path)
+            self._session = _load(path)
         except Exception as error:  # the loader raises many kinds
             raise InputError(f"{path} cannot be loaded: {error}") from error
         self.path = path
         self.version = int(path.name) if path.name.isdigit() else 0
         self.signatures = {
-            name: _signature_of(function)
-            for name, function in self._model.signatures.items()
+            name: Signature(_infos(known.inputs), _infos(known.outputs))
+            for name, known in self.signature_defs.items()
+            if name != _INITIALISER
         }
+        self._calls: dict[str, Callable[..., list[np.ndarray]]] = {}
 
     def run(
         self, signature_name: str, inputs: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         """Calls a signature; strings are object arrays of bytes.
 
+        Any number of threads may call it.
+
         Raises:
             tf.errors.OpError: whatever the graph raises.
         """
         signature = self.signatures[signature_name]
-        tensors = {
-            name: tf.constant(
-                value,
-                dtype=tf.as_dtype(signature.inputs[name].dtype),
-                shape=value.shape,
-            )
-            for name, value in inputs.items()
-        }
-        outputs = self._model.signatures[signature_name](**tensors)
-        return {name: tensor.numpy() for name, tensor in outputs.items()}
+        call = self._calls.get(signature_name)
+        if call is None:
+            call = self._calls[signature_name] = self._callable(signature_name)
+        values = (
+            np.asarray(inputs[name], info.dtype)
+            for name, info in signature.inputs.items()
+        )
+        return dict(zip(signature.outputs, call(*values), strict=True))
 
     def warm_up(self) -> int:
         """Replays the warm-up requests; returns how many there were."""
@@ -94,21 +103,40 @@ class Servable:
             self.run(signature_name, inputs)
         return len(requests)
 
+    def close(self) -> None:
+        """Gives the memory back; nothing may run then or later."""
+        self._calls.clear()
+        self._session.close()
 
-def _signature_of(function) -> Signature:
-    _, inputs = function.structured_input_signature
-    return Signature(
-        inputs={name: _info(spec) for name, spec in inputs.items()},
-        outputs={
-            name: _info(spec)
-            for name, spec in function.structured_outputs.items()
-        },
-    )
+    def _callable(self, name: str) -> Callable[..., list[np.ndarray]]:
+        # In the order of the signature, which maps keep.
+        known, signature = self.signature_defs[name], self.signatures[name]
+        return self._session.make_callable(
+            [known.outputs[key].name for key in signature.outputs],
+            [known.inputs[key].name for key in signature.inputs],
+        )
 
 
-def _info(spec) -> TensorInfo:
-    shape = None if spec.shape.rank is None else tuple(spec.shape.as_list())
-    return TensorInfo(np.dtype(spec.dtype.as_numpy_dtype), shape)
+def _load(path: Path) -> tf.compat.v1.Session:
+    config = tf.compat.v1.ConfigProto()
+    # A server may share the accelerator.
+    config.gpu_options.allow_growth = True
+    with tf.Graph().as_default() as graph:
+        session = tf.compat.v1.Session(graph=graph, config=config)
+        tf.compat.v1.saved_model.loader.load(session, ["serve"], str(path))
+    # Requests come from many threads: nothing may be added to the graph.
+    graph.finalize()
+    return session
+
+
+def _infos(tensors: Mapping[str, Any]) -> dict[str, TensorInfo]:
+    return {name: _info(tensors[name]) for name in sorted(tensors)}
+
+
+def _info(proto: meta_graph_pb2.TensorInfo) -> TensorInfo:
+    shape = tf.TensorShape(proto.tensor_shape)
+    sizes = None if shape.rank is None else tuple(shape.as_list())
+    return TensorInfo(np.dtype(tf.as_dtype(proto.dtype).as_numpy_dtype), sizes)
 
 
 def read_signature_defs(

@@ -64,9 +64,10 @@ class LoadedVersion:
         return batcher.submit(inputs, deadline, cancelled)
 
     def close(self) -> None:
-        """Answers what is queued, then refuses."""
+        """Answers what is queued, then refuses; gives the memory back."""
         for batcher in self._batchers.values():
             batcher.close()
+        self.servable.close()
 
     def _batcher(self, signature_name: str) -> Batcher:
         with self._lock:

@@ -11,6 +11,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+_USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+
 
 def write_certificates(folder: Path) -> Path:
     """Writes NAME.pem and NAME.key for ca, server, client and stranger."""
@@ -42,7 +54,20 @@ def _make(name, issuer_key, issuer):
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(loopback)]), False
         )
+        # Python 3.13 asks for these.
+        .add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False
+        )
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(
+                (issuer_key or key).public_key()
+            ),
+            False,
+        )
     )
+    if issuer is None:
+        usage = dict.fromkeys(_USAGES, False) | {"key_cert_sign": True}
+        builder = builder.add_extension(x509.KeyUsage(**usage), True)
     return key, builder.sign(issuer_key or key, hashes.SHA256())
 
 
