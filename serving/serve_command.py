@@ -271,12 +271,13 @@ def _page(
 def _print_ready(
     server, page: Callable[[str, str], str] | None, is_tls: bool
 ) -> None:
-    scheme = "https" if is_tls else "http"
-    typer.echo(f"  gRPC  {server.grpc_address}")
     for name in server.versions.names:
         states = server.versions.states_of(name)
         served = ", ".join(str(s.version) for s in states)
         typer.echo(f"serving {name}, version {served}")
+    typer.echo(f"  gRPC  {server.grpc_address}")
+    scheme = "https" if is_tls else "http"
+    for name in server.versions.names:
         address = f"{scheme}://{server.rest_address}"
         typer.echo(f"  REST  {address}/v1/models/{name}")
     if page:

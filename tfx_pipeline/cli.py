@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -71,6 +72,8 @@ def _quieten() -> None:
     # TensorFlow's C++ lines: at level 2 it still says on every start that
     # three CUDA libraries are registered twice. Exceptions are not affected.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow calls it old to load models into sessions, as serving does.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Google's clients and Beam warn about Python 3.10 and each other.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     warnings.simplefilter("ignore", FutureWarning)
