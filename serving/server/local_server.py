@@ -20,6 +20,7 @@ from serving.models_config import ModelConfig, models_of, read_config
 from serving.server.batching import BatchingOptions
 from serving.server.config_file import watching
 from serving.server.grpc_server import GrpcServer
+from serving.server.memory import limit_arenas
 from serving.server.model_registry import ModelRegistry, RegistryOptions
 from serving.server.request_metrics import RequestMetrics
 from serving.server.rest_server import RestOptions, RestServer
@@ -198,6 +199,7 @@ def serve(
     Raises:
         InputError: a port in use, or no model to serve.
     """
+    limit_arenas()
     stop = threading.Event()
     with _signals_set(stop), running_server(model_base, options) as server:
         _log.info("gRPC %s, REST %s", server.grpc_address, server.rest_address)
