@@ -208,4 +208,5 @@ def test_five_minutes_and_twenty_swaps(tmp_path, two_exports, picture):
     )
     print(counts, [f"{value / 2**20:.0f}" for value in resident])
     assert len(counts) == 7
-    assert max(resident[10:]) < 1.1 * max(resident[:10])
+    # Every thread's heap fills once; after that nothing may be added.
+    assert max(resident[15:]) < 1.05 * max(resident[:15])
