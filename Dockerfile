@@ -24,7 +24,7 @@ COPY model model
 COPY serving serving
 COPY tfx_pipeline tfx_pipeline
 RUN uv pip install --system --no-cache --no-deps . \
-    && python -c "import beam_jobs.augmentation_kernel"
+    && python -c "import beam_jobs.labels.label_rules_kernel"
 
 # Beam's launcher of workers.
 COPY --from=apache/beam_python3.13_sdk:2.77.0 /opt/apache/beam /opt/apache/beam

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from beam_jobs.checks import SourcePaths
-    from beam_jobs.dataset_options import DatasetOptions
+    from beam_jobs.dataset_job.options import DatasetOptions
+    from beam_jobs.sources.find_sources import SourcePaths
+
 
 PASS_TO_BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -221,7 +222,7 @@ def option_names(command: Callable[..., None]) -> list[str]:
 
 def source_paths(given: _Given) -> SourcePaths:
     """Returns what is to be read."""
-    from beam_jobs.checks import SourcePaths
+    from beam_jobs.sources.find_sources import SourcePaths
 
     paths = {
         name: given[name] if kind == str | None else tuple(given[name] or ())
@@ -242,11 +243,15 @@ def dataset_options(given: _Given, out: str) -> DatasetOptions:
         InputError: a value that is not allowed.
     """
     given = {**_defaults(), **given}
-    from beam_jobs.assemble_images import ImageChecks
-    from beam_jobs.build_vocabulary import VocabularyOptions
-    from beam_jobs.dataset_options import DatasetOptions, LabelOptions
-    from beam_jobs.images import ImageLimits
-    from beam_jobs.splits import SplitOptions, parse_fractions
+    from beam_jobs.classes.choose_classes import VocabularyOptions
+    from beam_jobs.dataset_job.options import (
+        DatasetOptions,
+        ImageChecks,
+        LabelOptions,
+        SplitOptions,
+        parse_fractions,
+    )
+    from beam_jobs.images.check_image import ImageLimits
 
     return DatasetOptions(
         out=out,

@@ -1,85 +1,16 @@
-"""`tagforest train`: a thin shell over `model.train.train`."""
+"""`tagforest train`: a thin shell over `model.training.train.train`."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from model import cli_calibrate, cli_features
+from model.features import cli as features_cli
+from model.scores import cli as scores_cli
+from model.training.cli import train
 
 
 def register(app: typer.Typer) -> None:
     """Adds this package's commands to the root app, `evaluate` excepted."""
     app.command("train")(train)
-    cli_calibrate.register(app)
-    cli_features.register(app)
-
-
-def train(
-    dataset: Annotated[
-        str, typer.Argument(help="Data set folder, from `tagforest dataset`.")
-    ],
-    workdir: Annotated[
-        Path,
-        typer.Option(help="For checkpoints, logs and the final weights."),
-    ],
-    config: Annotated[
-        str,
-        typer.Option(help="Name of a shipped config, or a .py or .json file."),
-    ] = "tiny_imagenet",
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Changes a field: schedule.epochs=3."),
-    ] = None,
-    local_workers: Annotated[
-        int, typer.Option(min=1, help="Processes on this machine.")
-    ] = 1,
-    hosts: Annotated[
-        str | None,
-        typer.Option(help="host:port of every worker, instead of TF_CONFIG."),
-    ] = None,
-    worker_index: Annotated[
-        int | None,
-        typer.Option(help="Place in --hosts; else JOB_COMPLETION_INDEX."),
-    ] = None,
-    max_restarts: Annotated[
-        int,
-        typer.Option(min=0, help="Times to go on by itself if a worker dies."),
-    ] = 0,
-    restart: Annotated[
-        bool, typer.Option(help="Throws an earlier training there away.")
-    ] = False,
-    profile: Annotated[
-        str | None,
-        typer.Option(help="Steps to profile for TensorBoard: 10,20."),
-    ] = None,
-) -> None:
-    """Trains a tagger, or goes on where an earlier run stopped.
-
-    SIGTERM and Ctrl-C save first (exit status 143 and 130).
-    """
-    from model.config import load_config, override
-    from model.train import train as run
-    from model.training import cluster
-    from model.training.profiling import parse_profile
-
-    wanted = override(load_config(config), set_ or [])
-    if hosts is not None:
-        cluster.join(hosts, worker_index)
-    result = run(
-        wanted,
-        dataset,
-        workdir,
-        local_workers=local_workers,
-        restart=restart,
-        profile=parse_profile(profile) if profile is not None else None,
-        max_restarts=max_restarts,
-    )
-    typer.echo(
-        f"trained {result.epochs} epochs, loss {result.loss:.4f}, "
-        f"{result.images_per_second:.0f} images/s; weights in {workdir}\n"
-        f"next: tagforest evaluate {workdir} {dataset}\n"
-        f"      tensorboard --logdir {workdir / 'logs'}"
-    )
+    scores_cli.register(app)
+    features_cli.register(app)

@@ -21,11 +21,11 @@ from typing import Any, TypeVar
 
 from beam_jobs.errors import InputError
 from model.config_checks import check_types, need_range
-from model.config_logging import LoggingConfig
 from model.config_sections import (
     RESNET_BLOCKS,
     CheckpointConfig,
     DataConfig,
+    LoggingConfig,
     LossConfig,
     NetworkConfig,
     ScheduleConfig,

@@ -15,16 +15,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from beam_jobs import layout, storage
-from beam_jobs.errors import InputError
-from model.config import Config
-from model.inputs import train_counts
-from model.training import checkpoint_files
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
@@ -34,68 +26,6 @@ DATASET = "dataset.json"
 COUNTS = "counts.json"
 LOGS = "logs"
 WORKERS = "workers"
-
-
-def prepare(
-    workdir: Path, dataset: str, config: Config, *, restart: bool = False
-) -> None:
-    """Makes the directory and writes the config and the data set's classes.
-
-    Raises:
-        InputError: it holds a training with another config (fields that do
-            not change the result may differ), data set or other classes.
-    """
-    if restart:
-        clear(workdir)
-    _check_config(workdir, config)
-    texts = {}
-    for name in (layout.VOCABULARY, layout.HIERARCHY):
-        with storage.open_read(storage.join(dataset, name)) as file:
-            texts[name] = file.read()
-    identity = {"fingerprint": train_counts.fingerprint(dataset)}
-    texts[DATASET] = (json.dumps(identity) + "\n").encode()
-    for name, text in texts.items():
-        path = workdir / name
-        if path.is_file() and path.read_bytes() != text:
-            what = "data set" if name == DATASET else name
-            raise InputError(_refusal(workdir, f"another {what}"))
-    workdir.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        write_atomically(workdir / name, text)
-    write_atomically(workdir / CONFIG, config.to_json().encode())
-
-
-def _check_config(workdir: Path, config: Config) -> None:
-    path = workdir / CONFIG
-    if not path.is_file():
-        return
-    # Through Config: fields that came later have their defaults.
-    there = Config.from_json(path.read_text(encoding="utf-8"))
-    old = _flat(json.loads(there.to_result_json()))
-    new = _flat(json.loads(config.to_result_json()))
-    for key in sorted(set(old) | set(new)):
-        if old.get(key) != new.get(key):
-            what = (
-                f"another {CONFIG} ({key} is {old.get(key)!r} there, "
-                f"{new.get(key)!r} here)"
-            )
-            raise InputError(_refusal(workdir, what))
-
-
-def _refusal(workdir: Path, what: str) -> str:
-    return (
-        f"{workdir} holds a training with {what}; take another --workdir, or "
-        "--restart to throw that training away"
-    )
-
-
-def clear(workdir: Path) -> None:
-    """Deletes what a training wrote, and nothing else."""
-    for name in (checkpoint_files.FOLDER, LOGS, WORKERS):
-        shutil.rmtree(workdir / name, ignore_errors=True)
-    names = (CONFIG, WEIGHTS, HISTORY, RESULT, DATASET, COUNTS)
-    for name in (*names, layout.VOCABULARY, layout.HIERARCHY):
-        (workdir / name).unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -117,27 +47,3 @@ def read_json(path: Path, default: Any) -> Any:
     if not path.is_file():
         return default
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def check_disk(workdir: Path, needed: int) -> None:
-    """Raises InputError if so many bytes do not fit on the disk."""
-    place = workdir
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    if free < needed:
-        raise InputError(
-            f"{workdir} has {free / 1e6:.0f} MB free; checkpoints and "
-            f"weights need {needed / 1e6:.0f} MB; free some, or take a "
-            "--workdir on another disk"
-        )
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

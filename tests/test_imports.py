@@ -14,13 +14,13 @@ ROOT = Path(__file__).parent.parent
 # Each may import those before it.
 PACKAGES = ("beam_jobs", "model", "serving", "tfx_pipeline")
 LIGHT = (
-    "records",
-    "vocabulary",
-    "hierarchy",
-    "wordnet",
+    "dataset/records",
+    "classes/vocabulary",
+    "classes/hierarchy",
+    "classes/wordnet",
     "errors",
-    "layout",
-    "augmentation",
+    "dataset/dataset_folder",
+    "labels/label_rules",
 )
 
 

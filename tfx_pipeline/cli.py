@@ -9,19 +9,18 @@ import warnings
 
 import typer
 
-from beam_jobs import cli as beam_commands
+from beam_jobs import cli as beam_jobs_cli
 from beam_jobs.errors import InputError
-from beam_jobs.object_stores import end_process
-from model import cli as model_commands
-from model import cli_evaluate as evaluate_commands
-from serving import cli_bulk as bulk_commands
-from serving import cli_demo as demo_commands
-from serving import cli_export as export_commands
-from serving import cli_labels as label_commands
-from serving import cli_serve as serve_commands
-from serving import cli_tag as tag_commands
-from serving import cli_tfserving as tfserving_commands
-from serving import cli_ui as ui_commands
+from beam_jobs.files.tensorflow_files import end_process
+from model import cli as model_cli
+from model.evaluation import cli as evaluation_cli
+from serving.bulk import cli as bulk_cli
+from serving.client import cli as client_cli
+from serving.demo import cli as demo_cli
+from serving.saved_model import cli as saved_model_cli
+from serving.server import cli as server_cli
+from serving.tfserving import cli as tfserving_cli
+from serving.ui import cli as ui_cli
 from tfx_pipeline import cli_pipeline as pipeline_commands
 
 app = typer.Typer(
@@ -32,18 +31,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for commands in (
-    beam_commands,
-    model_commands,
-    evaluate_commands,
-    export_commands,
-    serve_commands,
-    tag_commands,
-    bulk_commands,
-    tfserving_commands,
-    ui_commands,
-    label_commands,
+    beam_jobs_cli,
+    model_cli,
+    evaluation_cli,
+    saved_model_cli,
+    server_cli,
+    client_cli,
+    bulk_cli,
+    tfserving_cli,
+    ui_cli,
+    tfserving_cli,
     pipeline_commands,
-    demo_commands,
+    demo_cli,
 ):
     commands.register(app)
 

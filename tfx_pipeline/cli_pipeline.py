@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from beam_jobs.cli_options import takes_dataset_options
-from tfx_pipeline import configs
+from tfx_pipeline import names
 
 if TYPE_CHECKING:
     from tfx_pipeline.report import Result
     from tfx_pipeline.run_options import RunOptions
-
 
 MinF1 = Annotated[float, typer.Option(help="F1@5 that a model must exceed.")]
 Tolerance = Annotated[
@@ -44,8 +43,8 @@ def pipeline(
         list[str] | None,
         typer.Option("--set", help="FIELD=VALUE, on top of the config."),
     ] = None,
-    min_f1: MinF1 = configs.MIN_F1,
-    tolerance: Tolerance = configs.F1_TOLERANCE,
+    min_f1: MinF1 = names.MIN_F1,
+    tolerance: Tolerance = names.F1_TOLERANCE,
     serving_dir: ServingFolder = None,
     cache: Annotated[
         bool, typer.Option(help="Reuse steps whose inputs are unchanged.")
@@ -100,7 +99,7 @@ def _shown(path: str | os.PathLike[str]) -> str:
 
 
 def _shortfall(result: Result, options: RunOptions) -> str:
-    score = f"F1@{configs.F1_K} {result.f1:.3f}"
+    score = f"F1@{names.F1_K} {result.f1:.3f}"
     if result.f1 <= options.min_f1:
         return f"{score} is not above --min-f1 {options.min_f1}"
     return (

@@ -1,5 +1,6 @@
 """The component that runs the Beam job and yields its data set as Examples."""
 
+
 # TFX's annotations and protos are no types that mypy can follow:
 # mypy: disable-error-code="arg-type, attr-defined, call-overload, type-arg"
 
@@ -19,10 +20,10 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import Examples
 
-from beam_jobs import layout
-from beam_jobs.build_dataset import build_dataset
 from beam_jobs.cli_options import dataset_options
-from tfx_pipeline import configs
+from beam_jobs.dataset import dataset_folder as layout
+from beam_jobs.dataset_job.build_dataset import build_dataset
+from tfx_pipeline import names
 
 SPLITS = (layout.TRAIN, layout.VALIDATION)
 
@@ -52,7 +53,7 @@ def DatasetGen(  # noqa: N802 (TFX names a component like a class)
 
 def dataset_folder(uri: str | os.PathLike[str]) -> Path:
     """Returns the data set's folder within an Examples artifact."""
-    return Path(uri) / configs.DATASET
+    return Path(uri) / names.DATASET
 
 
 def publish_splits(dataset: Path, examples: Examples) -> None:

@@ -1,10 +1,9 @@
 """The pipeline: a flat list of components, in the order of the work."""
 
-# mypy sees no messages in TFX's protos:
-# mypy: disable-error-code="attr-defined"
-
 from __future__ import annotations
 
+# mypy sees no messages in TFX's protos:
+# mypy: disable-error-code="attr-defined"
 import json
 import os
 from collections.abc import Mapping
@@ -32,11 +31,11 @@ from tfx.proto.trainer_pb2 import EvalArgs, TrainArgs
 from tfx.types.channel import BaseChannel, Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
-from beam_jobs import layout
+from beam_jobs.dataset import dataset_folder
 from model.config import Config
-from tfx_pipeline import configs
+from tfx_pipeline import names
+from tfx_pipeline.blessing import eval_config
 from tfx_pipeline.dataset_gen import DatasetGen
-from tfx_pipeline.evaluator_config import eval_config
 
 
 def create_pipeline(
@@ -45,8 +44,8 @@ def create_pipeline(
     dataset: Mapping[str, Any],
     sources: str = "",
     config: Config | None = None,
-    min_f1: float = configs.MIN_F1,
-    tolerance: float = configs.F1_TOLERANCE,
+    min_f1: float = names.MIN_F1,
+    tolerance: float = names.F1_TOLERANCE,
     enable_cache: bool = True,
 ) -> Pipeline:
     """Returns the pipeline, ready for a runner.
@@ -70,14 +69,14 @@ def create_pipeline(
         evaluation=eval_config(min_f1, tolerance),
         serving_dir=os.fspath(serving_dir),
     )
-    metadata = str(Path(root, configs.METADATA))
+    metadata = str(Path(root, names.METADATA))
     return Pipeline(
-        pipeline_name=configs.PIPELINE_NAME,
-        pipeline_root=str(Path(root, configs.ARTIFACTS)),
+        pipeline_name=names.PIPELINE_NAME,
+        pipeline_root=str(Path(root, names.ARTIFACTS)),
         metadata_connection_config=sqlite_metadata_connection_config(metadata),
         components=[*data, *model],
         enable_cache=enable_cache,
-        beam_pipeline_args=list(configs.BEAM_ARGS),
+        beam_pipeline_args=list(names.BEAM_ARGS),
     )
 
 
@@ -111,11 +110,11 @@ def _model_components(
 ) -> list[BaseNode]:
     # Trains and exports a SavedModel.
     trainer = Trainer(
-        run_fn=configs.RUN_FN,
+        run_fn=names.RUN_FN,
         examples=examples,
-        train_args=TrainArgs(splits=[layout.TRAIN]),
-        eval_args=EvalArgs(splits=[layout.VALIDATION]),
-        custom_config={configs.CONFIG: config.to_json()},
+        train_args=TrainArgs(splits=[dataset_folder.TRAIN]),
+        eval_args=EvalArgs(splits=[dataset_folder.VALIDATION]),
+        custom_config={names.CONFIG: config.to_json()},
     )
     # Anomalies are told before the long training, not after it.
     trainer.add_upstream_node(after)
@@ -124,12 +123,12 @@ def _model_components(
         strategy_class=LatestBlessedModelStrategy,
         model=Channel(type=Model),
         model_blessing=Channel(type=ModelBlessing),
-    ).with_id(configs.RESOLVER)
+    ).with_id(names.RESOLVER)
     resolver.add_upstream_node(trainer)
     # Measures F1@5 of both models and blesses the new one, or not.
     evaluator = Evaluator(
         examples=examples,
-        example_splits=[layout.VALIDATION],
+        example_splits=[dataset_folder.VALIDATION],
         model=trainer.outputs["model"],
         baseline_model=resolver.outputs["model"],
         eval_config=evaluation,

@@ -14,8 +14,8 @@ from ml_metadata.metadata_store import MetadataStore
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
-from beam_jobs.manifest import Manifest
-from tfx_pipeline import configs
+from beam_jobs.dataset.manifest import Manifest
+from tfx_pipeline import names as configs
 from tfx_pipeline.dataset_gen import SPLITS, dataset_folder
 
 # The artifacts that an execution put out, by name; each has one at most.

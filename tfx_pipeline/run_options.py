@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from beam_jobs import storage
-from beam_jobs.build_dataset import find_inputs as find_dataset_inputs
 from beam_jobs.cli_options import dataset_options, path_options
+from beam_jobs.dataset_job.build_dataset import (
+    find_inputs as find_dataset_inputs,
+)
 from beam_jobs.errors import InputError
+from beam_jobs.files import storage
 from model.config import Config, load_config, override
-from serving import contract
-from tfx_pipeline import configs
+from serving.api import contract
+from tfx_pipeline import names
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class RunOptions:
     dataset: Mapping[str, Any] = field(default_factory=dict)
     config: str = "demo"
     overrides: Sequence[str] = ()
-    min_f1: float = configs.MIN_F1
-    tolerance: float = configs.F1_TOLERANCE
+    min_f1: float = names.MIN_F1
+    tolerance: float = names.F1_TOLERANCE
     serving_dir: str | None = None
     enable_cache: bool = True
 
@@ -54,7 +56,7 @@ class RunOptions:
     @property
     def model_dir(self) -> Path:
         """The folder that the model server watches."""
-        base = self.serving_dir or os.path.join(self.root, configs.SERVING)
+        base = self.serving_dir or os.path.join(self.root, names.SERVING)
         return Path(base).absolute() / contract.MODEL_NAME
 
 

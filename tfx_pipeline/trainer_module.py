@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from model.config import Config
-from model.train import train
+from model.training.train import train
 from serving.saved_model.export import export
-from tfx_pipeline import configs
+from tfx_pipeline import names
 from tfx_pipeline.dataset_gen import dataset_folder
 
 
@@ -21,7 +21,7 @@ def run_fn(fn_args: Any) -> None:
             as JSON; `model_run_dir` gets checkpoints and TensorBoard logs;
             `serving_model_dir` becomes the SavedModel.
     """
-    config = Config.from_json(fn_args.custom_config[configs.CONFIG])
+    config = Config.from_json(fn_args.custom_config[names.CONFIG])
     # Files are given as <uri>/Split-train/*.
     dataset = dataset_folder(Path(fn_args.train_files[0]).parent.parent)
     workdir = Path(fn_args.model_run_dir)

@@ -19,12 +19,7 @@ from beam_jobs.scenes.catalogue import (
     classes_of_themes,
     load_catalogue,
 )
-from beam_jobs.scenes.drawing import (
-    Box,
-    PlacedGlyph,
-    draw_scene,
-    glyph_image,
-)
+from beam_jobs.scenes.drawing import Box, PlacedGlyph, draw_scene, glyph_image
 
 MAX_OBJECTS = 5
 # How likely 1, 2, ... objects are.

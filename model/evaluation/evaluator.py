@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.records import Rule, Source, rules_of, sources_of
-from model.evaluation import reliability
+from beam_jobs.labels.ledger import Rule, Source, rules_of, sources_of
 from model.evaluation.baselines import most_frequent_tags
 from model.evaluation.breakdowns import (
     Comparison,
@@ -22,10 +21,11 @@ from model.evaluation.ranking import (
     best_classes,
     best_of_both,
 )
-from model.evaluation.report import CalibrationReport, Evaluation
-from model.evaluation.score_histogram import ScoreHistogram
-from model.evaluation.scoring import Scored
-from model.tagging import TagCounts, Tagging
+from model.evaluation.result import CalibrationReport, Evaluation
+from model.scores import reliability
+from model.scores.score_histogram import ScoreHistogram
+from model.scores.scoring import Scored
+from model.scores.tagging import TagCounts, Tagging
 
 KS = (5, 10)
 # Of the curve of F1 at k.

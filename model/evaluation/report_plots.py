@@ -12,7 +12,8 @@ from scipy.special import logit
 from model.evaluation.breakdowns import Comparison
 
 if TYPE_CHECKING:
-    from model.evaluation.report import Evaluation
+    from model.evaluation.result import Evaluation
+
 
 _MODEL, _BASELINE, _CEILING = "#1b6ca8", "#e07a1f", "#dfe3e8"
 _GRID, _TEXT = "#eeeeee", "#555555"
@@ -25,7 +26,7 @@ _LINES = (
 
 def plot_figures(evaluation: Evaluation, path: str | os.PathLike[str]) -> None:
     """Draws model, baseline and ceiling of every main figure."""
-    from model.evaluation.report import TITLES
+    from model.evaluation.result import TITLES
 
     canvas = _canvas(8, 0.5 * len(evaluation.figures) + 1.5)
     axes = canvas.add_subplot()

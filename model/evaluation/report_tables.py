@@ -2,13 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from model.evaluation.breakdowns import (
+    Comparison,
+    OriginRow,
+)
+from model.scores.reliability import Reliability
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+from collections.abc import Iterable
 
 from rich.table import Table
 
-from model.evaluation.breakdowns import Comparison, OriginRow
-from model.evaluation.reliability import Reliability
-from model.evaluation.report import TITLES, CalibrationReport, Evaluation, table
+from model.evaluation.result import TITLES, CalibrationReport, Evaluation
+
+
+def table(evaluation: Evaluation) -> Table:
+    """Returns the figures as a table for the terminal."""
+    from rich.table import Table
+
+    result = Table(
+        title=f"{evaluation.images:,} {evaluation.split} images, "
+        f"{evaluation.labels_per_image:.2f} labels each",
+        title_justify="left",
+    )
+    result.add_column("")
+    for name in ("model", "baseline", "ceiling", "gap closed"):
+        result.add_column(name, justify="right")
+    for name, figure in evaluation.figures.items():
+        gap = figure.gap_closed
+        result.add_row(
+            TITLES[name],
+            f"{figure.model:.3f}",
+            f"{figure.baseline:.3f}",
+            f"{figure.ceiling:.3f}",
+            "-" if gap is None else f"{gap:.0%}",
+        )
+    return result
 
 
 def tables(evaluation: Evaluation) -> list[Table]:

@@ -13,16 +13,19 @@ Targets are int8 [batch, classes], see `model.inputs.targets`.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from beam_jobs import layout, object_stores, records
+from beam_jobs.dataset import dataset_folder, records
 from beam_jobs.errors import InputError
+from beam_jobs.files import tensorflow_files
 from model.config import DataConfig
-from model.inputs import augmentation, preprocessing, targets
+from model.inputs import image_augmentation, preprocessing, targets
 
 _READ_BATCH = 1024
 
@@ -78,7 +81,7 @@ def make_train_dataset(
     replicas: int = 1,
     workers: int = 1,
     worker: int = 0,
-    split: str = layout.TRAIN,
+    split: str = dataset_folder.TRAIN,
 ) -> tf.data.Dataset:
     """Returns batches for the epochs from `first_epoch` to `epochs`.
 
@@ -101,7 +104,7 @@ def make_train_dataset(
     Raises:
         InputError: no such data set.
     """
-    shards = layout.shard_paths(dataset, split)
+    shards = dataset_folder.shard_paths(dataset, split)
     images = count_records(shards) if images is None else images
     steps = steps_per_epoch(images, batch_size)
 
@@ -151,7 +154,9 @@ def _augmented(features, key, places, config: DataConfig) -> tf.Tensor:
     """Returns uint8 [batch, size, size, 3]."""
 
     def work(encoded, names, key, places):
-        return augmentation.augment_batch(encoded, names, key, places, config)
+        return image_augmentation.augment_batch(
+            encoded, names, key, places, config
+        )
 
     encoded = features[_ENCODED]
     images = tf.numpy_function(
@@ -182,7 +187,7 @@ def make_eval_dataset(
     *,
     classes: int,
     batch_size: int,
-    split: str = layout.VALIDATION,
+    split: str = dataset_folder.VALIDATION,
     with_features: bool = False,
     choose: Callable[[tf.data.Dataset], tf.data.Dataset] | None = None,
 ) -> tf.data.Dataset:
@@ -201,7 +206,7 @@ def make_eval_dataset(
     Raises:
         InputError: no such data set, or no such split.
     """
-    shards = layout.shard_paths(dataset, split)
+    shards = dataset_folder.shard_paths(dataset, split)
 
     def decode(row):
         encoded = _encoded(row)
@@ -248,9 +253,9 @@ _ENCODED = records.IMAGE_ENCODED
 
 
 def _read(shards: Sequence[str]) -> tf.data.Dataset:
-    object_stores.register(shards[0])
+    tensorflow_files.register(shards[0])
     return tf.data.TFRecordDataset(
-        [object_stores.tensorflow_path(shard) for shard in shards]
+        [tensorflow_files.tensorflow_path(shard) for shard in shards]
     )
 
 
@@ -291,3 +296,26 @@ def _with_options(batches: tf.data.Dataset) -> tf.data.Dataset:
         tf.data.experimental.AutoShardPolicy.OFF
     )
     return batches.prefetch(2).with_options(options)
+
+
+_NODE = re.compile(r"\{\{.*?\}\} ")
+# What Python raised in the pipeline arrives as a text with its traceback.
+_OURS = re.compile(r"\bInputError: (.+)")
+
+
+@contextlib.contextmanager
+def as_input_errors() -> Iterator[None]:
+    """Turns a broken record or a damaged shard into an InputError."""
+    try:
+        yield
+    except tf.errors.DataLossError as error:
+        said = _NODE.sub("", str(error.message)).split(" [Op:")[0]
+        raise InputError(
+            f"a shard of the data set is damaged ({said}); copy it "
+            "again, or make the data set again with `tagforest dataset`"
+        ) from error
+    except tf.errors.OpError as error:
+        found = _OURS.search(str(error.message))
+        if found is None:
+            raise
+        raise InputError(found[1]) from error

@@ -23,9 +23,11 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from beam_jobs import layout, records, storage
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.vocabulary import Vocabulary
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.dataset import records
+from beam_jobs.files import storage
 from model.config import DataConfig
 
 UNKNOWN = -1
@@ -67,8 +69,8 @@ def siblings_of_dataset(
     if config.unknown != "ignore_unless_related":
         return None
     folder = os.fspath(dataset)
-    vocabulary = Vocabulary.load(storage.join(folder, layout.VOCABULARY))
-    path = storage.join(folder, layout.HIERARCHY)
+    vocabulary = Vocabulary.load(storage.join(folder, load_classes.VOCABULARY))
+    path = storage.join(folder, load_classes.HIERARCHY)
     rows = siblings(Hierarchy.load(path, vocabulary))
     return tf.RaggedTensor.from_row_lengths(
         np.concatenate(rows), [len(row) for row in rows], validate=False

@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from beam_jobs import layout, statistics, storage
+from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
-from beam_jobs.vocabulary import Vocabulary
+from beam_jobs.files import storage
+from beam_jobs.statistics import counts as statistics
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ def images_in(dataset: str | os.PathLike[str], split: str) -> int | None:
     if not described:
         return None
     listed = {os.path.basename(s["path"]) for s in described["shards"]}
-    found = {os.path.basename(p) for p in layout.shard_paths(dataset, split)}
+    found = {
+        os.path.basename(p) for p in dataset_folder.shard_paths(dataset, split)
+    }
     return int(described["images"]) if listed == found else None
 
 
@@ -85,10 +89,10 @@ def count(
         read: counts in the records.
         write: whether to keep it.
     """
-    images = images_in(dataset, layout.TRAIN)
+    images = images_in(dataset, dataset_folder.TRAIN)
     if images is not None and min_confidence <= 0 and _has_statistics(dataset):
         counts = statistics.load_images_per_class(
-            dataset, layout.TRAIN, vocabulary
+            dataset, dataset_folder.TRAIN, vocabulary
         )
         return TrainCounts(images, counts)
     key = _key(dataset, vocabulary, min_confidence)
@@ -106,12 +110,14 @@ def count(
 
 def _has_statistics(dataset: str) -> bool:
     name = statistics.STATISTICS_FILE
-    return storage.exists(storage.join(dataset, layout.STATISTICS, name))
+    return storage.exists(
+        storage.join(dataset, dataset_folder.STATISTICS, name)
+    )
 
 
 def _key(dataset: str, vocabulary: Vocabulary, min_confidence: float) -> str:
     """Returns what the counts depend on, as a digest."""
-    shards = layout.shard_paths(dataset, layout.TRAIN)
+    shards = dataset_folder.shard_paths(dataset, dataset_folder.TRAIN)
     sizes = [(os.path.basename(s), storage.size(s)) for s in shards]
     text = json.dumps([sizes, vocabulary.fingerprint, min_confidence])
     return hashlib.sha256(text.encode()).hexdigest()
@@ -125,7 +131,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _manifest(dataset: str | os.PathLike[str]) -> dict[str, Any]:
-    path = storage.join(dataset, layout.MANIFEST)
+    path = storage.join(dataset, dataset_folder.MANIFEST)
     try:
         return json.loads(storage.read_text(path))
     except FileNotFoundError:

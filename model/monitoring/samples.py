@@ -11,13 +11,14 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from beam_jobs import layout, records
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.dataset import dataset_folder, records
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.vocabulary import Vocabulary
 from model.config import DataConfig
 from model.inputs import input_pipeline
-from model.tagger import Tagger
+from model.network.tagger import Tagger
 
 _BATCH = 32
 
@@ -45,7 +46,7 @@ class Classes:
     """The classes and their hierarchy.
 
     Example:
-        >>> from beam_jobs.vocabulary import TagClass
+        >>> from beam_jobs.classes.vocabulary import TagClass
         >>> names = [TagClass(0, "n00000001", "animal")]
         >>> names += [TagClass(1, "n00000002", "dog, domestic dog")]
         >>> classes = Classes(Vocabulary(names), Hierarchy([(), (0,)]))
@@ -61,8 +62,8 @@ class Classes:
     @classmethod
     def load(cls, workdir: Path) -> Classes:
         """Reads those of a training's working directory."""
-        vocabulary = Vocabulary.load(workdir / layout.VOCABULARY)
-        path = workdir / layout.HIERARCHY
+        vocabulary = Vocabulary.load(workdir / load_classes.VOCABULARY)
+        path = workdir / load_classes.HIERARCHY
         return cls(vocabulary, Hierarchy.load(path, vocabulary))
 
     def most_specific(self, labels) -> list[int]:
@@ -97,11 +98,11 @@ def held_out(
     Returns:
         Batches (images, targets, features), `count` images in all.
     """
-    split = layout.VALIDATION
+    split = dataset_folder.VALIDATION
     try:
-        layout.shard_paths(dataset, split)
+        dataset_folder.shard_paths(dataset, split)
     except InputError:
-        split = layout.TRAIN
+        split = dataset_folder.TRAIN
     batches = input_pipeline.make_eval_dataset(
         dataset,
         config,

@@ -19,6 +19,9 @@ import tensorflow as tf
 from model.config import Config, LossConfig
 from model.inputs.input_clock import InputClock, stalled
 from model.losses import adaptive_loss
+from model.monitoring.profile import Profile
+from model.monitoring.projector import ProjectorBoard
+from model.monitoring.sample_board import SampleBoard
 from model.monitoring.step_logs import (
     StepCounter,
     learning_rate,
@@ -26,9 +29,6 @@ from model.monitoring.step_logs import (
     scalars,
     step_of,
 )
-from model.monitoring.tensorboard_profile import Profile
-from model.monitoring.tensorboard_projector import ProjectorBoard
-from model.monitoring.tensorboard_samples import SampleBoard
 from model.workdir import LOGS
 
 _EVENTS = "events.out.tfevents.*"

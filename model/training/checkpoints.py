@@ -10,10 +10,10 @@ import keras
 import numpy as np
 
 from beam_jobs.errors import InputError
+from model import checkpoint_files as files
+from model.checkpoint_files import Checkpoint, Position
 from model.config import CheckpointConfig, Config
-from model.training import checkpoint_files as files
-from model.training import distribution
-from model.training.checkpoint_files import Checkpoint, Position
+from model.training import strategy as strategy_
 
 
 class SaveCheckpoints(keras.callbacks.Callback):
@@ -83,8 +83,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
         if batch == self.steps_per_epoch:
             return Position(step, self.epoch + 1)
         total, count = (
-            distribution.first_replica(v)
-            for v in self.model.loss_mean.variables
+            strategy_.first_replica(v) for v in self.model.loss_mean.variables
         )
         return Position(step, self.epoch, batch, total, count)
 
@@ -111,7 +110,7 @@ class RestoreLossMean(keras.callbacks.Callback):
         state = (self.position.loss_total, self.position.loss_count)
         variables = self.model.loss_mean.variables
         for variable, value in zip(variables, state, strict=True):
-            distribution.set_on_replicas(variable, value)
+            strategy_.set_on_replicas(variable, value)
 
 
 def agree(strategy, is_chief: bool, workdir: Path) -> Checkpoint | None:
@@ -129,14 +128,14 @@ def agree(strategy, is_chief: bool, workdir: Path) -> Checkpoint | None:
     if strategy.num_replicas_in_sync == 1:
         return found
     mine = [found.position.step, _digest(found)] if found else [-1, 0]
-    step, digest = distribution.from_chief(strategy, mine)
+    step, digest = strategy_.from_chief(strategy, mine)
     wrong = ""
     if not is_chief and step >= 0:
         path = files.checkpoint_path(workdir, step)
         wrong, found = files.inspect(path)
         if found is not None and not wrong and _digest(found) != digest:
             wrong = "it is not the chief's"
-    if distribution.any_worker(strategy, bool(wrong)):
+    if strategy_.any_worker(strategy, bool(wrong)):
         raise InputError(
             f"the workers do not see the same checkpoint after step {step}"
             f"{f' (here {wrong})' if wrong else ''}: give all of them the "
@@ -151,8 +150,8 @@ def check_same_config(strategy, config: Config) -> None:
         return
     digest = hashlib.sha256(config.to_result_json().encode()).hexdigest()
     mine = int(digest[:7], 16)
-    [chiefs] = distribution.from_chief(strategy, [mine])
-    if distribution.any_worker(strategy, mine != chiefs):
+    [chiefs] = strategy_.from_chief(strategy, [mine])
+    if strategy_.any_worker(strategy, mine != chiefs):
         raise InputError(
             "the workers do not have the same config: start all of them with "
             "the same --config and --set"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from beam_jobs.errors import InputError
 
@@ -69,3 +70,45 @@ def join(hosts: str, index: int | None = None) -> None:
             )
         index = int(text)
     os.environ["TF_CONFIG"] = tf_config(hosts.split(","), index)
+
+
+@dataclass(frozen=True)
+class Workers:
+    """This process among the workers, as TF_CONFIG says.
+
+    Attributes:
+        count: number of workers.
+        index: this one; 0 is the chief, which writes the files.
+    """
+
+    count: int = 1
+    index: int = 0
+
+    @property
+    def is_chief(self) -> bool:
+        return self.index == 0
+
+
+def workers_from_environment() -> Workers:
+    """Reads TF_CONFIG; without it there is one worker.
+
+    Raises:
+        InputError: TF_CONFIG is not as TensorFlow wants it.
+    """
+    text = os.environ.get("TF_CONFIG", "").strip()
+    if not text:
+        return Workers()
+    try:
+        values = json.loads(text)
+        cluster, task = values["cluster"], values["task"]
+        chiefs = len(cluster.get("chief", ()))
+        index = int(task["index"])
+        if task["type"] == "worker":
+            index += chiefs
+        return Workers(chiefs + len(cluster.get("worker", ())), index)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            "TF_CONFIG must be JSON such as "
+            '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": '
+            f'"worker", "index": 0}}}}; received: {text!r}'
+        ) from error

@@ -11,10 +11,10 @@ import keras
 import numpy as np
 
 from beam_jobs.errors import InputError
+from model import checkpoint_files as files
 from model.config import Config
-from model.training import checkpoint_files as files
+from model.network.step_watch import Seen
 from model.training.schedules import WarmupThenDecay, in_steps
-from model.training.step_watch import Seen
 
 # A gradient so many times the usual one is a training that runs away.
 _GROWTH = 10.0

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from beam_jobs.errors import InputError
 from model import workdir as files
-from model.training.checkpoint_files import checkpoints
+from model.checkpoint_files import checkpoints
 from model.training.endings import (
     LOST_STATUS,
     StoppedError,
@@ -25,7 +25,7 @@ from model.training.endings import (
 )
 
 # What a worker process runs.
-MODULE = "model.training.train_worker"
+MODULE = "model.training.worker"
 
 _POLL_SECONDS = 0.1
 _TAIL_LINES = 15

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import keras
 
-from model.training.checkpoint_files import Position
+from model.checkpoint_files import Position
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from beam_jobs import layout
+from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
 from model.config import Config
 from model.inputs import input_pipeline
@@ -47,7 +47,7 @@ def distributed(
     dataset: str | os.PathLike[str],
     strategy: tf.distribute.Strategy,
     classes: int,
-    split: str = layout.VALIDATION,
+    split: str = dataset_folder.VALIDATION,
 ) -> tuple[Any, int]:
     """Returns a split for `Tagger.evaluate` on all replicas, and its steps.
 
@@ -58,7 +58,9 @@ def distributed(
     Raises:
         InputError: no such split, or it has no images.
     """
-    images = input_pipeline.count_records(layout.shard_paths(dataset, split))
+    images = input_pipeline.count_records(
+        dataset_folder.shard_paths(dataset, split)
+    )
     if not images:
         raise InputError(
             f"{split} of {dataset} has no images: set "

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from beam_jobs import layout, predict_records, progress, storage
-from beam_jobs.beam_args import check_beam_args, check_reachable
-from beam_jobs.checks import check_output_folder
+from beam_jobs import rejections
+from beam_jobs.dataset import dataset_folder, read_records
 from beam_jobs.errors import InputError
-from beam_jobs.sources import request_digest
-from serving import contract
+from beam_jobs.files import storage
+from beam_jobs.files.checks import check_output_folder
+from beam_jobs.files.storage import request_digest
+from beam_jobs.runners import progress
+from beam_jobs.runners.beam_options import check_beam_args, check_reachable
+from serving.api import contract
 from serving.bulk import model_files, model_folders, pipeline
 from serving.bulk.manifest import Facts, Manifest
 from serving.bulk.options import BulkOptions
@@ -59,14 +62,14 @@ def tag_in_bulk(
     work = _prepare(options.out, facts.request)
     with progress.bar("tag", "images", show_progress):
         pipeline.run(found.parts, Job(options, version, work), facts, beam_args)
-    storage.remove_tree(storage.join(options.out, layout.WORK))
+    storage.remove_tree(storage.join(options.out, dataset_folder.WORK))
     return Manifest.load(options.out)
 
 
 def _check_records(found: Found) -> None:
     for part in found.parts:
         if part.kind == RECORDS:
-            predict_records.check_pictures(part.path)
+            read_records.check_pictures(part.path)
             return
 
 
@@ -88,7 +91,7 @@ def _facts(
 def _is_there(options: BulkOptions, request: str) -> bool:
     """Tells whether the answers are there; refuses others in their place."""
     out = options.out
-    if not storage.exists(storage.join(out, layout.MANIFEST)):
+    if not storage.exists(storage.join(out, dataset_folder.MANIFEST)):
         return False
     present = Manifest.load(out)
     if present.request == request:
@@ -107,9 +110,9 @@ def _prepare(out: str, request: str) -> str:
     Returns:
         The folder for what the stages hand on.
     """
-    work = storage.join(out, layout.WORK)
+    work = storage.join(out, dataset_folder.WORK)
     state = storage.join(work, "request")
-    mine = storage.exists(storage.join(out, layout.MANIFEST))
+    mine = storage.exists(storage.join(out, dataset_folder.MANIFEST))
     started = storage.exists(state)
     if not (mine or started) and _has_files(storage.join(out, TAGS)):
         raise InputError(
@@ -117,8 +120,8 @@ def _prepare(out: str, request: str) -> str:
             "`tagforest bulk`; name another folder with --out"
         )
     if not started or mine or storage.read_text(state) != request:
-        storage.remove(storage.join(out, layout.MANIFEST))
-        for name in (TAGS, layout.DEAD_LETTERS, layout.WORK):
+        storage.remove(storage.join(out, dataset_folder.MANIFEST))
+        for name in (TAGS, rejections.DEAD_LETTERS, dataset_folder.WORK):
             storage.remove_tree(storage.join(out, name))
         storage.write_text(state, request)
     return work

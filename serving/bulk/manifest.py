@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from beam_jobs import layout, storage
-from beam_jobs.dead_letters import UnbalancedError
+from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
+from beam_jobs.files import storage
+from beam_jobs.rejections import UnbalancedError
 from serving.bulk.tag_piece import Outcome
 
 KIND = "tagforest bulk"
@@ -52,7 +53,9 @@ class Manifest:
     def save(self, folder: str) -> None:
         """Writes it into a folder, keys sorted."""
         text = json.dumps(asdict(self), indent=2, sort_keys=True)
-        storage.write_text(storage.join(folder, layout.MANIFEST), text + "\n")
+        storage.write_text(
+            storage.join(folder, dataset_folder.MANIFEST), text + "\n"
+        )
 
     @classmethod
     def load(cls, folder: str) -> Manifest:
@@ -61,11 +64,11 @@ class Manifest:
         Raises:
             InputError: there is none, or none of a bulk job.
         """
-        path = storage.join(folder, layout.MANIFEST)
+        path = storage.join(folder, dataset_folder.MANIFEST)
         if not storage.exists(path):
             raise InputError(
-                f"{folder} holds no {layout.MANIFEST}; `tagforest bulk` "
-                "writes one when it has finished"
+                f"{folder} holds no {dataset_folder.MANIFEST}; "
+                "`tagforest bulk` writes one when it has finished"
             )
         try:
             content = json.loads(storage.read_text(path))

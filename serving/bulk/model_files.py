@@ -6,11 +6,11 @@ import hashlib
 from pathlib import Path
 
 from beam_jobs.errors import InputError
-from serving import contract
+from serving.api import contract
+from serving.api.version_folders import SAVED_MODEL_FILE
 from serving.bulk.model_folders import local_version
 from serving.bulk.tag_files import digest
 from serving.saved_model.servable import Servable, read_signature_defs
-from serving.version_folders import SAVED_MODEL_FILE
 
 # What the rows of answers are made from.
 OUTPUTS = {

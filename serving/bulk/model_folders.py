@@ -7,9 +7,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from beam_jobs import storage
 from beam_jobs.errors import InputError
-from serving.version_folders import SAVED_MODEL_FILE, require_versions
+from beam_jobs.files import storage
+from serving.api.version_folders import SAVED_MODEL_FILE, require_versions
 
 
 def find_version(model: str) -> str:

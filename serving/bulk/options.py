@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from beam_jobs.errors import InputError
-from serving import contract
-from serving.tag_options import TagOptions
+from serving.api import contract
+from serving.api.tag_options import TagOptions
 
 PARQUET, JSONL = "parquet", "jsonl"
 FORMATS = (PARQUET, JSONL)

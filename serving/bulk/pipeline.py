@@ -22,9 +22,9 @@ from apache_beam.ml.inference.base import (
     RunInference,
 )
 
-from beam_jobs.chains import AllTogether, Spread, pipeline_of
-from beam_jobs.dead_letters import publish_dead_letters
-from beam_jobs.parts import Part
+from beam_jobs.rejections import publish_dead_letters
+from beam_jobs.runners.transforms import AllTogether, Spread, pipeline_of
+from beam_jobs.sources.reader import Part
 from serving.bulk import model_files
 from serving.bulk.manifest import Facts, make_manifest
 from serving.bulk.sources import Piece, cut_part

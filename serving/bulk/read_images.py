@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from beam_jobs import object_stores, predict_records, records
-from beam_jobs.annotations import ImageRef, Reason, Rejection
-from beam_jobs.image_reader import ImageReader
-from serving import contract
+from beam_jobs.dataset import read_records, records
+from beam_jobs.files import tensorflow_files
+from beam_jobs.images.image_ref import ImageReader, ImageRef
+from beam_jobs.rejections import Reason, Rejection
+from serving.api import contract
 from serving.bulk.sources import Piece
 
 # A batch is closed by number or by bytes, whatever comes first.
@@ -135,7 +136,7 @@ def _join(parts: Iterable[Future[Batch]]) -> Batch:
 
 def _read_records(path: str, batch_size: int) -> Iterator[Batch]:
     """Yields the pictures of a TFRecord file of the data set job."""
-    object_stores.register(path)
+    tensorflow_files.register(path)
     batch, total = Batch(), 0
     try:
         for image in _record_images(path, batch_size):
@@ -170,8 +171,8 @@ def _record_images(path: str, batch_size: int) -> Iterator[Image]:
 
 
 def _parse(path: str, batch_size: int) -> Iterator[Image]:
-    shard = object_stores.tensorflow_path(path)
-    for batch in predict_records.read_batches(shard, batch_size):
+    shard = tensorflow_files.tensorflow_path(path)
+    for batch in read_records.read_batches(shard, batch_size):
         encoded = batch.parsed[records.IMAGE_ENCODED].numpy()
         for name, data in zip(batch.image_ids, encoded, strict=True):
             yield Image(name, path, data)

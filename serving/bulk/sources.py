@@ -12,11 +12,14 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from beam_jobs import image_files, layout, storage
-from beam_jobs.annotations import ImageRef, Rejection
+from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
-from beam_jobs.parts import Part, group_files
-from serving.bulk.checks import is_pattern
+from beam_jobs.files import storage
+from beam_jobs.files.checks import is_pattern
+from beam_jobs.images import find_images
+from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.rejections import Rejection
+from beam_jobs.sources.reader import Part, group_files
 
 IMAGES, ARCHIVE, RECORDS = "images", "archive", "records"
 
@@ -101,23 +104,23 @@ def cut_part(number: int, part: Part, images_per_file: int) -> Iterator[Piece]:
 def _list_part(part: Part) -> Iterator[tuple[str, ImageRef] | Rejection]:
     """Yields images by the name that their rows have."""
     for path, size in part.files:
-        for item in image_files.list_images(path, size):
+        for item in find_images.list_images(path, size):
             if part.kind == IMAGES or isinstance(item, Rejection):
                 yield item
-            elif item[0].lower().endswith(image_files.SUFFIXES):
+            elif item[0].lower().endswith(find_images.SUFFIXES):
                 yield f"{path}/{item[0]}", item[1]
 
 
 def _kind(path: str) -> str:
     if path.endswith(_RECORD_SUFFIX):
         return RECORDS
-    return ARCHIVE if path.endswith(image_files.ARCHIVE) else IMAGES
+    return ARCHIVE if path.endswith(find_images.ARCHIVE) else IMAGES
 
 
 def _list_source(source: str) -> tuple[list[tuple[str, int]], int]:
     """Returns the files to read, and how many others there are."""
     storage.check(source)
-    if storage.exists(storage.join(source, layout.MANIFEST)):
+    if storage.exists(storage.join(source, dataset_folder.MANIFEST)):
         return _list_dataset(source), 0
     if is_pattern(source):
         found, named = storage.list_files(source), True
@@ -129,7 +132,7 @@ def _list_source(source: str) -> tuple[list[tuple[str, int]], int]:
     # What was named itself is tried, whatever its ending.
     wanted = [file for file in found if named or _is_wanted(file[0])]
     if not wanted:
-        endings = ", ".join((*image_files.SUFFIXES, image_files.ARCHIVE))
+        endings = ", ".join((*find_images.SUFFIXES, find_images.ARCHIVE))
         raise InputError(
             f"{source}: no image there; folders are searched for {endings} "
             f"and {_RECORD_SUFFIX}"
@@ -140,21 +143,22 @@ def _list_source(source: str) -> tuple[list[tuple[str, int]], int]:
 def _list_dataset(folder: str) -> list[tuple[str, int]]:
     """Returns the shards of all splits."""
     found: list[tuple[str, int]] = []
-    for split in layout.SPLITS:
+    for split in dataset_folder.SPLITS:
         name = f"{split}-*{_RECORD_SUFFIX}"
         found += storage.list_files(
             storage.join(storage.escape(folder), split, name)
         )
     if not found:
         raise InputError(
-            f"{folder} holds a {layout.MANIFEST} but no records: no data set "
-            "of `tagforest dataset`; name the folder or the files themselves"
+            f"{folder} holds a {dataset_folder.MANIFEST} but no records: no "
+            "data set of `tagforest dataset`; name the folder or the files "
+            "themselves"
         )
     return found
 
 
 def _is_wanted(path: str) -> bool:
-    return _kind(path) != IMAGES or path.lower().endswith(image_files.SUFFIXES)
+    return _kind(path) != IMAGES or path.lower().endswith(find_images.SUFFIXES)
 
 
 def _is_folder(source: str) -> bool:
@@ -164,5 +168,5 @@ def _is_folder(source: str) -> bool:
 
 
 def _has_known_ending(path: str) -> bool:
-    endings = (*image_files.SUFFIXES, image_files.ARCHIVE, _RECORD_SUFFIX)
+    endings = (*find_images.SUFFIXES, find_images.ARCHIVE, _RECORD_SUFFIX)
     return path.lower().endswith(endings)

@@ -11,12 +11,12 @@ from typing import Protocol
 import numpy as np
 from PIL import Image as PillowImage
 
-from beam_jobs.annotations import Reason, Rejection
-from beam_jobs.images import ImageError, ImageLimits, check_image
-from serving import contract
+from beam_jobs.images.check_image import ImageError, ImageLimits, check_image
+from beam_jobs.rejections import Reason, Rejection
+from serving.api import contract
+from serving.api.tag_options import TagOptions
 from serving.bulk.read_images import Image
 from serving.saved_model.warmup import sample_image
-from serving.tag_options import TagOptions
 
 # Only what the model did not take is looked at, so no side is too short.
 _LIMITS = ImageLimits(

@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from beam_jobs import storage
-from serving import contract
+from beam_jobs.files import storage
+from serving.api import contract
+from serving.api.prediction import to_prediction
 from serving.bulk.options import PARQUET
 from serving.bulk.read_images import Image
-from serving.prediction import to_prediction
 
 # Rows that are compressed together: small enough to be held in memory.
 _ROW_GROUP = 4096

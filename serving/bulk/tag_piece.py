@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
-from beam_jobs import progress, storage
-from beam_jobs.annotations import Rejection
-from beam_jobs.dead_letters import save_rejections
-from serving import contract
+from beam_jobs.files import storage
+from beam_jobs.rejections import Rejection, save_rejections
+from beam_jobs.runners import progress
+from serving.api import contract
 from serving.bulk.options import BulkOptions
 from serving.bulk.read_images import read_batches
 from serving.bulk.sources import Piece

@@ -10,8 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from serving import contract
-from serving.client.image_files import Item, LoadedImage
+from serving.api import contract
+from serving.client.load_images import Item, LoadedImage
 
 READERS = 16
 # A batch that is not full is sent when nothing came for so long.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from beam_jobs.errors import InputError
-from serving import contract
-from serving.tls import ClientTls
+from serving.api import contract
+from serving.api.client_tls import ClientTls
 
 TRANSPORTS = ("grpc", "rest")
 # Scheme -> transport, and whether it is TLS.

@@ -9,13 +9,13 @@ from typing import Any
 import grpc
 import numpy as np
 
-from serving import contract, protos
-from serving.client.back_off import retrying, server_error
+from serving.api import contract, protos
+from serving.api.client_tls import ClientTls
+from serving.api.prediction import Prediction, VersionStatus, to_prediction
+from serving.api.tag_options import TagOptions
+from serving.api.tensor_proto import fill_proto, from_proto
 from serving.client.client_options import ClientOptions
-from serving.prediction import Prediction, VersionStatus, to_prediction
-from serving.tag_options import TagOptions
-from serving.tensor_proto import fill_proto, from_proto
-from serving.tls import ClientTls
+from serving.client.retries import retrying, server_error
 
 # gRPC's own retries: five attempts at most, also by its specification.
 _RETRIES = json.dumps(

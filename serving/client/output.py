@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from beam_jobs.errors import InputError
-from serving.prediction import TaggedImage
+from serving.api.prediction import TaggedImage
 
 CSV_COLUMNS = (
     "image",

@@ -10,11 +10,11 @@ from urllib.parse import quote
 
 import httpx
 
-from serving import contract
-from serving.client.back_off import retrying, server_error
+from serving.api import contract
+from serving.api.prediction import Prediction, VersionStatus, to_prediction
+from serving.api.tag_options import TagOptions
 from serving.client.client_options import ClientOptions
-from serving.prediction import Prediction, VersionStatus, to_prediction
-from serving.tag_options import TagOptions
+from serving.client.retries import retrying, server_error
 
 _CODES = {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}
 _MAX_MESSAGE = 1000  # characters; some servers send the request back

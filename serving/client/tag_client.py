@@ -9,14 +9,22 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from beam_jobs.annotations import Reason
+from beam_jobs.rejections import Reason
+from serving.api.prediction import (
+    Prediction,
+    RequestTooLargeError,
+    ServerError,
+    TaggedImage,
+    VersionStatus,
+)
+from serving.api.tag_options import TagOptions
 from serving.client.batches import READERS, BatchLimits, cut, stream
 from serving.client.client_options import (
     TRANSPORTS,
     ClientOptions,
     parse_server,
 )
-from serving.client.image_files import (
+from serving.client.load_images import (
     ImageProblem,
     Item,
     LoadedImage,
@@ -24,17 +32,10 @@ from serving.client.image_files import (
     expand,
     load,
 )
-from serving.prediction import (
-    Prediction,
-    RequestTooLargeError,
-    ServerError,
-    TaggedImage,
-    VersionStatus,
-)
-from serving.tag_options import TagOptions
 
 if TYPE_CHECKING:
     from serving.client.url_reader import UrlReader
+
 
 __all__ = [
     "TRANSPORTS",

@@ -15,8 +15,9 @@ from typing import BinaryIO
 import typer
 
 from beam_jobs.errors import InputError
-from serving import contract
-from serving.client.image_files import (
+from serving.api import contract
+from serving.api.prediction import TaggedImage
+from serving.client.load_images import (
     Item,
     LoadedImage,
     check_names,
@@ -30,7 +31,6 @@ from serving.client.tag_client import (
     TagClient,
     TagOptions,
 )
-from serving.prediction import TaggedImage
 
 STDIN = "-"
 _INTERRUPTED = 130  # what shells give a command that Ctrl-C ended

@@ -9,15 +9,15 @@ from importlib import metadata
 
 import tenacity
 
-from beam_jobs.fetch import (
+from beam_jobs.download.fetch import (
     FetchError,
     FetchOptions,
     Response,
     fetch,
     open_session,
 )
-from serving import contract
-from serving.client.image_files import ImageProblem
+from serving.api import contract
+from serving.client.load_images import ImageProblem
 
 _ATTEMPTS = 3
 _LONGEST_WAIT_S = 5.0

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from serving import contract
+from serving.api import contract
 from serving.saved_model.image_headers import header_size
 
 _PARALLEL_DECODES = 4

@@ -15,12 +15,12 @@ from pathlib import Path
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from beam_jobs import layout
+from beam_jobs.classes import load_classes
 from beam_jobs.errors import InputError
-from serving import contract
+from serving.api import contract
+from serving.api.version_folders import version_paths
 from serving.saved_model.servable import Servable
 from serving.saved_model.warmup import WARMUP_FILE, read_warmup
-from serving.version_folders import version_paths
 
 # Over both transports; REST writes no half-precision numbers.
 _DTYPES = ("float32", "float64", "int32", "int64", "bool", "object")
@@ -140,7 +140,7 @@ def _tensor(where: str, info) -> Iterator[Finding]:
 
 
 def _assets(version_dir: Path) -> Iterator[Finding]:
-    for name in (layout.VOCABULARY, layout.HIERARCHY):
+    for name in (load_classes.VOCABULARY, load_classes.HIERARCHY):
         if not (version_dir / "assets" / name).is_file():
             yield Finding(
                 False,

@@ -15,15 +15,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from beam_jobs import layout
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.vocabulary import Vocabulary
-from model import tagging
-from model.calibrate import weights_fingerprint
 from model.inputs.preprocessing import decode_and_resize
-from model.tagger import load_tagger
-from serving import contract
+from model.network.load_tagger import load_tagger, weights_fingerprint
+from model.scores import tagging
+from serving.api import contract
+from serving.api.version_folders import find_versions
 from serving.saved_model import model_card, served_classes
 from serving.saved_model.decoding import ImageLimits
 from serving.saved_model.servable import Servable
@@ -33,7 +33,6 @@ from serving.saved_model.warmup import (
     warmup_requests,
     write_warmup,
 )
-from serving.version_folders import find_versions
 
 # bfloat16 has 8 bits: fused and single ops round at different places.
 _MIXED_PRECISION_TOLERANCE = 2e-2
@@ -126,7 +125,7 @@ def load_exportable(workdir: Path) -> ExportableTagger:
     """
     tagger: Any = load_tagger(workdir)
     data = tagger.config.data
-    vocabulary = Vocabulary.load(workdir / layout.VOCABULARY)
+    vocabulary = Vocabulary.load(workdir / load_classes.VOCABULARY)
     weights = weights_fingerprint(tagger)
     exact = tagger.config.network.precision == "float32"
     return ExportableTagger(
@@ -139,7 +138,7 @@ def load_exportable(workdir: Path) -> ExportableTagger:
         ),
         image_size=data.image_size,
         vocabulary=vocabulary,
-        hierarchy=Hierarchy.load(workdir / layout.HIERARCHY, vocabulary),
+        hierarchy=Hierarchy.load(workdir / load_classes.HIERARCHY, vocabulary),
         tagging=tagging.load(workdir, vocabulary, weights),
         weights_version=weights,
         tolerance=1e-5 if exact else _MIXED_PRECISION_TOLERANCE,
@@ -221,8 +220,8 @@ def _write(signatures: TagSignatures, staging: Path) -> None:
 
 def _write_assets(tagger: ExportableTagger, card: str, assets: Path) -> None:
     assets.mkdir(exist_ok=True)
-    tagger.vocabulary.save(assets / layout.VOCABULARY)
-    tagger.hierarchy.save(assets / layout.HIERARCHY, tagger.vocabulary)
+    tagger.vocabulary.save(assets / load_classes.VOCABULARY)
+    tagger.hierarchy.save(assets / load_classes.HIERARCHY, tagger.vocabulary)
     thresholds = served_classes.thresholds_of(
         tagger.tagging, len(tagger.vocabulary)
     )

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from model import tagging, workdir
-from serving import contract
+from model import workdir
+from model.scores import tagging
+from serving.api import contract
 from serving.saved_model.decoding import ImageLimits
 from serving.saved_model.signatures import ExportableTagger
 

@@ -13,8 +13,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from beam_jobs.errors import InputError
+from serving.api.version_folders import SAVED_MODEL_FILE
 from serving.saved_model.warmup import read_warmup
-from serving.version_folders import SAVED_MODEL_FILE
 
 # Among the signatures of what Keras exports; not to be called.
 _INITIALISER = "__saved_model_init_op"

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.vocabulary import Vocabulary
-from model.tagging import Tagging
-from serving import contract
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import Vocabulary
+from model.scores.tagging import Tagging
+from serving.api import contract
 
 # A class is a tag from this probability on where nothing was calibrated.
 DEFAULT_THRESHOLD = 0.5

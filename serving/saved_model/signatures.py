@@ -8,16 +8,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from beam_jobs import records
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.vocabulary import Vocabulary
-from model.tagging import Tagging
-from serving import contract
-from serving.saved_model.decoding import (
-    ImageLimits,
-    check_limits,
-    decode_rows,
-)
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.dataset import records
+from model.scores.tagging import Tagging
+from serving.api import contract
+from serving.saved_model.decoding import ImageLimits, check_limits, decode_rows
 from serving.saved_model.image_headers import first_frame
 from serving.saved_model.served_classes import Selection, ServedClasses
 

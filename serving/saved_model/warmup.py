@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from beam_jobs import records
+from beam_jobs.dataset import records
 from beam_jobs.errors import InputError
-from serving import contract, protos
-from serving.tag_options import TagOptions
-from serving.tensor_proto import from_proto, to_proto
+from serving.api import contract, protos
+from serving.api.tag_options import TagOptions
+from serving.api.tensor_proto import from_proto, to_proto
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 MOST_RECORDS = 1000

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from grpc import StatusCode
 
-from serving.errors import RequestError, invalid_argument
+from serving.api.errors import RequestError, invalid_argument
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -12,7 +12,7 @@ import numpy as np
 from grpc import StatusCode
 
 from beam_jobs.errors import InputError
-from serving.errors import RequestError, from_exception
+from serving.api.errors import RequestError, from_exception
 from serving.server import batch_tasks
 from serving.server.adaptive_wait import AdaptiveWait
 from serving.server.batch_tasks import Arrays, Task

@@ -13,21 +13,28 @@ import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from beam_jobs.errors import InputError
-from serving import contract, protos
-from serving.errors import RequestError, from_exception, invalid_argument
+from serving.api import contract, protos
+from serving.api.errors import RequestError, from_exception, invalid_argument
+from serving.api.tensor_proto import TensorError, fill_proto, from_proto
 from serving.server import reflection
+from serving.server.answers import (
+    _SIGNATURE_DEF,
+    _fill_spec,
+    check_sent,
+    known_signature,
+    metadata_of,
+    run_predict,
+    status_of,
+)
 from serving.server.inference import (
     run_classify,
     run_multi_inference,
     run_regress,
 )
 from serving.server.model_registry import ModelRegistry
-from serving.server.predict import check_sent, run_predict
 from serving.server.reload import reload_config
 from serving.server.request_metrics import RequestMetrics
 from serving.server.tls import ServerTls
-from serving.server.versions import LoadedVersion
-from serving.tensor_proto import TensorError, fill_proto, from_proto
 
 _MAX_MESSAGE = 1024  # characters of an error, as TensorFlow Serving cuts it
 _THREADS = 64
@@ -35,7 +42,6 @@ _SHORT_NAMES = ("PredictionService", "ModelService")
 _SERVICES = tuple(f"tensorflow.serving.{name}" for name in _SHORT_NAMES)
 # TensorFlow Serving has the short names; most clients ask for the full ones.
 _HEALTH_NAMES = ("", *_SHORT_NAMES, *_SERVICES)
-_SIGNATURE_DEF = "signature_def"
 _NO_TASK = protos.inference_pb2.InferenceTask(
     model_spec=protos.model_pb2.ModelSpec()
 )
@@ -206,45 +212,6 @@ def _check_fields(fields: Collection[str]) -> None:
                 f"Metadata field {field} is not supported; "
                 f"allowed: {_SIGNATURE_DEF}"
             )
-
-
-def known_signature(loaded: LoadedVersion, name: str) -> str:
-    """Returns the signature that a request means; empty if there is none."""
-    name = name or contract.TAGS
-    return name if name in loaded.servable.signatures else ""
-
-
-def metadata_of(name: str, loaded):
-    """Returns the GetModelMetadataResponse of a version."""
-    table = protos.get_model_metadata_pb2.SignatureDefMap()
-    for key, signature in loaded.servable.signature_defs.items():
-        table.signature_def[key].CopyFrom(signature)
-    reply = protos.get_model_metadata_pb2.GetModelMetadataResponse()
-    _fill_spec(reply.model_spec, name, loaded.version)
-    reply.metadata[_SIGNATURE_DEF].Pack(table)
-    return reply
-
-
-def status_of(versions: ModelRegistry, name: str, version: int | None):
-    """Returns the GetModelStatusResponse of a model.
-
-    Raises:
-        RequestError: NOT_FOUND, unknown model or version.
-    """
-    states = versions.states_of(name, version)
-    reply = protos.get_model_status_pb2.GetModelStatusResponse()
-    for state in states:
-        entry = reply.model_version_status.add()
-        entry.version, entry.state = state.version, state.state
-        entry.status.error_message = state.error
-        if state.error:
-            entry.status.error_code = grpc.StatusCode.UNKNOWN.value[0]
-    return reply
-
-
-def _fill_spec(spec, name: str, version: int) -> None:
-    spec.name = name
-    spec.version.value = version
 
 
 def _read_tensor(name: str, proto) -> np.ndarray:

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from grpc import StatusCode
 
-from serving import contract, protos
-from serving.errors import RequestError, invalid_argument
+from serving.api import contract, protos
+from serving.api.errors import RequestError, invalid_argument
 from serving.saved_model.servable import Signature
 from serving.server import request_metrics
-from serving.server.predict import run_predict
+from serving.server.answers import run_predict
 from serving.server.versions import LoadedVersion
 
 INPUTS = contract.CLASSIFY_INPUTS

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from serving import protos
-from serving.errors import invalid_argument
+from serving.api import protos
+from serving.api.errors import invalid_argument
 from serving.server.json_tensors import shortest
 from serving.server.json_values import (
     decode_b64,

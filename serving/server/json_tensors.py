@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from serving import contract
-from serving.errors import RequestError, invalid_argument
+from serving.api import contract
+from serving.api.errors import RequestError, invalid_argument
 from serving.saved_model.servable import Signature, TensorInfo
 from serving.server.json_values import (
     READABLE,

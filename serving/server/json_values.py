@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from grpc import StatusCode
 
-from serving.errors import RequestError, invalid_argument
+from serving.api.errors import RequestError, invalid_argument
 
 _QUOTED = 256
 _TYPE_NAMES = {

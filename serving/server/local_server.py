@@ -6,7 +6,9 @@ same SavedModel in production.
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,19 +17,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from beam_jobs.errors import InputError
-from serving import contract
-from serving.models_config import ModelConfig, models_of, read_config
+from serving.api import contract
+from serving.api.models_config import ModelConfig, models_of, read_config
+from serving.api.sockets import bind
+from serving.api.version_policy import VersionPolicy
 from serving.server.batching import BatchingOptions
-from serving.server.config_file import watching
 from serving.server.grpc_server import GrpcServer
-from serving.server.memory import limit_arenas
 from serving.server.model_registry import ModelRegistry, RegistryOptions
+from serving.server.reload import watching
 from serving.server.request_metrics import RequestMetrics
 from serving.server.rest_server import RestOptions, RestServer
-from serving.server.sockets import bind
 from serving.server.tls import ServerTls
 from serving.server.versions import OnWarmUp, RetryOptions
-from serving.version_policy import VersionPolicy
 
 _log = logging.getLogger(__name__)
 
@@ -217,3 +218,26 @@ def _signals_set(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+_ARENA_MAX = -8  # M_ARENA_MAX of <malloc.h>
+
+
+def limit_arenas() -> bool:
+    """Lets threads share as few heaps as there are processors.
+
+    glibc gives every thread a heap, up to eight a processor, and each keeps
+    what its largest request once took. Requests run in many threads, so a
+    server grew for minutes before it had filled them all. Users may say
+    otherwise with MALLOC_ARENA_MAX
+    (https://man7.org/linux/man-pages/man3/mallopt.3.html).
+
+    Returns:
+        Whether it had an effect: not without glibc.
+    """
+    if "MALLOC_ARENA_MAX" in os.environ:
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    return bool(mallopt(_ARENA_MAX, max(2, os.cpu_count() or 1)))

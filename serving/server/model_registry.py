@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from grpc import StatusCode
 
 from beam_jobs.errors import InputError
-from serving.errors import RequestError, invalid_argument
-from serving.models_config import ModelConfig
+from serving.api.errors import RequestError, invalid_argument
+from serving.api.models_config import ModelConfig
+from serving.api.version_folders import find_versions
 from serving.server.batching import BatchingOptions
 from serving.server.versions import (
     LoadedVersion,
@@ -26,7 +27,6 @@ from serving.server.versions import (
     VersionState,
     not_found,
 )
-from serving.version_folders import find_versions
 
 
 @dataclass(frozen=True)

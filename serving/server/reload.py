@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from beam_jobs.errors import InputError
-from serving import protos
-from serving.errors import invalid_argument
-from serving.models_config import models_of
+from serving.api import protos
+from serving.api.errors import RequestError, invalid_argument
+from serving.api.models_config import models_of, read_config
 from serving.server.model_registry import ModelRegistry
 
 
@@ -34,3 +40,49 @@ def reload_config(registry: ModelRegistry, request):
     reply = protos.model_management_pb2.ReloadConfigResponse()
     reply.status.SetInParent()
     return reply
+
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def watching(
+    path: Path, registry: ModelRegistry, poll_s: float
+) -> Iterator[None]:
+    """Reloads the file again and again while the block runs.
+
+    As in TensorFlow Serving, it overrides what a ReloadConfigRequest said, and
+    a file that is wrong is logged and changes nothing.
+
+    Args:
+        path: of the file.
+        registry: what is served.
+        poll_s: seconds between two looks; 0 for none.
+    """
+    if not poll_s:
+        yield
+        return
+    stop = threading.Event()
+    watcher = threading.Thread(
+        target=_watch, args=(path, registry, poll_s, stop), daemon=True
+    )
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+
+
+def _watch(
+    path: Path, registry: ModelRegistry, poll_s: float, stop: threading.Event
+) -> None:
+    said = ""
+    while not stop.wait(poll_s):
+        message = ""
+        try:
+            registry.reload(models_of(read_config(path)))
+        except (InputError, RequestError) as error:
+            message = str(error)
+        if message and message != said:
+            _log.error("%s changes nothing: %s", path, message)
+        said = message

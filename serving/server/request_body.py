@@ -6,8 +6,8 @@ import zlib
 
 from starlette.requests import Request
 
-from serving import contract
-from serving.errors import RequestError, invalid_argument
+from serving.api import contract
+from serving.api.errors import RequestError, invalid_argument
 
 
 class _TooLarge(RequestError):

@@ -26,7 +26,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import Metric
 
-from serving.errors import from_exception
+from serving.api.errors import from_exception
 
 PATH = "/monitoring/prometheus/metrics"
 CONTENT_TYPE = CONTENT_TYPE_LATEST

@@ -22,20 +22,20 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from beam_jobs.errors import InputError
-from serving import protos
-from serving.errors import from_exception, invalid_argument
+from serving.api import protos
+from serving.api.errors import from_exception, invalid_argument
+from serving.api.sockets import bind
 from serving.server import json_examples, json_tensors
-from serving.server.grpc_server import (
+from serving.server.answers import (
     known_signature,
     metadata_of,
+    run_predict,
     status_of,
 )
 from serving.server.inference import run_classify, run_regress
 from serving.server.model_registry import ModelRegistry
-from serving.server.predict import run_predict
 from serving.server.request_body import read_body
 from serving.server.request_metrics import CONTENT_TYPE, PATH, RequestMetrics
-from serving.server.sockets import bind
 from serving.server.tls import ServerTls
 from serving.server.versions import LoadedVersion
 

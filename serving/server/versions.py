@@ -19,12 +19,12 @@ import numpy as np
 from grpc import StatusCode
 
 from beam_jobs.errors import InputError
-from serving.errors import RequestError, from_exception
+from serving.api.errors import RequestError, from_exception
+from serving.api.version_folders import require_versions, version_paths
+from serving.api.version_policy import VersionPolicy
 from serving.saved_model.servable import Servable
 from serving.server.batch_tasks import Arrays
 from serving.server.batching import Batcher, BatchingOptions
-from serving.version_folders import require_versions, version_paths
-from serving.version_policy import VersionPolicy
 
 _log = logging.getLogger(__name__)
 

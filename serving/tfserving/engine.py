@@ -18,6 +18,7 @@ from beam_jobs.errors import InputError
 if TYPE_CHECKING:
     from serving.tfserving.setup import TfServingSetup
 
+
 BINARY = "tensorflow_model_server"
 PYTHON, TFSERVING, AUTO = ENGINES = ("python", "tfserving", "auto")
 _EVERYWHERE = ("0.0.0.0", "::")

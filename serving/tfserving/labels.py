@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from beam_jobs.errors import InputError
-from serving import contract, protos
-from serving.models_config import read_config, write_config
+from serving.api import contract, protos
+from serving.api.models_config import read_config, write_config
+from serving.api.version_folders import find_versions
 from serving.tfserving.label_history import (
     PROMOTE,
     ROLLBACK,
@@ -28,7 +29,6 @@ from serving.tfserving.label_history import (
     read_history,
 )
 from serving.tfserving.model_admin import UNKNOWN, ModelAdmin
-from serving.version_folders import find_versions
 
 
 @dataclass(frozen=True)

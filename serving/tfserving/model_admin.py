@@ -14,9 +14,9 @@ from typing import Any
 import grpc
 
 from beam_jobs.errors import InputError
-from serving import protos
+from serving.api import protos
+from serving.api.client_tls import ClientTls
 from serving.client.grpc_client import open_channel
-from serving.tls import ClientTls
 
 _AVAILABLE, _END = 30, 50
 _POLL_S = 0.1

@@ -23,16 +23,16 @@ from pathlib import Path
 from google.protobuf import text_format
 
 from beam_jobs.errors import InputError
-from serving import contract, protos
-from serving.tfserving.checks import (
+from serving.api import contract, protos
+from serving.api.version_folders import require_versions
+from serving.api.version_policy import VersionPolicy
+from serving.tfserving.check_setup import (
     BATCHING_CONFIG,
     MODELS_CONFIG,
     MONITORING_CONFIG,
     SESSION_CONFIG,
     check_setup,
 )
-from serving.version_folders import require_versions
-from serving.version_policy import VersionPolicy
 
 STABLE = "stable"
 CANARY = "canary"

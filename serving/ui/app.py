@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beam_jobs.errors import InputError
-from serving import contract
+from serving.api import contract
+from serving.api.client_tls import ClientTls
 from serving.client.client_options import ClientOptions, parse_server
-from serving.tls import ClientTls
 
 _STYLE = Path(__file__).with_name("style.css")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -88,7 +88,7 @@ def _application(options: PageOptions):
     from nicegui import ui
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    from serving.ui.columns import Tagger
+    from serving.ui.compared_versions import Tagger
     from serving.ui.page import TagPage
     from serving.ui.pictures import MOST_BYTES, Allowance
     from serving.ui.upload_limit import UploadLimit

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from nicegui import ui
 
-from serving.prediction import Prediction, ServerError
-from serving.ui.columns import Column, Tagger
+from serving.api.prediction import Prediction, ServerError
+from serving.ui.compared_versions import Column, Tagger
 from serving.ui.pictures import as_size
 from serving.ui.rows import to_rows
 from serving.ui.tag_tree import Choice, is_cut, tag_tree, walk

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from nicegui import ui
 
-from serving.ui.columns import Column
+from serving.ui.compared_versions import Column
 from serving.ui.tag_tree import Choice
 
 _OWN, _ONE = "own", "one"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from nicegui import events, ui
 
-from serving import contract
-from serving.prediction import ServerError
+from serving.api import contract
+from serving.api.prediction import ServerError
 from serving.ui.card import PictureCard, refused_card
-from serving.ui.columns import Column, Tagger, default_pair
+from serving.ui.compared_versions import Column, Tagger, default_pair
 from serving.ui.controls import Controls
 from serving.ui.pictures import (
     MOST_PICTURES,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 
-from serving.server.sockets import bind
+from serving.api.sockets import bind
 from serving.ui.app import PageOptions, check_page
 
 _STOP_S = 5.0

@@ -7,7 +7,7 @@ import io
 import threading
 from dataclasses import dataclass
 
-from serving import contract
+from serving.api import contract
 
 MOST_PICTURES = 24  # a tab
 MOST_TAB_BYTES = 64 * 1024**2

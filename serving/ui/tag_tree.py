@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from serving.prediction import Prediction, Tag
+from serving.api.prediction import Prediction, Tag
 
 # Scores of two versions that differ by less are taken as the same.
 NOTABLE = 0.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving import contract
+from serving.api import contract
 
 # Boundaries and headers of the form around the file.
 _FORM_BYTES = 64 * 1024

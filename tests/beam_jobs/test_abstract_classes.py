@@ -1,7 +1,7 @@
 import pytest
 
-from beam_jobs import wordnet as wn
-from beam_jobs.abstract_classes import is_abstract, load_rules
+from beam_jobs.classes import wordnet as wn
+from beam_jobs.classes.abstract_classes import is_abstract, load_rules
 from beam_jobs.errors import InputError
 
 DOG, EVENT, PERSON = "n02084071", "n00029378", "n00007846"

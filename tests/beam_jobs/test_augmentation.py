@@ -3,12 +3,12 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
-from beam_jobs.augmentation import Augmenter
-from beam_jobs.columns import Annotations, Labels
-from beam_jobs.cooccurrence import Pairs
+from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.records import Rule, Source
+from beam_jobs.labels.label_rules import Augmenter
+from beam_jobs.labels.ledger import Rule, Source
+from beam_jobs.labels.pairs import Pairs
+from beam_jobs.labels.ragged_columns import Annotations, Labels
 
 ANIMAL, CANINE, DOG, CAT, STONE = range(5)
 TREE = Hierarchy([(), (ANIMAL,), (CANINE,), (ANIMAL,), ()])

@@ -5,11 +5,11 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
-from beam_jobs.augmentation import Augmenter
-from beam_jobs.columns import Annotations, Labels
-from beam_jobs.cooccurrence import Pairs
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.records import Rule
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.labels.label_rules import Augmenter
+from beam_jobs.labels.ledger import Rule
+from beam_jobs.labels.pairs import Pairs
+from beam_jobs.labels.ragged_columns import Annotations, Labels
 
 ANNOTATED, ANCESTOR, CO_OCCURRENCE = Rule
 

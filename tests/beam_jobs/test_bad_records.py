@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from beam_jobs import layout, records
+from beam_jobs import rejections
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.cli_options import dataset_options
-from beam_jobs.manifest import Manifest
-from beam_jobs.records import Rule
-from beam_jobs.vocabulary import Vocabulary
+from beam_jobs.dataset import records
+from beam_jobs.dataset.manifest import Manifest
+from beam_jobs.labels import ledger
+from beam_jobs.labels.ledger import Rule
 
 from .test_build_dataset import (
     APPLE,
@@ -340,7 +343,7 @@ def raw(tmp_path_factory) -> Raw:
 def test_every_bad_record_is_a_dead_letter(raw):
     letters = [
         json.loads(line)
-        for path in (raw.folder / "dataset" / layout.DEAD_LETTERS).iterdir()
+        for path in (raw.folder / "dataset" / rejections.DEAD_LETTERS).iterdir()
         for line in path.open()
     ]
     missing = []
@@ -360,7 +363,7 @@ def test_every_bad_record_is_a_dead_letter(raw):
 
 
 def test_every_dead_letter_says_what_was_found(raw):
-    for path in (raw.folder / "dataset" / layout.DEAD_LETTERS).iterdir():
+    for path in (raw.folder / "dataset" / rejections.DEAD_LETTERS).iterdir():
         for line in path.open():
             letter = json.loads(line)
             assert letter["reason"] == path.stem
@@ -391,11 +394,13 @@ def test_every_reason_of_the_job_is_met(raw):
 
 
 def test_good_images_have_their_labels(raw):
-    vocabulary = Vocabulary.load(raw.folder / "dataset" / layout.VOCABULARY)
+    vocabulary = Vocabulary.load(
+        raw.folder / "dataset" / load_classes.VOCABULARY
+    )
     found = read_examples(raw.folder / "dataset")
     annotated = {}
     for image_id, example in found.items():
-        rules = records.rules_of(example[records.LABEL_LEDGER])
+        rules = ledger.rules_of(example[records.LABEL_LEDGER])
         (index,) = example[records.LABEL_ID][rules == Rule.ANNOTATED]
         annotated[image_id] = WNIDS.index(vocabulary[index].wnid)
     assert annotated == raw.good

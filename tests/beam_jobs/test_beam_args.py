@@ -1,7 +1,7 @@
 import pytest
 
-from beam_jobs.beam_args import check_beam_args, check_reachable
 from beam_jobs.errors import InputError
+from beam_jobs.runners.beam_options import check_beam_args, check_reachable
 
 DATAFLOW = [
     "--runner=DataflowRunner",

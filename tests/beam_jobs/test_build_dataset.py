@@ -11,14 +11,17 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from beam_jobs import layout, records
-from beam_jobs.build_dataset import build_dataset
+from beam_jobs import rejections
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.cli_options import dataset_options
-from beam_jobs.dataset_options import DatasetOptions
+from beam_jobs.dataset import dataset_folder, records
+from beam_jobs.dataset.manifest import Manifest
+from beam_jobs.dataset_job.build_dataset import build_dataset
+from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.manifest import Manifest
-from beam_jobs.vocabulary import Vocabulary
+from beam_jobs.labels import ledger
 
 DOG, CAT, APPLE = "n02084071", "n02121620", "n07739125"
 
@@ -102,7 +105,9 @@ def options(raw, out="dataset", **changes) -> DatasetOptions:
 def read_examples(dataset) -> dict[str, dict]:
     manifest = Manifest.load(dataset)
     paths = [
-        str(p) for s in manifest.splits for p in layout.shard_paths(dataset, s)
+        str(p)
+        for s in manifest.splits
+        for p in dataset_folder.shard_paths(dataset, s)
     ]
     found = {}
     for data in tf.data.TFRecordDataset(paths):
@@ -132,7 +137,7 @@ def test_every_input_is_accounted_for(raw):
     }
     letters = {
         path.stem: [json.loads(line) for line in path.open()]
-        for path in (raw / "dataset" / layout.DEAD_LETTERS).iterdir()
+        for path in (raw / "dataset" / rejections.DEAD_LETTERS).iterdir()
     }
     assert {k: len(v) for k, v in letters.items()} == manifest.rejected
     assert letters["missing_image"][0]["item"] == "open_images/gone"
@@ -142,18 +147,18 @@ def test_every_input_is_accounted_for(raw):
 
 def test_records_hold_closed_labels_and_upright_jpegs(raw):
     build(options(raw))
-    vocabulary = Vocabulary.load(raw / "dataset" / layout.VOCABULARY)
-    tree = Hierarchy.load(raw / "dataset" / layout.HIERARCHY, vocabulary)
+    vocabulary = Vocabulary.load(raw / "dataset" / load_classes.VOCABULARY)
+    tree = Hierarchy.load(raw / "dataset" / load_classes.HIERARCHY, vocabulary)
     examples = read_examples(raw / "dataset")
     good = examples["open_images/good"]
     dog, apple = vocabulary.index_of(DOG), vocabulary.index_of(APPLE)
     closed = {dog, apple, *tree.ancestors(dog), *tree.ancestors(apple)}
     assert set(good[records.LABEL_ID]) == closed
     assert good[records.ABSENT_ID].tolist() == [vocabulary.index_of(CAT)]
-    found = records.rules_of(good[records.LABEL_LEDGER])
+    found = ledger.rules_of(good[records.LABEL_LEDGER])
     rules = dict(zip(good[records.LABEL_ID], found, strict=True))
-    assert rules[dog] == records.Rule.ANNOTATED
-    assert rules[tree.roots[0]] == records.Rule.ANCESTOR
+    assert rules[dog] == ledger.Rule.ANNOTATED
+    assert rules[tree.roots[0]] == ledger.Rule.ANCESTOR
     turned = examples["open_images/turned"]
     shape = tf.io.decode_jpeg(turned[records.IMAGE_ENCODED]).shape
     assert shape == (24, 16, 3)
@@ -180,7 +185,7 @@ def test_a_rerun_is_byte_equal(raw):
 
 def test_the_same_request_is_not_built_twice(raw):
     build(options(raw))
-    shard = layout.shard_paths(raw / "dataset", "train")[0]
+    shard = dataset_folder.shard_paths(raw / "dataset", "train")[0]
     before = os.stat(shard).st_mtime_ns
     build(options(raw))
     assert os.stat(shard).st_mtime_ns == before
@@ -196,9 +201,9 @@ def test_another_request_needs_overwrite(raw):
 
 def test_an_unfinished_folder_is_built_anew(raw):
     build(options(raw, images_per_shard=5))
-    (raw / "dataset" / layout.MANIFEST).unlink()
+    (raw / "dataset" / dataset_folder.MANIFEST).unlink()
     manifest = build(options(raw))
-    shards = layout.shard_paths(raw / "dataset", "train")
+    shards = dataset_folder.shard_paths(raw / "dataset", "train")
     assert len(shards) == len(manifest.splits["train"]["shards"]) == 1
 
 
@@ -218,7 +223,7 @@ def test_exact_copies_share_a_split(raw):
     build(options(raw, splits="train=0.5,validation=0.5"))
     where = set()
     for split in ("train", "validation"):
-        for shard in layout.shard_paths(raw / "dataset", split):
+        for shard in dataset_folder.shard_paths(raw / "dataset", split):
             for data in tf.data.TFRecordDataset(str(shard)):
                 if APPLE.encode() in data.numpy():
                     where.add(split)

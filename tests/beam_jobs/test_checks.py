@@ -3,9 +3,9 @@ import sys
 
 import pytest
 
-from beam_jobs.checks import SourcePaths, check_sources
 from beam_jobs.errors import InputError
-from beam_jobs.url_names import download_name
+from beam_jobs.images.find_images import download_name
+from beam_jobs.sources.find_sources import SourcePaths, check_sources
 
 
 def test_local_paths_must_exist(tmp_path):
@@ -37,7 +37,7 @@ def test_nothing_to_read():
 
 def test_checks_load_no_framework():
     code = (
-        "import sys, beam_jobs.checks\n"
+        "import sys, beam_jobs.files.checks\n"
         "sys.exit('apache_beam' in sys.modules or 'numpy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

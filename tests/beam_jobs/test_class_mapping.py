@@ -1,7 +1,7 @@
 import pytest
 
-from beam_jobs import wordnet as wn
-from beam_jobs.class_mapping import (
+from beam_jobs.classes import wordnet as wn
+from beam_jobs.classes.class_mapping import (
     map_classes,
     read_overrides,
     read_shipped_overrides,

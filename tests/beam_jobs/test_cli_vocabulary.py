@@ -2,9 +2,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from beam_jobs import cli_vocabulary
+from beam_jobs.classes import cli
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
 from beam_jobs.errors import InputError
-from beam_jobs.vocabulary import TagClass, Vocabulary
 
 DOG, CAT, POODLE = "n02084071", "n02121620", "n02113335"
 
@@ -18,7 +18,7 @@ def file(tmp_path):
 
 def call(*arguments):
     app = typer.Typer()
-    cli_vocabulary.register(app)
+    cli.register(app)
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 

@@ -2,10 +2,12 @@ import json
 
 import pytest
 
-from beam_jobs import coco
-from beam_jobs.annotations import AnnotatedImage, ImageRef, Reason
 from beam_jobs.errors import InputError
-from beam_jobs.records import Source
+from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.labels.ledger import Source
+from beam_jobs.rejections import Reason
+from beam_jobs.sources import coco
+from beam_jobs.sources.reader import AnnotatedImage
 
 IMAGES = [
     {"id": 7, "file_name": "train/a.jpg", "height": 1, "width": 2},

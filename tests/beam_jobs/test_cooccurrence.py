@@ -3,11 +3,12 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from beam_jobs import cooccurrence
-from beam_jobs.cooccurrence import Counts, Pairs, find_pairs
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
+from beam_jobs.cooccurrence import find_pairs as cooccurrence
+from beam_jobs.cooccurrence.find_pairs import Counts, find_pairs
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.vocabulary import TagClass, Vocabulary
+from beam_jobs.labels.pairs import Pairs
 
 ANIMAL, DOG, HUSKY, SLED = range(4)
 TREE = Hierarchy([(), (ANIMAL,), (DOG,), ()])

@@ -1,6 +1,6 @@
 import pytest
 
-from beam_jobs.cooccurrence_options import CooccurrenceOptions, ModelOptions
+from beam_jobs.cooccurrence.options import CooccurrenceOptions, ModelOptions
 from beam_jobs.errors import InputError
 
 

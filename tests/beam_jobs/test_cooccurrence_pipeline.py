@@ -5,15 +5,18 @@ import tensorflow as tf
 import typer
 from typer.testing import CliRunner
 
-from beam_jobs import cli_cooccurrence, layout, predict_records, records
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
 from beam_jobs.cli_options import PASS_TO_BEAM
-from beam_jobs.cooccurrence import Pairs
-from beam_jobs.cooccurrence_options import CooccurrenceOptions, ModelOptions
-from beam_jobs.cooccurrence_pipeline import find_cooccurrence
+from beam_jobs.cooccurrence import cli, predict
+from beam_jobs.cooccurrence.options import CooccurrenceOptions, ModelOptions
+from beam_jobs.cooccurrence.pipeline import find_cooccurrence
+from beam_jobs.dataset import dataset_folder, read_records, records
+from beam_jobs.dataset.records import Label, Record
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.records import Label, Record, Rule, Source
-from beam_jobs.vocabulary import TagClass, Vocabulary
+from beam_jobs.labels.ledger import Rule, Source
+from beam_jobs.labels.pairs import Pairs
 
 ANIMAL, DOG, HUSKY, SNOW, SLED = range(5)
 VOCABULARY = Vocabulary(
@@ -70,7 +73,7 @@ def picture(name):
 
 
 def make_dataset(folder, extra=()):
-    path = folder / layout.shard_path("train", 0, 1)
+    path = folder / dataset_folder.shard_path("train", 0, 1)
     path.parent.mkdir(parents=True)
     examples = [
         Record(name, picture(name), 1, 1, labels_of(label))
@@ -79,9 +82,9 @@ def make_dataset(folder, extra=()):
     with tf.io.TFRecordWriter(str(path)) as writer:
         for record in (*examples, *extra):
             writer.write(records.to_example(record))
-    VOCABULARY.save(folder / layout.VOCABULARY)
-    TREE.save(folder / layout.HIERARCHY, VOCABULARY)
-    (folder / layout.MANIFEST).write_text("{}")
+    VOCABULARY.save(folder / load_classes.VOCABULARY)
+    TREE.save(folder / load_classes.HIERARCHY, VOCABULARY)
+    (folder / dataset_folder.MANIFEST).write_text("{}")
     return str(folder)
 
 
@@ -163,9 +166,9 @@ JOINED = {
 def vocabulary_file(tmp_path):
     folder = tmp_path / "classes"
     folder.mkdir()
-    VOCABULARY.save(folder / layout.VOCABULARY)
-    TREE.save(folder / layout.HIERARCHY, VOCABULARY)
-    return str(folder / layout.VOCABULARY)
+    VOCABULARY.save(folder / load_classes.VOCABULARY)
+    TREE.save(folder / load_classes.HIERARCHY, VOCABULARY)
+    return str(folder / load_classes.VOCABULARY)
 
 
 def test_predictions_alone(tmp_path, vocabulary_file):
@@ -258,7 +261,7 @@ def test_what_co_occurrence_added_is_no_observation(tmp_path):
     path = str(tmp_path / "one.tfrecord")
     with tf.io.TFRecordWriter(path) as writer:
         writer.write(records.to_example(record))
-    (image,) = predict_records.annotated(path, TREE)
+    (image,) = predict.annotated(path, TREE)
     assert image.image_id == "csv/e"
     assert image.ids == [ANIMAL, DOG, HUSKY, SNOW]
 
@@ -275,9 +278,9 @@ def test_what_co_occurrence_added_is_no_observation(tmp_path):
 )
 def test_predictions_of_a_shard(dataset, model, options):
     options = ModelOptions(model, **{"batch_size": 3} | options)
-    shard = str(layout.shard_paths(dataset, "train")[0])
-    predictor = predict_records.Predictor(options, WNIDS)
-    images = predict_records.predict(shard, predictor, options, 0.95)
+    shard = str(dataset_folder.shard_paths(dataset, "train")[0])
+    predictor = predict.Predictor(options, WNIDS)
+    images = predict.predict(shard, predictor, options, 0.95)
     assert {i.image_id: set(i.ids) for i in images} == {
         "csv/a": {DOG, SNOW},
         "csv/b": {DOG, SNOW},
@@ -298,7 +301,7 @@ def test_a_model_of_other_classes(tmp_path, model):
     other.save(path)
     options = ModelOptions(model, vocabulary=str(path))
     # Snow is the first class of this data set, and it has no husky.
-    predictor = predict_records.Predictor(
+    predictor = predict.Predictor(
         options, [WNIDS[i] for i in (SNOW, SLED, DOG, ANIMAL)]
     )
     assert predictor.positives([b"1 1 1 1 0"], 0.95) == [[2, 0]]
@@ -321,13 +324,13 @@ def test_a_model_in_the_job(tmp_path, model):
 def test_a_data_set_without_pictures_is_refused(tmp_path, model):
     folder = tmp_path / "dataset"
     make_dataset(folder, [Record("csv/e", b"", 1, 1)])
-    shard = str(layout.shard_paths(folder, "train")[0])
+    shard = str(dataset_folder.shard_paths(folder, "train")[0])
     options = ModelOptions(model)
-    predictor = predict_records.Predictor(options, WNIDS)
+    predictor = predict.Predictor(options, WNIDS)
     with pytest.raises(InputError, match="csv/e has no picture"):
-        list(predict_records.predict(shard, predictor, options, 0.95))
+        list(predict.predict(shard, predictor, options, 0.95))
     # The first record has one, and that is all that is looked at early.
-    predict_records.check_pictures(shard)
+    read_records.check_pictures(shard)
 
 
 def test_a_data_set_of_labels_is_refused_at_once(tmp_path):
@@ -335,7 +338,7 @@ def test_a_data_set_of_labels_is_refused_at_once(tmp_path):
     with tf.io.TFRecordWriter(path) as writer:
         writer.write(records.to_example(Record("csv/e", b"", 1, 1)))
     with pytest.raises(InputError, match="csv/e has no picture"):
-        predict_records.check_pictures(path)
+        read_records.check_pictures(path)
 
 
 @pytest.mark.parametrize(
@@ -358,7 +361,7 @@ def test_models_that_do_not_fit(tmp_path, dataset, model, options, message):
 def test_a_model_of_another_width(tmp_path, model):
     small = Vocabulary([TagClass(0, WNIDS[0], "animal")])
     with pytest.raises(InputError, match="5 classes.*1; .*--model-vocabulary"):
-        predict_records.Predictor(ModelOptions(model), [c.wnid for c in small])
+        predict.Predictor(ModelOptions(model), [c.wnid for c in small])
 
 
 def test_no_model_there(tmp_path, dataset):
@@ -372,7 +375,7 @@ def test_no_model_there(tmp_path, dataset):
 
 def test_command_joins_scores_with_labels(tmp_path, dataset):
     app = typer.Typer()
-    app.command(context_settings=PASS_TO_BEAM)(cli_cooccurrence.cooccurrence)
+    app.command(context_settings=PASS_TO_BEAM)(cli.cooccurrence)
     scores = save_scores(tmp_path / "s.jsonl")
     out = tmp_path / "pairs.tsv"
     result = CliRunner().invoke(

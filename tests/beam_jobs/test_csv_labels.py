@@ -1,10 +1,12 @@
 import pytest
 
-from beam_jobs import csv_labels
-from beam_jobs.annotations import AnnotatedImage, ImageRef, Reason
 from beam_jobs.errors import InputError
-from beam_jobs.records import Source
-from beam_jobs.url_names import download_name
+from beam_jobs.images.find_images import download_name
+from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.labels.ledger import Source
+from beam_jobs.rejections import Reason
+from beam_jobs.sources import csv_tables
+from beam_jobs.sources.reader import AnnotatedImage
 
 URL = "https://example.org/a.jpg"
 
@@ -12,12 +14,12 @@ URL = "https://example.org/a.jpg"
 def find(folder, text, *options, **further):
     path = folder / "labels.csv"
     path.write_text(text)
-    return csv_labels.find_parts(str(path), options, **further)
+    return csv_tables.find_parts(str(path), options, **further)
 
 
 def read(folder, text, *options, **further):
     parts = find(folder, text, *options, **further)
-    return [item for part in parts for item in csv_labels.read_part(part)]
+    return [item for part in parts for item in csv_tables.read_part(part)]
 
 
 def row(name, classes, confidences, ref=None):

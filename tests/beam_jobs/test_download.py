@@ -6,17 +6,17 @@ import json
 
 import pytest
 
-from beam_jobs.annotations import Reason
-from beam_jobs.cli_download import describe, next_step, split_arguments
-from beam_jobs.download import Summary, count_workers, download
-from beam_jobs.download_options import (
+from beam_jobs.download.cli import describe, next_step, split_arguments
+from beam_jobs.download.download import Summary, count_workers, download
+from beam_jobs.download.options import (
     DownloadOptions,
     parse_reasons,
     read_placeholders,
 )
 from beam_jobs.errors import InputError
-from beam_jobs.folder_lock import is_held, lock_folder
-from beam_jobs.url_names import download_name
+from beam_jobs.files.folder_lock import is_held, lock_folder
+from beam_jobs.images.find_images import download_name
+from beam_jobs.rejections import Reason
 
 from .misbehaving_server import serving
 
@@ -177,7 +177,7 @@ def test_placeholders_are_read(tmp_path):
 
 
 def test_a_folder_belongs_to_one_job(tmp_path, monkeypatch):
-    monkeypatch.setattr("beam_jobs.folder_lock._PATIENCE", 0.2)
+    monkeypatch.setattr("beam_jobs.files.folder_lock._PATIENCE", 0.2)
     folder = str(tmp_path)
     with lock_folder(folder, "first"):
         assert is_held(folder, "first")

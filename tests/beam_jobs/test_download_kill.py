@@ -13,18 +13,18 @@ from collections import Counter
 
 import pytest
 
-from beam_jobs.annotations import Reason
-from beam_jobs.download_log import OK, log_files, read_log
-from beam_jobs.download_share import RERUN
+from beam_jobs.download.log import OK, log_files, read_log
+from beam_jobs.download.share import RERUN
+from beam_jobs.rejections import Reason
 
 from .misbehaving_server import Server, serving
 
 # Imports once, then does each job in a process of its own.
 _JOBS = """
 import json, os, sys
-from beam_jobs import download_pipeline
-from beam_jobs.download import download
-from beam_jobs.download_options import DownloadOptions
+from beam_jobs.download import pipeline
+from beam_jobs.download.download import download
+from beam_jobs.download.options import DownloadOptions
 for line in sys.stdin:
     given = json.loads(line)
     child = os.fork()

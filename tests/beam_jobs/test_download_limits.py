@@ -6,9 +6,13 @@ import asyncio
 
 import pytest
 
-from beam_jobs import addresses
-from beam_jobs.addresses import CheckedResolver, UnknownHostError, is_public
-from beam_jobs.rate_limits import Schedule
+from beam_jobs.download import addresses
+from beam_jobs.download.addresses import (
+    CheckedResolver,
+    UnknownHostError,
+    is_public,
+)
+from beam_jobs.download.schedule import Schedule
 
 
 def test_a_host_starts_at_its_rate():

@@ -6,13 +6,13 @@ import socket
 
 import pytest
 
-from beam_jobs.annotations import Reason
-from beam_jobs.download_log import OK, Outcome, log_files, read_log
-from beam_jobs.download_options import DownloadOptions
-from beam_jobs.download_share import Batch, Run
-from beam_jobs.download_worker import Counts, JobGoneError, finish_share
-from beam_jobs.images import ImageLimits
-from beam_jobs.url_names import download_name
+from beam_jobs.download.log import OK, Outcome, log_files, read_log
+from beam_jobs.download.options import DownloadOptions
+from beam_jobs.download.share import Batch, Run
+from beam_jobs.download.worker import Counts, JobGoneError, finish_share
+from beam_jobs.images.check_image import ImageLimits
+from beam_jobs.images.find_images import download_name
+from beam_jobs.rejections import Reason
 
 from .misbehaving_server import picture, serving
 

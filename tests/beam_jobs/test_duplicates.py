@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
-from beam_jobs.duplicates import (
+from beam_jobs.images.near_duplicates import (
     hash_thumbnail,
     near_duplicates,
     perceptual_hash,
@@ -148,7 +148,7 @@ def test_cuts_long_work_into_parts(monkeypatch):
     hashes[100:] = hashes[:400] ^ np.uint64(3)
     candidates = random.random(500) < 0.5
     whole = near_duplicates(hashes, candidates, 6)
-    monkeypatch.setattr("beam_jobs.duplicates._CHUNK", 7)
+    monkeypatch.setattr("beam_jobs.images.near_duplicates._CHUNK", 7)
     parts = near_duplicates(hashes, candidates, 6)
     assert whole[0].tolist() == parts[0].tolist()
     assert whole[1].tolist() == parts[1].tolist()

@@ -3,9 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.load_classes import load_published
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy, load_published
-from beam_jobs.vocabulary import TagClass, Vocabulary
 
 PUBLISHED = (
     Path(__file__)

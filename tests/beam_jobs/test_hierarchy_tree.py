@@ -1,8 +1,8 @@
 import pytest
 
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy_tree import RULES, single_parent
-from beam_jobs.vocabulary import TagClass, Vocabulary
+from tests.bench.hierarchy_tree import RULES, single_parent
 
 ANIMAL, CANINE, DOG, POODLE = (
     "n00015388",

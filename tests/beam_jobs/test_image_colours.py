@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from beam_jobs.images import ImageLimits, convert_image
+from beam_jobs.images.check_image import ImageLimits, convert_image
 
 LIMITS = ImageLimits()
 

@@ -3,11 +3,12 @@ import tarfile
 
 import pytest
 
-from beam_jobs import imagenet
-from beam_jobs.annotations import AnnotatedImage, ImageRef, Reason, Rejection
 from beam_jobs.errors import InputError
-from beam_jobs.parts import Part
-from beam_jobs.records import Source
+from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.labels.ledger import Source
+from beam_jobs.rejections import Reason, Rejection
+from beam_jobs.sources import imagenet
+from beam_jobs.sources.reader import AnnotatedImage, Part
 
 DICTIONARY = (
     "category_index\tcategory_id\tindex_of_parent_category\tcategory name\n"

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, features
 
-from beam_jobs.annotations import Reason
-from beam_jobs.images import (
+from beam_jobs.images.check_image import (
     ImageError,
     ImageLimits,
     check_and_convert,
     check_image,
     convert_image,
 )
+from beam_jobs.rejections import Reason
 
 LIMITS = ImageLimits(max_bytes=200_000, max_pixels=10_000, min_side=8)
 FORMS = ("JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP")

@@ -2,10 +2,16 @@
 
 import pytest
 
-from beam_jobs.annotations import AnnotatedImage, ImageRef, Reason
-from beam_jobs.join_images import count_classes, join_rows, read_rows
-from beam_jobs.read_annotations import AnnotationRows
-from beam_jobs.records import Source
+from beam_jobs.dataset_job.join_images import (
+    count_classes,
+    join_rows,
+    read_rows,
+)
+from beam_jobs.dataset_job.read_annotations import AnnotationRows
+from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.labels.ledger import Source
+from beam_jobs.rejections import Reason
+from beam_jobs.sources.reader import AnnotatedImage
 
 HUMAN, MACHINE = Source.OPEN_IMAGES_HUMAN, Source.OPEN_IMAGES_MACHINE
 IMAGENET, TENCENT = Source.IMAGENET, Source.TENCENT

@@ -28,7 +28,9 @@ from .test_build_dataset import (
 _JOBS = """
 import json, logging, os, sys
 import tensorflow
-from beam_jobs import augmentation_kernel, dataset_pipeline, statistics_page
+from beam_jobs.dataset_job import pipeline
+from beam_jobs.labels import label_rules_kernel
+from beam_jobs.statistics import page
 from tfx_pipeline.cli import main
 for line in sys.stdin:
     child = os.fork()

@@ -7,8 +7,8 @@ import sys
 import pytest
 import tensorflow as tf
 
-from beam_jobs import object_stores, storage
 from beam_jobs.errors import InputError
+from beam_jobs.files import storage, tensorflow_files
 
 # In a process of its own, as tensorflow-io may abort at the end of one.
 READ = """
@@ -43,13 +43,13 @@ def shard(s3):
     ],
 )
 def test_tensorflow_path(path, expected):
-    assert object_stores.tensorflow_path(path) == expected
+    assert tensorflow_files.tensorflow_path(path) == expected
 
 
 def test_records_of_s3(shard):
     if importlib.util.find_spec("tensorflow_io") is None:
         with pytest.raises(InputError, match="copy the data set"):
-            object_stores.register(shard)
+            tensorflow_files.register(shard)
         return
     found = subprocess.run(
         [sys.executable, "-c", READ, shard], capture_output=True, text=True
@@ -59,10 +59,10 @@ def test_records_of_s3(shard):
 
 
 def test_what_needs_nothing(tmp_path):
-    object_stores.register(tmp_path)
-    object_stores.register("gs://bucket/dataset")
+    tensorflow_files.register(tmp_path)
+    tensorflow_files.register("gs://bucket/dataset")
 
 
 def test_what_nobody_reads():
     with pytest.raises(InputError, match="reads no nosuch://"):
-        object_stores.register("nosuch://bucket/dataset")
+        tensorflow_files.register("nosuch://bucket/dataset")

@@ -1,10 +1,11 @@
 import pytest
 
-from beam_jobs import open_images
-from beam_jobs.annotations import AnnotatedImage, ImageRef, Reason, Rejection
 from beam_jobs.errors import InputError
-from beam_jobs.parts import Part, cut_text
-from beam_jobs.records import Source
+from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.labels.ledger import Source
+from beam_jobs.rejections import Reason, Rejection
+from beam_jobs.sources import open_images
+from beam_jobs.sources.reader import AnnotatedImage, Part, cut_text
 
 HEADER = "ImageID,Source,LabelName,Confidence\n"
 LABELS = "train_annotations_human_imagelabels"

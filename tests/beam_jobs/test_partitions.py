@@ -4,11 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from beam_jobs.partitions import (
+from beam_jobs.labels.ragged_columns import take_rows
+from beam_jobs.runners.shuffle_files import (
     list_column,
     open_partitions,
     ragged,
-    take_rows,
     write_partitions,
 )
 

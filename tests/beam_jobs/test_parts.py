@@ -1,17 +1,18 @@
 import pytest
 
-from beam_jobs import files
-from beam_jobs.annotations import AnnotatedImage, Reason, Rejection
 from beam_jobs.errors import InputError
-from beam_jobs.files import BadRow
-from beam_jobs.parts import (
+from beam_jobs.files import text_files
+from beam_jobs.files.text_files import BadRow
+from beam_jobs.labels.ledger import Source
+from beam_jobs.rejections import Reason, Rejection
+from beam_jobs.sources.reader import (
+    AnnotatedImage,
     MalformedRows,
     Part,
     check_start,
     cut_text,
     group_files,
 )
-from beam_jobs.records import Source
 
 
 @pytest.mark.parametrize("part_bytes", [1, 2, 3, 7, 10, 100])
@@ -44,20 +45,20 @@ def test_every_part_knows_the_numbers_of_its_lines(tmp_path):
 def test_lines_of_windows_and_with_a_mark(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes(b"\xef\xbb\xbfone\r\ntwo\r\n")
-    assert list(files.read_lines(str(path))) == ["one", "two"]
+    assert list(text_files.read_lines(str(path))) == ["one", "two"]
 
 
 def test_bad_text_harms_its_line_alone(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes(b"one\n\xff\xfe\nthree\n")
-    lines = list(files.read_lines(str(path)))
+    lines = list(text_files.read_lines(str(path)))
     assert lines == ["one", BadRow("not UTF-8 text"), "three"]
 
 
 def test_endless_line_is_cut_and_the_next_one_read(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes(b"one\n" + b"x" * (5 << 20) + b"\nthree\n")
-    lines = list(files.read_lines(str(path)))
+    lines = list(text_files.read_lines(str(path)))
     assert lines == ["one", BadRow("a line of over 1048576 bytes"), "three"]
 
 

@@ -3,10 +3,13 @@
 import numpy as np
 import tensorflow as tf
 
-from beam_jobs import record_encoding, records
-from beam_jobs.augmentation import AugmentedBatch
-from beam_jobs.columns import Annotations, Labels
-from beam_jobs.records import Label, Record, Rule, Source
+from beam_jobs.dataset import records
+from beam_jobs.dataset.records import Label, Record
+from beam_jobs.dataset_job import encode_records
+from beam_jobs.labels import ledger
+from beam_jobs.labels.label_rules import AugmentedBatch
+from beam_jobs.labels.ledger import Rule, Source
+from beam_jobs.labels.ragged_columns import Annotations, Labels
 
 
 def parse(data: bytes) -> tf.train.Example:
@@ -51,7 +54,7 @@ def ragged(rows, dtype):
     return splits, np.array([v for row in rows for v in row], dtype)
 
 
-def encode(wanted: list[Record]) -> record_encoding.EncodedRows:
+def encode(wanted: list[Record]) -> encode_records.EncodedRows:
     def labels_of(name, dtype):
         rows = [[getattr(x, name) for x in r.labels] for r in wanted]
         return ragged(rows, dtype)
@@ -72,7 +75,7 @@ def encode(wanted: list[Record]) -> record_encoding.EncodedRows:
     absent = ragged([r.absent for r in wanted], np.int32)
     hidden = np.tile([True, False], len(annotations.ids) // 2)
     batch = AugmentedBatch(labels, *absent, hidden)
-    return record_encoding.encode_labels(batch, annotations)
+    return encode_records.encode_labels(batch, annotations)
 
 
 _TYPES = ((0, np.int32), (1, np.float32), (2, np.uint8))
@@ -80,26 +83,26 @@ _TYPES = ((0, np.int32), (1, np.float32), (2, np.uint8))
 
 def test_equal_messages():
     wanted = random_records(60, seed=1)
-    entries = record_encoding.join(
-        record_encoding.encode_ids([r.image_id for r in wanted]),
-        record_encoding.encode_sizes(
+    entries = encode_records.join(
+        encode_records.encode_ids([r.image_id for r in wanted]),
+        encode_records.encode_sizes(
             np.array([r.height for r in wanted]),
             np.array([r.width for r in wanted]),
         ),
         encode(wanted),
     )
     for record, entry in zip(wanted, entries.rows(), strict=True):
-        image = record_encoding.bytes_entry(
+        image = encode_records.bytes_entry(
             records.IMAGE_ENCODED, record.encoded
         )
-        found = record_encoding.example_of(image, entry)
+        found = encode_records.example_of(image, entry)
         assert parse(found) == parse(records.to_example(record))
         assert len(found) == len(records.to_example(record))
 
 
 def test_messages_without_images():
     wanted = random_records(20, seed=2)
-    rows = record_encoding.to_examples(encode(wanted)).rows()
+    rows = encode_records.to_examples(encode(wanted)).rows()
     for record, found in zip(wanted, rows, strict=True):
         expected = parse(records.to_example(record))
         for name in [n for n in expected.features.feature if "image/" in n]:
@@ -119,6 +122,6 @@ def test_labels_take_under_200_bytes_where_they_took_44664():
 def test_codes_of_the_ledger():
     for rule in Rule:
         for source in Source:
-            code = records.ledger_codes(int(rule), int(source))
-            assert records.rules_of(code) == rule
-            assert records.sources_of(code) == source
+            code = ledger.ledger_codes(int(rule), int(source))
+            assert ledger.rules_of(code) == rule
+            assert ledger.sources_of(code) == source

@@ -12,13 +12,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from beam_jobs import layout, records
+from beam_jobs import rejections
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.cli import register
+from beam_jobs.dataset import records
+from beam_jobs.dataset.manifest import Manifest
+from beam_jobs.dataset_job.relabel import RelabelOptions, relabel
 from beam_jobs.errors import InputError
-from beam_jobs.manifest import Manifest
-from beam_jobs.records import Rule, Source
-from beam_jobs.relabel import RelabelOptions, relabel
-from beam_jobs.vocabulary import Vocabulary
+from beam_jobs.labels.ledger import Rule, Source
 
 from .test_build_dataset import (
     APPLE,
@@ -66,7 +68,9 @@ class Made:
 
     def labels(self, name: str) -> dict[str, dict[str, float]]:
         """Returns confidence by WordNet id, of every image."""
-        vocabulary = Vocabulary.load(self.folder / name / layout.VOCABULARY)
+        vocabulary = Vocabulary.load(
+            self.folder / name / load_classes.VOCABULARY
+        )
         return {
             image_id: {
                 vocabulary[i].wnid: round(float(sure), 6)
@@ -166,7 +170,7 @@ def test_a_source_switched_off_leaves_no_trace(made):
         without_sources=[Source.OPEN_IMAGES_MACHINE],
     )
     assert without.images == {"in": 16, "out": 14, "rejected": 2}
-    letters = Path(made.path("verified"), layout.DEAD_LETTERS)
+    letters = Path(made.path("verified"), rejections.DEAD_LETTERS)
     (path,) = letters.iterdir()
     assert path.name == "no_label_in_vocabulary.jsonl"
     found = [json.loads(line) for line in path.open()]
@@ -212,7 +216,9 @@ def test_labels_alone_are_relabelled(made):
 
 def test_the_ledger_tells_what_was_annotated(made):
     example = read_examples(made.path("plain"))["open_images/both"]
-    vocabulary = Vocabulary.load(made.folder / "plain" / layout.VOCABULARY)
+    vocabulary = Vocabulary.load(
+        made.folder / "plain" / load_classes.VOCABULARY
+    )
     hidden = example[records.ANNOTATION_ID].tolist()
     assert hidden == [vocabulary.index_of(ANIMAL)]
     assert np.isclose(example[records.ANNOTATION_CONFIDENCE], [0.8]).all()

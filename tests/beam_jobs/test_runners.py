@@ -9,15 +9,15 @@ import pytest
 from apache_beam.portability.api import beam_runner_api_pb2
 from PIL import Image
 
-from beam_jobs import dataset_pipeline, runners
-from beam_jobs.assemble_images import ImageChecks
-from beam_jobs.augmentation import Augmenter
-from beam_jobs.build_dataset import build_dataset
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
 from beam_jobs.cli_options import dataset_options
-from beam_jobs.finish_dataset import DatasetFacts
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.splits import SplitOptions
-from beam_jobs.vocabulary import TagClass, Vocabulary
+from beam_jobs.dataset_job import pipeline as dataset_pipeline
+from beam_jobs.dataset_job.build_dataset import build_dataset
+from beam_jobs.dataset_job.finish_dataset import DatasetFacts
+from beam_jobs.dataset_job.options import ImageChecks, SplitOptions
+from beam_jobs.labels.label_rules import Augmenter
+from beam_jobs.runners import prepare_runner
 
 DOG, CAT = "n02084071", "n02121620"
 IMAGE = "europe-docker.pkg.dev/some-project/images/tagforest"
@@ -28,19 +28,19 @@ IMAGE = "europe-docker.pkg.dev/some-project/images/tagforest"
     [
         ([], ""),
         (["--runner", "DirectRunner"], "DirectRunner"),
-        (["--runner=DaskRunner"], runners.DASK),
-        (["--runner", "dask"], runners.DASK),
-        (["--runner", "DataflowRunner"], runners.DATAFLOW),
-        (["--runner", runners.DATAFLOW], runners.DATAFLOW),
+        (["--runner=DaskRunner"], prepare_runner.DASK),
+        (["--runner", "dask"], prepare_runner.DASK),
+        (["--runner", "DataflowRunner"], prepare_runner.DATAFLOW),
+        (["--runner", prepare_runner.DATAFLOW], prepare_runner.DATAFLOW),
     ],
 )
 def test_class_path(args, expected):
-    assert runners.class_path(args) == expected
+    assert prepare_runner.class_path(args) == expected
 
 
 def test_options_stay_as_they_are():
     args = ["--runner=DirectRunner", "--direct_num_workers=2"]
-    assert runners.prepare(args) == args
+    assert prepare_runner.prepare(args) == args
 
 
 @pytest.fixture(scope="module")

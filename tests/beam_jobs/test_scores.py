@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from beam_jobs import scores
-from beam_jobs.annotations import Reason, Rejection
+from beam_jobs.cooccurrence import score_files
+from beam_jobs.cooccurrence.score_files import ScoreRow
 from beam_jobs.errors import InputError
-from beam_jobs.scores import ScoreRow
+from beam_jobs.rejections import Reason, Rejection
 
 DOG, CAT = "n02084071", "n02121620"
 UNKNOWN = "n03001627"
@@ -14,9 +14,11 @@ INDEX = {DOG: 0, CAT: 1}
 
 def read(path, text, part_bytes=1 << 20):
     path.write_text(text, encoding="utf-8")
-    parts = scores.find_parts([str(path)], part_bytes)
+    parts = score_files.find_parts([str(path)], part_bytes)
     return [
-        row for part in parts for row in scores.read_scores(part, INDEX, 0.95)
+        row
+        for part in parts
+        for row in score_files.read_scores(part, INDEX, 0.95)
     ]
 
 
@@ -122,10 +124,10 @@ def test_parts_cover_each_row_once(tmp_path):
 
 def test_other_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="ends in .csv, .tsv, .jsonl"):
-        scores.find_parts(["scores.txt"])
+        score_files.find_parts(["scores.txt"])
     with pytest.raises(InputError, match="no such file"):
-        scores.find_parts([str(tmp_path / "none.csv")])
+        score_files.find_parts([str(tmp_path / "none.csv")])
     path = tmp_path / "s.csv"
     path.write_text("image,class,score\n")
     with pytest.raises(InputError, match="image_id, wnid, score; received"):
-        scores.find_parts([str(path)])
+        score_files.find_parts([str(path)])

@@ -3,9 +3,10 @@ import pickle
 
 import pytest
 
-from beam_jobs.annotations import AnnotatedImage, Rejection
 from beam_jobs.errors import InputError
-from beam_jobs.sources import SourcePaths, find_sources, read_part
+from beam_jobs.rejections import Rejection
+from beam_jobs.sources.find_sources import SourcePaths, find_sources, read_part
+from beam_jobs.sources.reader import AnnotatedImage
 
 LABELS = "train-annotations-human-imagelabels.csv"
 DICTIONARY = (

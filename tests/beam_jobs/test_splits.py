@@ -3,15 +3,10 @@ import hashlib
 import numpy as np
 import pytest
 
+from beam_jobs.dataset.dataset_folder import SPLITS
+from beam_jobs.dataset_job.options import SplitOptions, parse_fractions
+from beam_jobs.dataset_job.splits import SplitReport, assign_splits, uniform
 from beam_jobs.errors import InputError
-from beam_jobs.layout import SPLITS
-from beam_jobs.splits import (
-    SplitOptions,
-    SplitReport,
-    assign_splits,
-    parse_fractions,
-    uniform,
-)
 
 TRAIN, VALIDATION, CALIBRATION = range(3)
 HALVES = {"train": 0.5, "validation": 0.5}

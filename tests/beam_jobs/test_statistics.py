@@ -3,12 +3,14 @@ import json
 import numpy as np
 import pytest
 
-from beam_jobs import layout, statistics
-from beam_jobs.columns import Labels
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
+from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
-from beam_jobs.records import Rule, Source
-from beam_jobs.statistics import Statistics
-from beam_jobs.vocabulary import TagClass, Vocabulary
+from beam_jobs.labels.ledger import Rule, Source
+from beam_jobs.labels.ragged_columns import Labels
+from beam_jobs.statistics import counts as statistics
+from beam_jobs.statistics import page
+from beam_jobs.statistics.counts import Statistics
 
 ANIMAL, DOG, CAT, CHAIR = range(4)
 
@@ -211,9 +213,7 @@ def test_json_of_a_data_set(vocabulary):
         "train": counted(ONE_DOG, DOG_AND_CAT),
     }
     rejected = {"malformed_row": 4, "broken_image": 2, "empty_file": 1}
-    content = statistics.to_json(
-        splits, vocabulary, rejected, trainable_above=1
-    )
+    content = page.to_json(splits, vocabulary, rejected, trainable_above=1)
     assert content["images"] == 3
     # A malformed row is no image.
     assert (content["images_in"], content["images_rejected"]) == (6, 3)
@@ -228,14 +228,14 @@ def test_trainable_means_more_than_100(vocabulary):
     train = Statistics(4)
     train.class_rules[:, Rule.ANNOTATED] = [400, 101, 100, 0]
     train.class_rules[:, Rule.ANCESTOR] = [100, 0, 0, 0]
-    content = statistics.to_json({"train": train}, vocabulary)
+    content = page.to_json({"train": train}, vocabulary)
     assert content["trainable_classes"] == 2
 
 
 def test_write_and_load(tmp_path, vocabulary):
     splits = {"train": counted(ONE_DOG, DOG_AND_CAT)}
-    folder = tmp_path / layout.STATISTICS
-    paths = statistics.write(splits, folder, vocabulary, {"broken_image": 1})
+    folder = tmp_path / dataset_folder.STATISTICS
+    paths = page.write(splits, folder, vocabulary, {"broken_image": 1})
     assert [p.name for p in paths] == [
         "statistics.json",
         "images_per_class.png",
@@ -252,23 +252,21 @@ def test_write_and_load(tmp_path, vocabulary):
 
 def test_write_is_deterministic(tmp_path, vocabulary):
     splits = {"train": counted(ONE_DOG), "validation": Statistics(4)}
-    first = statistics.write(splits, tmp_path / "a", vocabulary)
-    second = statistics.write(splits, tmp_path / "b", vocabulary)
+    first = page.write(splits, tmp_path / "a", vocabulary)
+    second = page.write(splits, tmp_path / "b", vocabulary)
     for one, two in zip(first, second, strict=True):
         assert one.read_bytes() == two.read_bytes()
 
 
 def test_write_without_any_image(tmp_path, vocabulary):
-    for path in statistics.write({}, tmp_path, vocabulary):
+    for path in page.write({}, tmp_path, vocabulary):
         assert path.stat().st_size > 0
 
 
 def test_load_refuses(tmp_path, vocabulary):
     with pytest.raises(InputError, match="no such file.*tagforest dataset"):
         statistics.load_images_per_class(tmp_path, "train", vocabulary)
-    statistics.write(
-        {"train": counted(ONE_DOG)}, tmp_path / "statistics", vocabulary
-    )
+    page.write({"train": counted(ONE_DOG)}, tmp_path / "statistics", vocabulary)
     with pytest.raises(InputError, match="no split 'validation'.*train"):
         statistics.load_images_per_class(tmp_path, "validation", vocabulary)
     other = Vocabulary([TagClass(0, "n00015388", "animal")])

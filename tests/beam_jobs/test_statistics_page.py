@@ -7,11 +7,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from beam_jobs import statistics_figures, statistics_page
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.records import Rule, Source
-from beam_jobs.statistics import Statistics
-from beam_jobs.vocabulary import TagClass, Vocabulary
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
+from beam_jobs.labels.ledger import Rule, Source
+from beam_jobs.statistics import figures
+from beam_jobs.statistics import page as statistics_page
+from beam_jobs.statistics.counts import Statistics
 
 ATTACK = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 VOCABULARY = Vocabulary(
@@ -180,10 +181,8 @@ def test_figures_follow_the_scheme():
     train = counts([0, 5, 5], [5, 0, 0], 5)
     train.labels_per_image.update({2: 5})
     drawn = [
-        statistics_figures.images_per_class(
-            {"train": train}, trainable_above=100
-        ),
-        statistics_figures.labels_per_image({"train": train}),
+        figures.images_per_class({"train": train}, trainable_above=100),
+        figures.labels_per_image({"train": train}),
     ]
     page = render({"train": train}, figures=drawn)
     assert len(Page(page).all("svg")) == 2

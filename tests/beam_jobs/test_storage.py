@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from beam_jobs import storage
 from beam_jobs.errors import InputError
+from beam_jobs.files import storage
 
 
 @pytest.fixture(params=["local", "s3"])

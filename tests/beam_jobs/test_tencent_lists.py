@@ -3,12 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.annotations import AnnotatedImage, ImageRef, Reason, Rejection
-from beam_jobs.parts import Part
-from beam_jobs.picture_folders import PictureFolders, is_inside
-from beam_jobs.records import Source
-from beam_jobs.tencent_lists import read_list
-from beam_jobs.url_names import download_name
+from beam_jobs.images.find_images import (
+    PictureFolders,
+    download_name,
+    is_inside,
+)
+from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.labels.ledger import Source
+from beam_jobs.rejections import Reason, Rejection
+from beam_jobs.sources.reader import AnnotatedImage, Part
+from beam_jobs.sources.tencent import read_list
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "tencent_ml_images"
 DICTIONARY = (

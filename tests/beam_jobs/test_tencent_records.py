@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from beam_jobs import tencent_records
-from beam_jobs.annotations import AnnotatedImage, Reason
 from beam_jobs.errors import InputError
-from beam_jobs.records import Source
+from beam_jobs.labels.ledger import Source
+from beam_jobs.rejections import Reason
+from beam_jobs.sources import tencent
+from beam_jobs.sources.reader import AnnotatedImage
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "tencent_ml_images"
 PUBLISHED = "dictionary_and_semantic_hierarchy.txt"
@@ -46,8 +47,8 @@ def write(tmp_path):
                 writer.write(record)
         path.write_bytes(change(path.read_bytes()))
         options = (*options, ("dictionary", str(dictionary)))
-        (part,) = tencent_records.find_parts(str(path), options)
-        return list(tencent_records.read_part(part))
+        (part,) = tencent.find_parts(str(path), options)
+        return list(tencent.read_part(part))
 
     return run
 
@@ -136,18 +137,18 @@ def test_cut_off_file_gives_what_lies_before(write, there):
 
 def test_refuses_what_is_no_tfrecord_file(tmp_path):
     with pytest.raises(InputError, match="nothing matches"):
-        tencent_records.find_parts(str(tmp_path / "none"))
+        tencent.find_parts(str(tmp_path / "none"))
     (tmp_path / "a.txt").write_text("not a TFRecord file")
     with pytest.raises(InputError, match="a.txt: not a TFRecord file"):
-        tencent_records.find_parts(str(tmp_path))
+        tencent.find_parts(str(tmp_path))
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not here")
 def test_published_file():
     options = (("dictionary", str(DATA / PUBLISHED)),)
     folder = str(DATA / "tfrecords")
-    (part,) = tencent_records.find_parts(folder, options)
-    first, second = tencent_records.read_part(part)
+    (part,) = tencent.find_parts(folder, options)
+    first, second = tencent.read_part(part)
     assert first.image_id == "tencent/im_2.jpeg"
     assert second.image_id == "tencent/im_3.jpeg"
     decoded = tf.io.decode_jpeg(image_bytes(first.ref))

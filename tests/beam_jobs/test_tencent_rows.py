@@ -10,13 +10,16 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from beam_jobs import layout, records, tencent_records
-from beam_jobs.build_dataset import build_dataset
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.cli_options import dataset_options
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.manifest import Manifest
-from beam_jobs.records import Rule, Source
-from beam_jobs.vocabulary import Vocabulary
+from beam_jobs.dataset import records
+from beam_jobs.dataset.manifest import Manifest
+from beam_jobs.dataset_job.build_dataset import build_dataset
+from beam_jobs.labels import ledger
+from beam_jobs.labels.ledger import Rule, Source
+from beam_jobs.sources import tencent
 
 from .test_build_dataset import read_examples
 
@@ -60,8 +63,8 @@ def test_every_row_becomes_a_record(listed, examples):
 
 
 def test_every_record_is_closed(listed, examples):
-    vocabulary = Vocabulary.load(Path(listed) / layout.VOCABULARY)
-    tree = Hierarchy.load(Path(listed) / layout.HIERARCHY, vocabulary)
+    vocabulary = Vocabulary.load(Path(listed) / load_classes.VOCABULARY)
+    tree = Hierarchy.load(Path(listed) / load_classes.HIERARCHY, vocabulary)
     for example in examples:
         ids = example[records.LABEL_ID].tolist()
         sure = dict(zip(ids, example[records.LABEL_CONFIDENCE], strict=True))
@@ -73,10 +76,10 @@ def test_every_record_is_closed(listed, examples):
 def test_276_missing_ancestors_join_827_labels(examples):
     """The figures of the raw list: 65 of 100 rows are not closed."""
     ledgers = [example[records.LABEL_LEDGER] for example in examples]
-    assert all(set(records.sources_of(x)) == {Source.TENCENT} for x in ledgers)
+    assert all(set(ledger.sources_of(x)) == {Source.TENCENT} for x in ledgers)
     listed = [
         {*e[records.ANNOTATION_ID].tolist()}
-        | {*e[records.LABEL_ID][records.rules_of(x) == Rule.ANNOTATED].tolist()}
+        | {*e[records.LABEL_ID][ledger.rules_of(x) == Rule.ANNOTATED].tolist()}
         for e, x in zip(examples, ledgers, strict=True)
     ]
     added = [
@@ -122,7 +125,7 @@ def test_original_records_keep_their_pictures(tmp_path):
 def original_records(path) -> dict[str, tuple[bytes, set[int]]]:
     """Returns image bytes and positive classes by image id."""
     found = {}
-    for frame in tencent_records.read_frames(str(path)):
+    for frame in tencent.read_frames(str(path)):
         features = tf.train.Example.FromString(frame.data).features.feature
         name, data, label = (
             features[key].bytes_list.value[0]

@@ -1,9 +1,11 @@
 import pytest
 
-from beam_jobs import voc
-from beam_jobs.annotations import AnnotatedImage, ImageRef, Reason
 from beam_jobs.errors import InputError
-from beam_jobs.records import Source
+from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.labels.ledger import Source
+from beam_jobs.rejections import Reason
+from beam_jobs.sources import voc
+from beam_jobs.sources.reader import AnnotatedImage
 
 OBJECT = "<object><name>{}</name><difficult>1</difficult></object>"
 PART = "<object><name>person</name><part><name>head</name></part></object>"

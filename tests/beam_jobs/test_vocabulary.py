@@ -1,7 +1,7 @@
 import pytest
 
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
 from beam_jobs.errors import InputError
-from beam_jobs.vocabulary import TagClass, Vocabulary
 
 DOG = TagClass(0, "n02084071", "dog, domestic dog, Canis familiaris")
 CAT = TagClass(1, "n02121620", "cat, true cat")

@@ -1,15 +1,15 @@
 import pytest
 
-from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.vocabulary import TagClass, Vocabulary
-from beam_jobs.vocabulary_growth import (
+from beam_jobs.classes.growth import (
     grow,
     read_additions,
     read_merges,
     read_removals,
     target_of,
 )
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
+from beam_jobs.errors import InputError
 
 ANIMAL, CANINE, DOG, CAT = "n00015388", "n02083346", "n02084071", "n02121620"
 POODLE = "n02113335"

@@ -1,6 +1,6 @@
 import pytest
 
-from beam_jobs import wordnet as wn
+from beam_jobs.classes import wordnet as wn
 from beam_jobs.errors import InputError
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from beam_jobs.scenes.write_scenes import draw_unseen
 from model.configs import demo
-from serving import contract
+from serving.api import contract
 from serving.bulk.bulk_tag import tag_in_bulk
 from serving.bulk.options import BulkOptions
 from serving.bulk.sources import cut_part, find_parts

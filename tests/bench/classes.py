@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from beam_jobs import layout
-from beam_jobs.build_vocabulary import build_classes
-from beam_jobs.hierarchy import Hierarchy
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.choose_classes import build_classes
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.scenes.catalogue import load_catalogue
-from beam_jobs.vocabulary import Vocabulary
 
 
 def scene_classes() -> tuple[Vocabulary, Hierarchy]:
@@ -22,6 +22,6 @@ def save_classes(folder: Path) -> Path:
     """Writes vocabulary and hierarchy; returns the vocabulary's path."""
     vocabulary, hierarchy = scene_classes()
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary.save(folder / layout.VOCABULARY)
-    hierarchy.save(folder / layout.HIERARCHY, vocabulary)
-    return folder / layout.VOCABULARY
+    vocabulary.save(folder / load_classes.VOCABULARY)
+    hierarchy.save(folder / load_classes.HIERARCHY, vocabulary)
+    return folder / load_classes.VOCABULARY

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from beam_jobs.build_dataset import build_dataset
 from beam_jobs.cli_options import dataset_options
-from beam_jobs.records import Record, to_example
+from beam_jobs.dataset.records import Record, to_example
+from beam_jobs.dataset_job.build_dataset import build_dataset
 from beam_jobs.scenes.write_scenes import write_scenes
 
 from . import timing

@@ -27,8 +27,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from beam_jobs.download import download
-from beam_jobs.download_options import DownloadOptions
+from beam_jobs.download.download import download
+from beam_jobs.download.options import DownloadOptions
 
 from . import timing
 

@@ -11,10 +11,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from beam_jobs import hierarchy_tree
-from beam_jobs.hierarchy import Hierarchy, load_published
-from beam_jobs.hierarchy_tree import PUBLISHED_FIRST_CLASSES, single_parent
-from beam_jobs.vocabulary import Vocabulary
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.load_classes import load_published
+from beam_jobs.classes.vocabulary import Vocabulary
+from tests.bench import hierarchy_tree
+from tests.bench.hierarchy_tree import PUBLISHED_FIRST_CLASSES, single_parent
 
 from . import timing
 

@@ -23,9 +23,11 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from beam_jobs import layout, records
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.vocabulary import TagClass, Vocabulary
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
+from beam_jobs.dataset import dataset_folder, records
+from beam_jobs.labels import ledger
 from model.config import DataConfig
 from model.inputs import input_pipeline, targets
 
@@ -102,7 +104,7 @@ def labels(folder: Path) -> list[timing.Comparison]:
     nothing = [b""] * _ROWS
     released_pipeline.write(folder / "labels.tfrecord", nothing, dense)
     write_dataset(folder / "labels", nothing, dense)
-    shards = layout.shard_paths(folder / "labels", layout.TRAIN)
+    shards = dataset_folder.shard_paths(folder / "labels", dataset_folder.TRAIN)
     spec = input_pipeline.label_spec(_CONFIG)
 
     def rows():
@@ -164,16 +166,16 @@ def write_dataset(
     folder: Path, images: Sequence[bytes], dense: np.ndarray
 ) -> None:
     """Writes a data set of one shard."""
-    (folder / layout.TRAIN).mkdir(parents=True)
-    (folder / layout.MANIFEST).write_text("{}", encoding="utf-8")
+    (folder / dataset_folder.TRAIN).mkdir(parents=True)
+    (folder / dataset_folder.MANIFEST).write_text("{}", encoding="utf-8")
     vocabulary = Vocabulary(
         [TagClass(i, f"n{i:08}", f"class {i}") for i in range(dense.shape[1])]
     )
-    vocabulary.save(folder / layout.VOCABULARY)
+    vocabulary.save(folder / load_classes.VOCABULARY)
     hierarchy = Hierarchy([() for _ in vocabulary])
-    hierarchy.save(folder / layout.HIERARCHY, vocabulary)
-    path = folder / layout.shard_path(layout.TRAIN, 0, 1)
-    rule, source = records.Rule.ANCESTOR, records.Source.IMAGENET
+    hierarchy.save(folder / load_classes.HIERARCHY, vocabulary)
+    path = folder / dataset_folder.shard_path(dataset_folder.TRAIN, 0, 1)
+    rule, source = ledger.Rule.ANCESTOR, ledger.Source.IMAGENET
     with tf.io.TFRecordWriter(str(path)) as writer:
         for i, (image, row) in enumerate(zip(images, dense, strict=True)):
             found = [

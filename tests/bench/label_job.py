@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from beam_jobs.hierarchy import load_published
+from beam_jobs.classes.load_classes import load_published
 
 from . import timing
 
@@ -117,8 +117,8 @@ def _in_process(path: Path, out: Path, mode: str) -> dict[str, float]:
 
 def measure(path: str, out: str, mode: str) -> dict[str, float]:
     """Builds the data set of one list in this process."""
-    from beam_jobs.build_dataset import build_dataset
     from beam_jobs.cli_options import dataset_options
+    from beam_jobs.dataset_job.build_dataset import build_dataset
 
     shutil.rmtree(out, ignore_errors=True)
     given = {

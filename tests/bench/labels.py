@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from beam_jobs import wordnet as wn
-from beam_jobs.augmentation import Augmenter
-from beam_jobs.columns import Annotations, Labels
-from beam_jobs.hierarchy import Hierarchy, load_published
-from beam_jobs.records import Source
-from beam_jobs.vocabulary import Vocabulary
+from beam_jobs.classes import wordnet as wn
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.load_classes import load_published
+from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.labels.label_rules import Augmenter
+from beam_jobs.labels.ledger import Source
+from beam_jobs.labels.ragged_columns import Annotations, Labels
 
 from . import timing
 from .classes import scene_classes
@@ -144,7 +145,7 @@ def import_seconds(cache: Path) -> float:
     environment = {**os.environ, "NUMBA_CACHE_DIR": os.fspath(cache)}
     start = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-c", "import beam_jobs.augmentation_kernel"],
+        [sys.executable, "-c", "import beam_jobs.labels.label_rules_kernel"],
         env=environment,
         check=True,
     )

@@ -19,8 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 from model.config import LossConfig
-from model.losses.losses import MultiLabelLoss
-from model.training import distribution
+from model.losses.multi_label_loss import MultiLabelLoss
+from model.network import replicas
 
 from . import timing
 
@@ -88,10 +88,8 @@ def adaptive_step(config: LossConfig) -> Step:
 
     @tf.function(jit_compile=True)
     def step(targets, logits):
-        positives, negatives, images = distribution.global_counts(
-            targets, False
-        )
-        places, *draws = distribution.loss_draws(0, number, images, targets)
+        positives, negatives, images = replicas.global_counts(targets, False)
+        places, *draws = replicas.loss_draws(0, number, images, targets)
         plan, after = loss_fn.make_plan(positives, negatives, runs, draws)
         with tf.GradientTape() as tape:
             tape.watch(logits)

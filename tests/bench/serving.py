@@ -30,13 +30,13 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from beam_jobs import layout
+from beam_jobs.classes import load_classes
 from beam_jobs.scenes.write_scenes import draw_unseen
 from model import workdir as files
 from model.config import Config, DataConfig, NetworkConfig
 from model.configs import demo
-from model.tagger import Tagger
-from serving import contract
+from model.network.tagger import Tagger
+from serving.api import contract
 from serving.saved_model.export import export
 from serving.saved_model.servable import Servable
 from serving.server.local_server import ServerOptions, running_server
@@ -224,7 +224,7 @@ def export_untrained(folder: Path, config: Config) -> Path:
     workdir = folder / "workdir"
     vocabulary = save_classes(folder / "classes")
     workdir.mkdir()
-    for name in (layout.VOCABULARY, layout.HIERARCHY):
+    for name in (load_classes.VOCABULARY, load_classes.HIERARCHY):
         shutil.copy(vocabulary.with_name(name), workdir / name)
     (workdir / files.CONFIG).write_text(config.to_json())
     keras.utils.set_random_seed(0)

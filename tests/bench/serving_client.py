@@ -24,9 +24,9 @@ from pathlib import Path
 import grpc
 import numpy as np
 
-from serving import contract, protos
+from serving.api import contract, protos
+from serving.api.tensor_proto import fill_proto
 from serving.client.tag_client import TagClient
-from serving.tensor_proto import fill_proto
 
 GRPC, REST, ECHO = "grpc", "rest", "echo"
 TAG_GRPC, TAG_REST = "TagClient grpc", "TagClient rest"

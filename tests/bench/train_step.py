@@ -18,8 +18,8 @@ import tensorflow as tf
 
 from model.config import Config
 from model.configs import demo, tiny_imagenet
-from model.resnet import build_backbone
-from model.tagger import Tagger
+from model.network.resnet import build_backbone
+from model.network.tagger import Tagger
 from model.training.schedules import make_optimizer
 
 from . import timing

@@ -19,7 +19,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from beam_jobs import layout, records
+from beam_jobs.classes import load_classes
+from beam_jobs.dataset import dataset_folder, records
+from beam_jobs.labels import ledger
 
 from . import timing
 from .classes import scene_classes
@@ -70,15 +72,18 @@ def write_dataset(folder: Path) -> Path:
     """Writes images of noise with random labels."""
     vocabulary, hierarchy = scene_classes()
     folder.mkdir(parents=True)
-    vocabulary.save(folder / layout.VOCABULARY)
-    hierarchy.save(folder / layout.HIERARCHY, vocabulary)
-    (folder / layout.MANIFEST).write_text("{}")
+    vocabulary.save(folder / load_classes.VOCABULARY)
+    hierarchy.save(folder / load_classes.HIERARCHY, vocabulary)
+    (folder / dataset_folder.MANIFEST).write_text("{}")
     rng = np.random.default_rng(0)
-    sizes = {layout.TRAIN: _IMAGES, layout.VALIDATION: _HELD_OUT}
+    sizes = {
+        dataset_folder.TRAIN: _IMAGES,
+        dataset_folder.VALIDATION: _HELD_OUT,
+    }
     for split, count in sizes.items():
         (folder / split).mkdir()
         for shard in range(_SHARDS):
-            path = folder / layout.shard_path(split, shard, _SHARDS)
+            path = folder / dataset_folder.shard_path(split, shard, _SHARDS)
             with tf.io.TFRecordWriter(str(path)) as writer:
                 for index in range(shard, count, _SHARDS):
                     name = f"{split}/{index}"
@@ -93,9 +98,9 @@ def _example(rng: np.random.Generator, name: str, classes: int) -> bytes:
     content = io.BytesIO()
     picture.save(content, "JPEG", quality=90)
     chosen = rng.choice(classes, _LABELS_AN_IMAGE, replace=False)
-    source = records.Source.IMAGENET
+    source = ledger.Source.IMAGENET
     labels = [
-        records.Label(int(c), 1.0, records.Rule.ANNOTATED, int(c), source)
+        records.Label(int(c), 1.0, ledger.Rule.ANNOTATED, int(c), source)
         for c in sorted(chosen)
     ]
     return records.to_example(

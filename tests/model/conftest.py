@@ -10,9 +10,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from beam_jobs import layout, records
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.vocabulary import TagClass, Vocabulary
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
+from beam_jobs.dataset import dataset_folder, records
+from beam_jobs.labels import ledger
 from model.config import (
     Config,
     DataConfig,
@@ -66,20 +68,20 @@ def write_dataset(folder: Path, images: int = 24) -> Path:
     classes = [TagClass(i, f"n0000000{i}", f"c{i}") for i in range(CLASSES)]
     vocabulary = Vocabulary(classes)
     folder.mkdir(parents=True)
-    vocabulary.save(folder / layout.VOCABULARY)
+    vocabulary.save(folder / load_classes.VOCABULARY)
     hierarchy = Hierarchy([(), (0,), (0,), (0,), (0,)])
-    hierarchy.save(folder / layout.HIERARCHY, vocabulary)
-    (folder / layout.MANIFEST).write_text("{}")
+    hierarchy.save(folder / load_classes.HIERARCHY, vocabulary)
+    (folder / dataset_folder.MANIFEST).write_text("{}")
     rows = [example(i) for i in range(images)]
-    write_shards(folder, layout.TRAIN, rows, 2)
-    write_shards(folder, layout.VALIDATION, rows[:6], 1)
+    write_shards(folder, dataset_folder.TRAIN, rows, 2)
+    write_shards(folder, dataset_folder.VALIDATION, rows[:6], 1)
     return folder
 
 
 def write_shards(folder: Path, split: str, rows: list, count: int) -> None:
     (folder / split).mkdir()
     for shard in range(count):
-        path = folder / layout.shard_path(split, shard, count)
+        path = folder / dataset_folder.shard_path(split, shard, count)
         write_records(path, rows[shard::count])
 
 
@@ -96,7 +98,7 @@ def example(index: int) -> bytes:
     pixels = np.full((20, 20, 3), colour, np.uint8)
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "JPEG", quality=95)
-    rule, source = records.Rule, records.Source.IMAGENET
+    rule, source = ledger.Rule, ledger.Source.IMAGENET
     return records.to_example(
         records.Record(
             f"imagenet/{index}",

@@ -16,8 +16,9 @@ import signal
 import sys
 from pathlib import Path
 
-from beam_jobs import object_stores
-from model.training import checkpoint_files, train_worker
+from beam_jobs.files import tensorflow_files
+from model import checkpoint_files
+from model.training import worker as train_worker
 from model.training.stop_requests import StopOnRequest
 
 KILLS = [kill.split(":") for kill in os.environ["KILLS"].split(",")]
@@ -74,4 +75,4 @@ def install() -> None:
 
 if __name__ == "__main__":
     install()
-    object_stores.end_process(train_worker._main(sys.argv[1:]))
+    tensorflow_files.end_process(train_worker._main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Tests of model.inputs.augmentation: its distribution and its pixels."""
+"""Tests of model.inputs.image_augmentation: its distribution and its pixels."""
 
 import dataclasses
 import io
@@ -12,9 +12,9 @@ from scipy import stats
 
 from beam_jobs.errors import InputError
 from model.config import DataConfig
-from model.inputs import augmentation
-from model.inputs.augmentation import Augmentation, ColourChange
+from model.inputs import image_augmentation
 from model.inputs.host_images import Workspace
+from model.inputs.image_augmentation import Augmentation, ColourChange
 
 PAPER = DataConfig()
 WORKSPACE = Workspace()
@@ -28,8 +28,8 @@ COUNT = 20_000
 @pytest.fixture(name="drawn", scope="module")
 def fixture_drawn():
     """Returns 20,000 draws of the paper's augmentation."""
-    numbers = augmentation.draws(3, np.arange(COUNT))
-    return [augmentation.choose(row, PAPER) for row in numbers]
+    numbers = image_augmentation.draws(3, np.arange(COUNT))
+    return [image_augmentation.choose(row, PAPER) for row in numbers]
 
 
 def photograph(height=90, width=120):
@@ -48,7 +48,7 @@ def apply(image, change, size=48):
         PAPER, image_size=size, crop_area=(1.0, 1.0), crop_aspect=(1.0, 1.0)
     )
     out = np.empty((size, size, 3), np.uint8)
-    augmentation.augment(image, change, config, out, WORKSPACE)
+    image_augmentation.augment(image, change, config, out, WORKSPACE)
     return out
 
 
@@ -92,7 +92,9 @@ def test_strengths_are_uniform(drawn):
 
 
 def test_crops(drawn):
-    boxes = [augmentation.crop_box(2000, 2000, d, PAPER) for d in drawn[:5000]]
+    boxes = [
+        image_augmentation.crop_box(2000, 2000, d, PAPER) for d in drawn[:5000]
+    ]
     top, left, height, width = np.array(boxes, float).T
     area, aspect = height * width / 2000**2, width / height
     assert 0.499 < area.min() < 0.51
@@ -111,19 +113,24 @@ def test_crops(drawn):
 
 
 def test_panoramas_are_taken_whole():
-    [numbers] = augmentation.draws(0, np.arange(1))
-    drawn = augmentation.choose(numbers, PAPER)
-    assert augmentation.crop_box(10, 1000, drawn, PAPER) == (0, 0, 10, 1000)
+    [numbers] = image_augmentation.draws(0, np.arange(1))
+    drawn = image_augmentation.choose(numbers, PAPER)
+    assert image_augmentation.crop_box(10, 1000, drawn, PAPER) == (
+        0,
+        0,
+        10,
+        1000,
+    )
 
 
 def test_draws_follow_from_key_and_position():
     keys = (-7, 0, 1, 10**12)
-    rows = [augmentation.draws(key, np.arange(5)) for key in keys]
+    rows = [image_augmentation.draws(key, np.arange(5)) for key in keys]
     assert len(np.unique(np.concatenate(rows))) == 4 * 5 * rows[0].shape[1]
     # Whatever else a batch holds, and wherever it starts.
-    some = augmentation.draws(-7, np.array([4, 2]))
+    some = image_augmentation.draws(-7, np.array([4, 2]))
     np.testing.assert_array_equal(some, rows[0][[4, 2]])
-    far = augmentation.draws(0, np.array([2**40]))
+    far = image_augmentation.draws(0, np.array([2**40]))
     assert len(np.unique(np.concatenate([far, rows[1]]))) == far.size * 6
 
 
@@ -141,17 +148,17 @@ def test_resize_is_tensorflows(size):
 def test_crop_reads_nothing_beside_it():
     image = photograph(64, 64)
     drawn = dataclasses.replace(NOTHING, boxes=[(0.0, 0.4)], place=(0.5, 0.9))
-    top, left, height, width = augmentation.crop_box(64, 64, drawn, PAPER)
+    top, left, height, width = image_augmentation.crop_box(64, 64, drawn, PAPER)
     assert 0 < top and 0 < left and top + height < 64
     config = dataclasses.replace(PAPER, image_size=32)
     first, second = np.empty((2, 32, 32, 3), np.uint8)
-    augmentation.augment(image, drawn, config, first, WORKSPACE)
+    image_augmentation.augment(image, drawn, config, first, WORKSPACE)
     part = image[top : top + height, left : left + width]
     whole = np.ascontiguousarray(part)
     plain = dataclasses.replace(
         config, crop_area=(1.0, 1.0), crop_aspect=(1.0, 1.0)
     )
-    augmentation.augment(whole, drawn, plain, second, WORKSPACE)
+    image_augmentation.augment(whole, drawn, plain, second, WORKSPACE)
     np.testing.assert_array_equal(first, second)
 
 
@@ -214,4 +221,4 @@ def test_broken_image_names_its_record():
     files = np.array([content.getvalue(), content.getvalue()[:300]], object)
     names = np.array([b"coco/1", b"coco/2"], object)
     with pytest.raises(InputError, match="record coco/2.*300 bytes"):
-        augmentation.augment_batch(files, names, 0, np.arange(2), PAPER)
+        image_augmentation.augment_batch(files, names, 0, np.arange(2), PAPER)

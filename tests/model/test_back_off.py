@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from beam_jobs.hierarchy import Hierarchy
-from model.evaluation.back_off import Level, fit_with_back_off, pooled
+from beam_jobs.classes.hierarchy import Hierarchy
+from model.scores.back_off import Level, fit_with_back_off, pooled
 
 # 0 root -> 1 animal -> 2 dog, 3 cat; 0 -> 4 plant -> 5 rose, 6 oak; 7 alone.
 TREE = Hierarchy([(), (0,), (1,), (1,), (0,), (4,), (4,), ()])

@@ -8,22 +8,20 @@ import typer
 from scipy.special import expit
 from typer.testing import CliRunner
 
-from beam_jobs import layout, statistics
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.records import Rule, Source
-from beam_jobs.statistics import Statistics
-from beam_jobs.vocabulary import Vocabulary
-from model import cli_calibrate, tagging
-from model.calibrate import (
-    CalibrateOptions,
-    calibrate,
-    calibrate_scores,
-    weights_fingerprint,
-)
-from model.evaluate import evaluate, evaluate_scores
-from model.evaluation.scoring import Scored
-from model.tagger import Tagger, load_tagger
+from beam_jobs.labels.ledger import Rule, Source
+from beam_jobs.statistics import page
+from beam_jobs.statistics.counts import Statistics
+from model.evaluation.evaluate import evaluate, evaluate_scores
+from model.network.load_tagger import load_tagger, weights_fingerprint
+from model.network.tagger import Tagger
+from model.scores import cli, tagging
+from model.scores.calibrate import CalibrateOptions, calibrate, calibrate_scores
+from model.scores.scoring import Scored
 from model.workdir import CONFIG, WEIGHTS
 
 CLASSES = 40
@@ -96,17 +94,19 @@ def dataset(write_dataset, tmp_path_factory):
     """180 images: classes 1 to 3 below 0; a third of them to calibrate."""
     folder = tmp_path_factory.mktemp("calibrate") / "dataset"
     write_dataset(folder, images=180)
-    shard = folder / layout.shard_path(layout.TRAIN, 0, 2)
-    target = folder / layout.shard_path(layout.CALIBRATION, 0, 1)
+    shard = folder / dataset_folder.shard_path(dataset_folder.TRAIN, 0, 2)
+    target = folder / dataset_folder.shard_path(
+        dataset_folder.CALIBRATION, 0, 1
+    )
     target.parent.mkdir()
     target.write_bytes(shard.read_bytes())
-    vocabulary = Vocabulary.load(folder / layout.VOCABULARY)
+    vocabulary = Vocabulary.load(folder / load_classes.VOCABULARY)
     train = Statistics(len(vocabulary))
     train.images = 180
     train.class_rules[0, Rule.ANCESTOR] = 180
     train.class_rules[1:4, Rule.ANNOTATED] = 60
     train.rule_sources[Rule.ANNOTATED, Source.IMAGENET] = 180
-    statistics.write({"train": train}, folder / layout.STATISTICS, vocabulary)
+    page.write({"train": train}, folder / dataset_folder.STATISTICS, vocabulary)
     return folder
 
 
@@ -121,7 +121,7 @@ def workdir(tmp_path, dataset, tiny_config):
     tagger.head.bias.assign([4.0, 1.0, 1.0, 1.0, -3.0])
     (folder / CONFIG).write_text(config.to_json())
     tagger.save_weights(folder / WEIGHTS)
-    for name in (layout.VOCABULARY, layout.HIERARCHY):
+    for name in (load_classes.VOCABULARY, load_classes.HIERARCHY):
         (folder / name).write_bytes((dataset / name).read_bytes())
     return folder
 
@@ -146,7 +146,7 @@ def test_calibrate_writes(workdir, dataset):
     )
     fitted = tagging.load(
         workdir,
-        Vocabulary.load(workdir / layout.VOCABULARY),
+        Vocabulary.load(workdir / load_classes.VOCABULARY),
         weights_fingerprint(load_tagger(workdir)),
     )
     # A third of the images has each of the classes 1 to 3.
@@ -199,7 +199,7 @@ def test_no_calibration_split(workdir, tiny_dataset):
 def run(*arguments):
     app = typer.Typer()
     app.callback()(lambda: None)
-    cli_calibrate.register(app)
+    cli.register(app)
     return CliRunner().invoke(app, ["calibrate", *map(str, arguments)])
 
 

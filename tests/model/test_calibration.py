@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy
-from model.evaluation.back_off import Level
-from model.evaluation.calibration import (
+from model.scores.back_off import Level
+from model.scores.fit_calibration import (
     check_calibration_split,
     fit_calibration,
     fit_platt,
 )
-from model.evaluation.score_histogram import ScoreHistogram, centres
+from model.scores.score_histogram import ScoreHistogram, centres
 
 
 def drawn(slope, offset, images=200_000, seed=0):

@@ -8,7 +8,7 @@ import yaml
 from beam_jobs.errors import InputError
 from model.config import load_config, override
 from model.training import cluster
-from model.training.distribution import Workers, workers_from_environment
+from model.training.cluster import Workers, workers_from_environment
 
 EXAMPLE = Path(cluster.__file__).parent.parent / "kubernetes" / "train.yaml"
 

@@ -1,4 +1,4 @@
-"""Tests of model.training.distribution: any replicas equal one device."""
+"""Tests of model.network.replicas: any replicas equal one device."""
 
 import dataclasses
 import json
@@ -10,8 +10,11 @@ import tensorflow as tf
 
 from beam_jobs.errors import InputError
 from model.config import LossConfig
-from model.tagger import Tagger
-from model.training import distribution, schedules
+from model.network import replicas
+from model.network.tagger import Tagger
+from model.training import cluster as cluster_
+from model.training import schedules
+from model.training import strategy as strategy_
 
 CLASSES = 5
 BATCH = 8
@@ -219,34 +222,34 @@ def test_xla_changes_nothing(tiny_config, part):
 
 def test_what_replicas_cannot_do_is_refused(two_replicas, tiny_config):
     with pytest.raises(InputError, match="multiple of the 2 replicas"):
-        distribution.check(tiny_config(batch_size=9), two_replicas)
+        strategy_.check(tiny_config(batch_size=9), two_replicas)
     config = synchronized(tiny_config(), jit_compile="network")
     with pytest.raises(InputError, match="jit_compile=loss"):
-        distribution.check(config, two_replicas)
+        strategy_.check(config, two_replicas)
 
 
 def test_workers_from_environment(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    workers = distribution.workers_from_environment()
+    workers = cluster_.workers_from_environment()
     assert (workers.count, workers.index, workers.is_chief) == (1, 0, True)
     cluster = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
     for kind, index, place in (("chief", 0, 0), ("worker", 1, 2)):
         task = {"type": kind, "index": index}
         text = json.dumps({"cluster": cluster, "task": task})
         monkeypatch.setenv("TF_CONFIG", text)
-        workers = distribution.workers_from_environment()
+        workers = cluster_.workers_from_environment()
         assert (workers.count, workers.index) == (3, place)
     monkeypatch.setenv("TF_CONFIG", "{")
     with pytest.raises(InputError, match="TF_CONFIG must be"):
-        distribution.workers_from_environment()
+        cluster_.workers_from_environment()
 
 
 def test_loss_draws_repeat_and_are_a_permutation():
     targets = np.zeros((6, CLASSES), np.int8)
     targets = tf.constant(targets)
-    first = distribution.loss_draws(1, tf.constant(7), 6, targets)
-    again = distribution.loss_draws(1, tf.constant(7), 6, targets)
-    later = distribution.loss_draws(1, tf.constant(8), 6, targets)
+    first = replicas.loss_draws(1, tf.constant(7), 6, targets)
+    again = replicas.loss_draws(1, tf.constant(7), 6, targets)
+    later = replicas.loss_draws(1, tf.constant(8), 6, targets)
     np.testing.assert_array_equal(first[1], again[1])
     assert (first[1].numpy() != later[1].numpy()).any()
     places = np.sort(first[0].numpy())

@@ -3,13 +3,13 @@ import json
 import numpy as np
 import pytest
 
+from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.records import Rule, Source, ledger_codes
-from model import evaluate
-from model.evaluation.report import TITLES
-from model.evaluation.scoring import Scored
-from model.tagging import Tagging
+from beam_jobs.labels.ledger import Rule, Source, ledger_codes
+from model.evaluation import evaluate
+from model.evaluation.result import TITLES
+from model.scores.scoring import Scored
+from model.scores.tagging import Tagging
 
 # 0 animal -> 1 dog, 2 cat; 3 chair: three leaves.
 TREE = Hierarchy([(), (0,), (0,), ()])

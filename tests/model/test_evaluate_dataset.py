@@ -9,17 +9,20 @@ import tensorflow as tf
 import typer
 from typer.testing import CliRunner
 
-from beam_jobs import layout, records, statistics
-from beam_jobs.columns import Labels
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
+from beam_jobs.dataset import dataset_folder, records
+from beam_jobs.dataset.records import Label, Record
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.records import Label, Record, Rule, Source
-from beam_jobs.statistics import Statistics
-from beam_jobs.vocabulary import TagClass, Vocabulary
-from model import cli_evaluate
+from beam_jobs.labels.ledger import Rule, Source
+from beam_jobs.labels.ragged_columns import Labels
+from beam_jobs.statistics import page
+from beam_jobs.statistics.counts import Statistics
 from model.config import Config, DataConfig, NetworkConfig
-from model.evaluate import evaluate
-from model.tagger import Tagger
+from model.evaluation import cli
+from model.evaluation.evaluate import evaluate
+from model.network.tagger import Tagger
 from model.workdir import CONFIG, WEIGHTS
 
 VOCABULARY = Vocabulary(
@@ -53,8 +56,8 @@ def annotated(images) -> Labels:
 
 
 def save_classes(folder: Path, vocabulary=VOCABULARY, tree=TREE):
-    vocabulary.save(folder / layout.VOCABULARY)
-    tree.save(folder / layout.HIERARCHY, vocabulary)
+    vocabulary.save(folder / load_classes.VOCABULARY)
+    tree.save(folder / load_classes.HIERARCHY, vocabulary)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +65,7 @@ def dataset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dataset")
     counts = {}
     for split, images in SPLITS.items():
-        path = folder / layout.shard_path(split, 0, 1)
+        path = folder / dataset_folder.shard_path(split, 0, 1)
         path.parent.mkdir()
         counts[split] = Statistics(len(VOCABULARY))
         with tf.io.TFRecordWriter(str(path)) as writer:
@@ -71,8 +74,8 @@ def dataset(tmp_path_factory):
                 writer.write(example)
         counts[split].add(annotated(images))
     save_classes(folder)
-    statistics.write(counts, folder / layout.STATISTICS, VOCABULARY)
-    (folder / layout.MANIFEST).write_text("{}")
+    page.write(counts, folder / dataset_folder.STATISTICS, VOCABULARY)
+    (folder / dataset_folder.MANIFEST).write_text("{}")
     return folder
 
 
@@ -176,7 +179,7 @@ def test_a_least_confidence_counts_in_the_baseline_too(
 def run(*arguments):
     app = typer.Typer()
     app.callback()(lambda: None)
-    cli_evaluate.register(app)
+    cli.register(app)
     return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
 
 

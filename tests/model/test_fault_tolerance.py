@@ -12,21 +12,17 @@ import pytest
 import tensorflow as tf
 
 from beam_jobs.errors import InputError
+from model import checkpoint_files
 from model import workdir as files
 from model.config import CheckpointConfig, Config
-from model.tagger import Tagger
-from model.train import train
-from model.training import (
-    checkpoint_files,
-    checkpoints,
-    divergence,
-    local_workers,
-    schedules,
-)
+from model.network.step_watch import Seen
+from model.network.tagger import Tagger
+from model.training import checkpoints, divergence, local_workers, schedules
+from model.training import prepare_workdir as prepare_workdir_
 from model.training.endings import StoppedError
 from model.training.resume import Part, parts
-from model.training.step_watch import Seen
 from model.training.stop_requests import StopOnRequest
+from model.training.train import train
 
 TIMES = ("seconds", "images_per_second")
 
@@ -113,8 +109,8 @@ def test_parts_of_a_training():
 
 def test_sigterm_saves_and_ends_with_143(tiny_config, tiny_dataset, tmp_path):
     config = tiny_config(epochs=2000)
-    files.prepare(tmp_path, tiny_dataset, config)
-    command = [sys.executable, "-m", "model.training.train_worker"]
+    prepare_workdir_.prepare(tmp_path, tiny_dataset, config)
+    command = [sys.executable, "-m", "model.training.worker"]
     command += [str(tiny_dataset), str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     while process.poll() is None and not (tmp_path / files.HISTORY).exists():
@@ -240,7 +236,7 @@ def test_killed_workers_end_with_the_same_weights(
         markers.mkdir()
         monkeypatch.setenv("KILLS", f"{worker}:{step}:{place}")
         monkeypatch.setenv("MARKERS", str(markers))
-        files.prepare(workdir, tiny_dataset, config)
+        prepare_workdir_.prepare(workdir, tiny_dataset, config)
         if turn % 2:
             with pytest.raises(InputError, match="was killed by SIGKILL"):
                 local_workers.launch(tiny_dataset, workdir, 2)

@@ -1,4 +1,4 @@
-"""Tests of model.features, model.feature_files and model.similar."""
+"""Tests of the embeddings of images and of what is alike."""
 
 import json
 
@@ -10,12 +10,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from beam_jobs.errors import InputError
-from model import cli_features, feature_files, features
-from model import similar as similar_images
-from model.feature_files import Source
+from model.features import cli, extract, feature_files
+from model.features import similar as similar_images
+from model.features.feature_files import Source
 from model.inputs import preprocessing
-from model.tagger import load_tagger
-from model.train import train
+from model.network.load_tagger import load_tagger
+from model.training.train import train
 
 SOURCE = Source("/somewhere", "ab12")
 
@@ -94,7 +94,7 @@ def test_nearest_by_angle_equal_ones_in_order():
 
 def test_in_is_out_and_rejected(workdir, folder, tmp_path):
     out = tmp_path / "features.npz"
-    found = features.extract(workdir, folder, out, batch_size=3)
+    found = extract.extract(workdir, folder, out, batch_size=3)
     assert (found.images, found.width) == (4, 8)
     assert found.rejected == {"broken_image": 1}
     [line] = (tmp_path / "features.npz.rejected.jsonl").read_text().splitlines()
@@ -116,7 +116,7 @@ def test_in_is_out_and_rejected(workdir, folder, tmp_path):
 
 def test_commands_find_the_same_picture_again(workdir, folder, tmp_path):
     app = typer.Typer()
-    cli_features.register(app)
+    cli.register(app)
     out, plot = tmp_path / "f.parquet", tmp_path / "look.png"
     made = CliRunner().invoke(
         app, ["features", str(workdir), str(folder), "--out", str(out)]
@@ -145,4 +145,4 @@ def test_other_weights_are_refused(workdir, folder, tmp_path):
     with pytest.raises(InputError, match="no such image"):
         similar_images.similar(folder / "absent.jpg", out)
     with pytest.raises(InputError, match="holds no image"):
-        features.image_files(tmp_path)
+        extract.image_files(tmp_path)

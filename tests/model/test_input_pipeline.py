@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from beam_jobs import layout, records
+from beam_jobs.dataset import dataset_folder, records
 from beam_jobs.errors import InputError
 from model.config import DataConfig
 from model.inputs import input_pipeline
-from model.inputs.input_errors import as_input_errors
+from model.inputs.input_pipeline import as_input_errors
 
 PLAIN = DataConfig(
     image_size=16,
@@ -31,7 +31,7 @@ def read(dataset, config=PLAIN, **options):
 
 
 def test_counts(tiny_dataset):
-    shards = layout.shard_paths(tiny_dataset, "train")
+    shards = dataset_folder.shard_paths(tiny_dataset, "train")
     assert input_pipeline.count_records(shards) == 24
     counts = input_pipeline.label_counts(shards, CLASSES)
     np.testing.assert_array_equal(counts, [24, 8, 8, 8, 0])
@@ -40,7 +40,7 @@ def test_counts(tiny_dataset):
 
 
 def test_counts_refuse_a_smaller_vocabulary(tiny_dataset):
-    shards = layout.shard_paths(tiny_dataset, "train")
+    shards = dataset_folder.shard_paths(tiny_dataset, "train")
     with pytest.raises(InputError, match="label 3"):
         input_pipeline.label_counts(shards, 3)
 
@@ -133,7 +133,7 @@ def test_images_wait_as_bytes(tiny_dataset):
 
 def test_broken_record_is_named(tmp_path, write_dataset):
     folder = write_dataset(tmp_path / "broken", images=8)
-    path = folder / layout.shard_path("train", 0, 2)
+    path = folder / dataset_folder.shard_path("train", 0, 2)
     broken = records.Record("coco/7", b"\xff\xd8\xff none", 1, 1)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for _ in range(4):
@@ -145,7 +145,7 @@ def test_broken_record_is_named(tmp_path, write_dataset):
 
 def test_damaged_shard_is_named(tmp_path, write_dataset):
     folder = write_dataset(tmp_path / "damaged", images=8)
-    path = folder / layout.shard_path("train", 0, 2)
+    path = folder / dataset_folder.shard_path("train", 0, 2)
     content = bytearray(path.read_bytes())
     content[40] ^= 255
     path.write_bytes(content)

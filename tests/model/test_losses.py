@@ -1,4 +1,4 @@
-"""Tests of model.losses.losses against numbers computed by hand."""
+"""Tests of model.losses.multi_label_loss against numbers computed by hand."""
 
 import math
 
@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from model.config import LossConfig
-from model.losses.losses import (
+from model.losses.multi_label_loss import (
     MultiLabelLoss,
     Plan,
     asymmetric,

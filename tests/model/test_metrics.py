@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from model.evaluation import metrics
+from model.network import metrics
 
 # Image 0: best-scored classes 0, 2, 3; labels 0, 1. Image 1: best-scored 3,
 # 1, 0; labels 0, 1, 3. Image 2 has no labels.

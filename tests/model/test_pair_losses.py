@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.losses import losses
+from model.losses import multi_label_loss
 from model.losses.pair_losses import (
     asymmetric_pair,
     cross_entropy_pair,
@@ -14,21 +14,30 @@ from model.losses.pair_losses import (
 )
 
 PAIRS = {
-    "cross-entropy": (cross_entropy_pair(), losses.weighted_cross_entropy),
-    "focal": (focal_pair(2.0, 0.25), losses.focal),
+    "cross-entropy": (
+        cross_entropy_pair(),
+        multi_label_loss.weighted_cross_entropy,
+    ),
+    "focal": (focal_pair(2.0, 0.25), multi_label_loss.focal),
     "focal, 1.5": (
         focal_pair(1.5, 0.4),
-        lambda y, z: losses.focal(y, z, 1.5, 0.4),
+        lambda y, z: multi_label_loss.focal(y, z, 1.5, 0.4),
     ),
-    "focal, 0": (focal_pair(0, 0.5), lambda y, z: losses.focal(y, z, 0, 0.5)),
-    "asymmetric": (asymmetric_pair(0.0, 4.0, 0.05), losses.asymmetric),
+    "focal, 0": (
+        focal_pair(0, 0.5),
+        lambda y, z: multi_label_loss.focal(y, z, 0, 0.5),
+    ),
+    "asymmetric": (
+        asymmetric_pair(0.0, 4.0, 0.05),
+        multi_label_loss.asymmetric,
+    ),
     "asymmetric, no shift": (
         asymmetric_pair(1.0, 2.5, 0.0),
-        lambda y, z: losses.asymmetric(y, z, 1.0, 2.5, 0.0),
+        lambda y, z: multi_label_loss.asymmetric(y, z, 1.0, 2.5, 0.0),
     ),
     "asymmetric, no focus": (
         asymmetric_pair(0.5, 0.0, 0.2),
-        lambda y, z: losses.asymmetric(y, z, 0.5, 0.0, 0.2),
+        lambda y, z: multi_label_loss.asymmetric(y, z, 0.5, 0.0, 0.2),
     ),
 }
 

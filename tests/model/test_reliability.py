@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from model.evaluation.reliability import measure
-from model.evaluation.score_histogram import ScoreHistogram
+from model.scores.reliability import measure
+from model.scores.score_histogram import ScoreHistogram
 
 
 def histogram(score, positives, images, classes=1):

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from beam_jobs.vocabulary import TagClass, Vocabulary
-from model.evaluation import report, report_tables
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
+from model.evaluation import evaluate, report_tables
+from model.evaluation import report_tables as report_tables_
 from model.evaluation.breakdowns import (
     Comparison,
     DepthRow,
@@ -14,9 +15,9 @@ from model.evaluation.breakdowns import (
     Known,
     OriginRow,
 )
-from model.evaluation.reliability import Reliability
-from model.evaluation.report import CalibrationReport, Evaluation
-from model.tagging import TagFigures
+from model.evaluation.result import CalibrationReport, Evaluation
+from model.scores.reliability import Reliability
+from model.scores.tagging import TagFigures
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_comparison():
 
 
 def test_write(tmp_path, evaluation, vocabulary):
-    paths = report.write(evaluation, tmp_path / "evaluation", vocabulary)
+    paths = evaluate.write(evaluation, tmp_path / "evaluation", vocabulary)
     assert [p.name for p in paths] == [
         "validation.json",
         "validation_classes.tsv",
@@ -106,8 +107,8 @@ def test_write(tmp_path, evaluation, vocabulary):
 
 
 def test_write_is_deterministic(tmp_path, evaluation, vocabulary):
-    first = report.write(evaluation, tmp_path / "a", vocabulary)
-    second = report.write(evaluation, tmp_path / "b", vocabulary)
+    first = evaluate.write(evaluation, tmp_path / "a", vocabulary)
+    second = evaluate.write(evaluation, tmp_path / "b", vocabulary)
     for one, two in zip(first, second, strict=True):
         assert one.read_bytes() == two.read_bytes()
 
@@ -116,7 +117,7 @@ def test_without_calibration(tmp_path, evaluation, vocabulary):
     plain = dataclasses.replace(
         evaluation, calibration=None, tags_of_classes=None, known=None
     )
-    paths = report.write(plain, tmp_path, vocabulary)
+    paths = evaluate.write(plain, tmp_path, vocabulary)
     assert json.loads(paths[0].read_text())["calibration"] is None
     assert paths[1].read_text().splitlines()[0].endswith("average_precision")
     assert len(report_tables.tables(plain)) == 5
@@ -138,7 +139,7 @@ def test_tables(evaluation):
 def test_table(evaluation):
     console = Console(width=80, record=True, file=None, quiet=False)
     with console.capture() as capture:
-        console.print(report.table(evaluation))
+        console.print(report_tables_.table(evaluation))
     text = capture.get()
     assert "2,400 validation images, 8.25 labels each" in text
     row = next(line for line in text.splitlines() if "F1 at 5" in line)

@@ -1,11 +1,11 @@
-"""Tests of model.resnet: the released graph, layer by layer."""
+"""Tests of model.network.resnet: the released graph, layer by layer."""
 
 import keras
 import numpy as np
 import pytest
 
 from model.config import RESNET_BLOCKS, NetworkConfig
-from model.resnet import build_backbone
+from model.network.resnet import build_backbone
 
 SMALL = NetworkConfig(
     block="basic",

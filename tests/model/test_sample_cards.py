@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.vocabulary import TagClass, Vocabulary
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
 from model.monitoring.sample_cards import (
     draw_cards,
     tag_lines,

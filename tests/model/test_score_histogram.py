@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model.evaluation.score_histogram import (
+from model.scores.score_histogram import (
     LARGEST_LOGIT,
     ScoreHistogram,
     average_precision,

@@ -1,4 +1,4 @@
-"""Tests of model.tagger."""
+"""Tests of model.network.tagger."""
 
 import keras
 import numpy as np
@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from beam_jobs.errors import InputError
-from model.tagger import Tagger, load_tagger
+from model.network.load_tagger import load_tagger
+from model.network.tagger import Tagger
 from model.training import schedules
 
 CLASSES = 5

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
 from beam_jobs.errors import InputError
-from beam_jobs.vocabulary import TagClass, Vocabulary
-from model import tagging
-from model.evaluation.back_off import BackOff, Level
+from model.scores import tagging
+from model.scores.back_off import BackOff, Level
 
 VOCABULARY = Vocabulary(
     [

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from beam_jobs import records
-from beam_jobs.hierarchy import Hierarchy
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.dataset import records
 from model.config import DataConfig
 from model.inputs import input_pipeline, targets
 

@@ -18,13 +18,13 @@ from PIL import Image
 from tensorboard.plugins.projector import ProjectorConfig
 
 from model.config import LoggingConfig, LossConfig
+from model.monitoring.sample_board import SampleBoard, figures
 from model.monitoring.tensorboard import (
     class_histograms,
     hyperparameters,
     open_writer,
 )
-from model.monitoring.tensorboard_samples import SampleBoard, figures
-from model.train import train
+from model.training.train import train
 
 _STARTS_WITHIN = 120.0
 

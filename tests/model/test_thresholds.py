@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy
-from model.evaluation.back_off import Level
-from model.evaluation.score_histogram import ScoreHistogram
-from model.evaluation.thresholds import best_thresholds, fit_thresholds
+from model.scores.back_off import Level
+from model.scores.fit_thresholds import best_thresholds, fit_thresholds
+from model.scores.score_histogram import ScoreHistogram
 
 EDGES = np.array([-2.0, -1.0, 0.0, 1.0])
 POSITIVES = np.array([[10, 10, 40, 40]])

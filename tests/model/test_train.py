@@ -1,4 +1,4 @@
-"""Tests of model.train: files, resume, refusals, workers."""
+"""Tests of model.training.train: files, resume, refusals, workers."""
 
 import json
 
@@ -10,10 +10,11 @@ from beam_jobs.errors import InputError
 from model import cli
 from model import workdir as files
 from model.config import Config
-from model.tagger import load_tagger
-from model.train import train
+from model.network.load_tagger import load_tagger
 from model.training import local_workers
-from model.training.train_worker import weights_sha256
+from model.training import prepare_workdir as prepare_workdir_
+from model.training.train import train
+from model.training.worker import weights_sha256
 
 
 @pytest.fixture(name="finished", scope="module")
@@ -73,10 +74,10 @@ def test_restart_throws_away_only_what_training_wrote(
     tiny_config, tiny_dataset, tmp_path
 ):
     (tmp_path / "notes.txt").write_text("mine")
-    files.prepare(tmp_path, tiny_dataset, tiny_config())
+    prepare_workdir_.prepare(tmp_path, tiny_dataset, tiny_config())
     files.write_json(tmp_path / files.HISTORY, [])
     other = tiny_config(epochs=3)
-    files.prepare(tmp_path, tiny_dataset, other, restart=True)
+    prepare_workdir_.prepare(tmp_path, tiny_dataset, other, restart=True)
     assert not (tmp_path / files.HISTORY).exists()
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert (tmp_path / files.CONFIG).read_text() == other.to_json()
@@ -90,7 +91,7 @@ def test_refusals_before_any_work(tiny_config, tiny_dataset, tmp_path):
     with pytest.raises(InputError, match="1 or more"):
         train(tiny_config(), tiny_dataset, tmp_path / "run", local_workers=0)
     with pytest.raises(InputError, match="MB free"):
-        files.check_disk(tmp_path / "run", 10**18)
+        prepare_workdir_.check_disk(tmp_path / "run", 10**18)
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is a file"):
         train(tiny_config(), tiny_dataset, tmp_path / "file")

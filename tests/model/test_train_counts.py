@@ -5,27 +5,30 @@ import json
 import numpy as np
 import pytest
 
-from beam_jobs import layout
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
-from beam_jobs.vocabulary import Vocabulary
 from model.inputs import train_counts
 from model.inputs.train_counts import TrainCounts
 
 
 def write_manifest(folder, **content):
-    (folder / layout.MANIFEST).write_text(json.dumps(content))
+    (folder / dataset_folder.MANIFEST).write_text(json.dumps(content))
 
 
 def test_images_come_from_the_manifest_of_these_shards(write_dataset, tmp_path):
     folder = write_dataset(tmp_path / "d", 6)
-    assert train_counts.images_in(folder, layout.TRAIN) is None
-    shards = [{"path": layout.shard_path("train", i, 2)} for i in range(2)]
+    assert train_counts.images_in(folder, dataset_folder.TRAIN) is None
+    shards = [
+        {"path": dataset_folder.shard_path("train", i, 2)} for i in range(2)
+    ]
     splits = {"train": {"images": 6, "shards": shards}}
     write_manifest(folder, splits=splits, fingerprint="f")
-    assert train_counts.images_in(folder, layout.TRAIN) == 6
+    assert train_counts.images_in(folder, dataset_folder.TRAIN) == 6
     assert train_counts.fingerprint(folder) == "f"
     (folder / shards[0]["path"]).unlink()
-    assert train_counts.images_in(folder, layout.TRAIN) is None
+    assert train_counts.images_in(folder, dataset_folder.TRAIN) is None
 
 
 def test_a_data_set_of_labels_only_is_refused(tmp_path):
@@ -36,7 +39,7 @@ def test_a_data_set_of_labels_only_is_refused(tmp_path):
 
 def test_what_was_read_is_remembered(write_dataset, tmp_path):
     folder = write_dataset(tmp_path / "d", 6)
-    vocabulary = Vocabulary.load(folder / layout.VOCABULARY)
+    vocabulary = Vocabulary.load(folder / load_classes.VOCABULARY)
     kept, reads = tmp_path / "counts.json", []
 
     def read():

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from beam_jobs import layout
+from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
-from model.evaluation.metrics import f1_at_k, precision_at_k, recall_at_k
 from model.inputs import input_pipeline
-from model.losses.losses import MultiLabelLoss
-from model.tagger import load_tagger
-from model.train import train
+from model.losses.multi_label_loss import MultiLabelLoss
+from model.network.load_tagger import load_tagger
+from model.network.metrics import f1_at_k, precision_at_k, recall_at_k
 from model.training import validation
+from model.training.train import train
 
 
 def test_fit_validates_every_image_once(tiny_config, tiny_dataset, tmp_path):
@@ -54,7 +54,7 @@ def test_replicas_get_equal_shares(two_replicas, tiny_config, tiny_dataset):
 
 def test_an_empty_split_is_refused(tiny_config, write_dataset, tmp_path):
     folder = write_dataset(tmp_path / "dataset")
-    for path in (folder / layout.VALIDATION).iterdir():
+    for path in (folder / dataset_folder.VALIDATION).iterdir():
         path.write_bytes(b"")
     one = tf.distribute.get_strategy()
     with pytest.raises(InputError, match="validation of .* has no images"):

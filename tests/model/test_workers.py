@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beam_jobs import layout
+from beam_jobs.dataset import dataset_folder
 from model import workdir as files
-from model.tagger import load_tagger
-from model.train import train
+from model.network.load_tagger import load_tagger
+from model.training import prepare_workdir as prepare_workdir_
 from model.training.local_workers import check_equal_weights, free_ports
+from model.training.train import train
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,13 +29,16 @@ def fixture_uneven(tmp_path_factory, write_dataset):
     folder = write_dataset(tmp_path_factory.mktemp("uneven") / "d", 29)
     conftest = sys.modules[write_dataset.__module__]
     rows = [conftest.example(i) for i in range(29)]
-    for split, ends in ((layout.TRAIN, (17, 26)), (layout.VALIDATION, (7, 8))):
+    for split, ends in (
+        (dataset_folder.TRAIN, (17, 26)),
+        (dataset_folder.VALIDATION, (7, 8)),
+    ):
         for path in (folder / split).iterdir():
             path.unlink()
-        count = 29 if split == layout.TRAIN else 11
+        count = 29 if split == dataset_folder.TRAIN else 11
         starts = (0, *ends, count)
         for shard in range(3):
-            path = folder / layout.shard_path(split, shard, 3)
+            path = folder / dataset_folder.shard_path(split, shard, 3)
             part = rows[starts[shard] : starts[shard + 1]]
             conftest.write_records(path, part)
     return folder
@@ -84,7 +88,7 @@ _FIGURES_TOLERANCE = 5e-2
 def check_two_equal_one(config, dataset, folder, devices, tolerance):
     one, two = folder / "one", folder / "two"
     train(config, dataset, one)
-    files.prepare(two, os.fspath(dataset), config)
+    prepare_workdir_.prepare(two, os.fspath(dataset), config)
     first, second = run_workers(os.fspath(dataset), two, devices)
     assert first == second
     expected, found = load_tagger(one), load_tagger(two)

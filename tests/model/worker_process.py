@@ -16,8 +16,9 @@ from tensorflow.python.distribute import collective_all_reduce_strategy
 
 from model import workdir
 from model.config import Config
-from model.tagger import Tagger
-from model.training import distribution, train_worker, validation
+from model.network.tagger import Tagger
+from model.training import cluster, validation, worker
+from model.training import strategy as strategy_
 from model.workdir import WEIGHTS
 
 
@@ -44,11 +45,11 @@ def main(dataset: str, folder: Path, devices: int) -> None:
     if devices > 1:
         use_devices(devices)
     # One strategy for training and evaluation.
-    distribution.make_strategy = functools.cache(distribution.make_strategy)
+    strategy_.make_strategy = functools.cache(strategy_.make_strategy)
     config = Config.from_json((folder / workdir.CONFIG).read_text())
-    train_worker.train_worker(config, dataset, folder)
-    workers = distribution.workers_from_environment()
-    strategy = distribution.make_strategy(workers)
+    worker.train_worker(config, dataset, folder)
+    workers = cluster.workers_from_environment()
+    strategy = strategy_.make_strategy(workers)
     with strategy.scope():
         tagger = Tagger(config, 5)
         tagger.compile(jit_compile=False)

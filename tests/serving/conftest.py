@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving import contract
+from serving.api import contract
 
 WNIDS = ("n00001740", "n02084071", "n02121620", "n04257986")
 NAMES = ("entity", "dog, domestic dog", "cat, true cat", "soap")
@@ -27,8 +27,8 @@ def _picture(seed: int, size=(48, 40), form: str = "JPEG") -> bytes:
 def _make_tagger():
     import keras
 
-    from beam_jobs.hierarchy import Hierarchy
-    from beam_jobs.vocabulary import TagClass, Vocabulary
+    from beam_jobs.classes.hierarchy import Hierarchy
+    from beam_jobs.classes.vocabulary import TagClass, Vocabulary
     from model.inputs.preprocessing import decode_and_resize
     from serving.saved_model.signatures import ExportableTagger
 

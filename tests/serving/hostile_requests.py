@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from grpc import StatusCode
 
-from serving import contract, protos
+from serving.api import contract, protos
 
 PREDICT = f"/v1/models/{contract.MODEL_NAME}:predict"
 # What a JSON document of the wrong form may contain.

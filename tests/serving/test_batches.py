@@ -6,7 +6,7 @@ import time
 import pytest
 
 from serving.client.batches import BatchLimits, cut, stream
-from serving.client.image_files import LoadedImage
+from serving.client.load_images import LoadedImage
 
 
 def names(batch):

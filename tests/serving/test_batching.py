@@ -9,7 +9,7 @@ import pytest
 from grpc import StatusCode
 
 from beam_jobs.errors import InputError
-from serving.errors import RequestError
+from serving.api.errors import RequestError
 from serving.server.batching import Batcher, BatchingOptions
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from beam_jobs.errors import InputError
 from serving.server.batching import BatchingOptions
-from serving.tfserving.batching_file import read_batching
+from serving.server.batching_file import read_batching
 
 
 def test_a_file_of_tensorflow_serving(tmp_path):

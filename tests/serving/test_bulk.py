@@ -16,10 +16,13 @@ import tensorflow as tf
 from PIL import Image as PillowImage
 from pyarrow import parquet
 
-from beam_jobs import records
-from beam_jobs.annotations import ImageRef, Reason, Rejection
+from beam_jobs.dataset import records
 from beam_jobs.errors import InputError
-from serving import contract
+from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.rejections import Reason, Rejection
+from serving.api import contract
+from serving.api.prediction import to_prediction
+from serving.api.tag_options import TagOptions
 from serving.bulk import bulk_tag, model_files, tag_batch
 from serving.bulk.bulk_tag import tag_in_bulk
 from serving.bulk.manifest import Manifest
@@ -29,8 +32,6 @@ from serving.bulk.read_images import Image, read_batches
 from serving.bulk.sources import Piece, cut_part, find_parts
 from serving.bulk.tag_files import digest, tag_lines, tag_table
 from serving.bulk.tag_piece import Outcome
-from serving.prediction import to_prediction
-from serving.tag_options import TagOptions
 
 TWO_PROCESSES = (
     "--direct_num_workers=2",

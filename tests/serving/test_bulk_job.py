@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from beam_jobs.dead_letters import UnbalancedError
 from beam_jobs.errors import InputError
-from beam_jobs.parts import Part
+from beam_jobs.rejections import UnbalancedError
+from beam_jobs.sources.reader import Part
 from serving.bulk import manifest as manifests
 from serving.bulk import pipeline
 from serving.bulk.bulk_tag import tag_in_bulk

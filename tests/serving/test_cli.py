@@ -10,13 +10,15 @@ import typer
 from typer.testing import CliRunner
 
 from beam_jobs.errors import InputError
-from serving import cli_export, cli_serve, cli_tag
+from serving.client import cli as client_cli
+from serving.saved_model import cli as saved_model_cli
+from serving.server import cli as server_cli
 
 
 @pytest.fixture(scope="module")
 def app():
     app = typer.Typer()
-    for commands in (cli_export, cli_serve, cli_tag):
+    for commands in (saved_model_cli, server_cli, client_cli):
         commands.register(app)
     return app
 
@@ -121,8 +123,8 @@ def test_tag_goes_on_where_it_ended(run, server, images, tmp_path):
 def test_tag_keeps_what_it_has_when_the_server_ends(
     run, server, images, tmp_path, monkeypatch
 ):
+    from serving.api.prediction import ServerError
     from serving.client import grpc_client
-    from serving.prediction import ServerError
 
     # Only the connection breaks: the server is for all tests.
     predict = grpc_client.GrpcTransport.predict

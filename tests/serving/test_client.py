@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from beam_jobs.errors import InputError
-from serving import protos
-from serving.client import back_off
+from serving.api import protos
+from serving.api.prediction import Prediction, Tag, to_prediction
+from serving.api.tag_options import TagOptions
+from serving.api.tensor_proto import to_proto
+from serving.client import retries
 from serving.client.batches import BatchLimits
 from serving.client.client_options import ClientOptions, parse_server
-from serving.client.image_files import LoadedImage
+from serving.client.load_images import LoadedImage
 from serving.client.tag_client import ServerError, TagClient
-from serving.prediction import Prediction, Tag, to_prediction
-from serving.tag_options import TagOptions
-from serving.tensor_proto import to_proto
 
 
 @pytest.fixture(params=["grpc", "rest"])
@@ -178,7 +178,7 @@ def test_unknown_model(server, transport):
 
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
 def test_nobody_there(transport, monkeypatch):
-    monkeypatch.setattr(back_off, "_BACKOFF_S", (0.001, 0.01))
+    monkeypatch.setattr(retries, "_BACKOFF_S", (0.001, 0.01))
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{bound.getsockname()[1]}"

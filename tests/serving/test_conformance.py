@@ -25,7 +25,7 @@ import grpc
 import pytest
 from google.protobuf import json_format
 
-from serving import protos
+from serving.api import protos
 
 TABLES = Path(__file__).parent / "conformance"
 REAL = {

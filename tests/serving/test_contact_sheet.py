@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving.contact_sheet import SheetEntry, write_contact_sheet
-from serving.prediction import Tag
+from serving.api.prediction import Tag
+from serving.demo.contact_sheet import SheetEntry, write_contact_sheet
 
 TAGS = (Tag("dog", "n02084071", 0.9), Tag("cat", "n02121620", 0.4))
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from beam_jobs.errors import InputError
-from serving.demo import run_demo
+from serving.demo.demo import run_demo
 
 
 def test_a_file_in_the_way_is_refused(tmp_path):

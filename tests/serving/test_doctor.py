@@ -8,9 +8,10 @@ import typer
 from typer.testing import CliRunner
 
 from beam_jobs.errors import InputError
-from serving import cli_tfserving, protos
+from serving.api import protos
 from serving.saved_model import doctor
 from serving.saved_model.warmup import WARMUP_FILE, write_warmup
+from serving.tfserving import cli
 from serving.tfserving.setup import TfServingSetup, write_setup
 
 
@@ -119,7 +120,7 @@ def test_the_command_checks_a_setup(light, tmp_path):
 
     def run():
         app = typer.Typer()
-        cli_tfserving.register(app)
+        cli.register(app)
         arguments = ["doctor", str(light), "--setup", str(setup)]
         return CliRunner().invoke(app, arguments)
 

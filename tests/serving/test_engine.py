@@ -11,7 +11,7 @@ import pytest
 from google.protobuf import text_format
 
 from beam_jobs.errors import InputError
-from serving import protos
+from serving.api import protos
 from serving.tfserving.engine import (
     BINARY,
     EngineOptions,
@@ -36,8 +36,8 @@ Path({out!r}, "got").write_text(text)
 print("ready", flush=True)
 signal.pause()
 """
-SERVE = "import typer; from serving import cli_serve; " + (
-    "app = typer.Typer(); cli_serve.register(app); app()"
+SERVE = "import typer; from serving.server import cli; " + (
+    "app = typer.Typer(); cli.register(app); app()"
 )
 
 

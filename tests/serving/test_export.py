@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from beam_jobs import layout, records
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
+from beam_jobs.dataset import records
 from beam_jobs.errors import InputError
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.vocabulary import TagClass, Vocabulary
 from model.inputs.preprocessing import decode_and_resize
-from serving import contract
+from serving.api import contract
 from serving.saved_model import export
 from serving.saved_model.servable import Servable
 
@@ -265,7 +266,7 @@ def test_bad_options(tagger, tmp_path, options):
 def test_export_of_a_working_directory(tmp_path, picture):
     """What `train` leaves is served with evaluation's own preprocessing."""
     from model.config import Config, DataConfig, NetworkConfig
-    from model.tagger import Tagger
+    from model.network.tagger import Tagger
     from model.workdir import CONFIG, WEIGHTS
 
     network = NetworkConfig(
@@ -277,9 +278,9 @@ def test_export_of_a_working_directory(tmp_path, picture):
         for i, (wnid, name) in enumerate(zip(WNIDS, NAMES, strict=True))
     )
     (tmp_path / CONFIG).write_text(config.to_json())
-    vocabulary.save(tmp_path / layout.VOCABULARY)
+    vocabulary.save(tmp_path / load_classes.VOCABULARY)
     tree = Hierarchy([(), (0,), (0,), (0,)])
-    tree.save(tmp_path / layout.HIERARCHY, vocabulary)
+    tree.save(tmp_path / load_classes.HIERARCHY, vocabulary)
     trained = Tagger(config, len(vocabulary))
     trained.save_weights(tmp_path / WEIGHTS)
 

@@ -6,8 +6,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from serving import contract, protos
-from serving.tensor_proto import from_proto, to_proto
+from serving.api import contract, protos
+from serving.api.tensor_proto import from_proto, to_proto
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
-from serving import contract
+from serving.api import contract
 from serving.client.tag_client import TagClient
 from tests.serving import hostile_requests
 

@@ -5,8 +5,8 @@ import io
 import pytest
 
 from beam_jobs.errors import InputError
-from serving import contract
-from serving.client.image_files import (
+from serving.api import contract
+from serving.client.load_images import (
     ImageProblem,
     LoadedImage,
     check_bytes,

@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from model.inputs import preprocessing
-from serving import contract
+from serving.api import contract
 from serving.saved_model.image_headers import first_frame, header_size
 
 HAS_WEBP = hasattr(tf.io, "decode_webp")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from grpc import StatusCode
 
-from serving.errors import RequestError
+from serving.api.errors import RequestError
 from serving.saved_model.servable import Signature, TensorInfo
 from serving.server import json_tensors
 

@@ -7,8 +7,8 @@ from google.protobuf import text_format
 from typer.testing import CliRunner
 
 from beam_jobs.errors import InputError
-from serving import protos
-from serving.models_config import read_config
+from serving.api import protos
+from serving.api.models_config import read_config
 from serving.server.local_server import ServerOptions, running_server
 from serving.server.versions import RetryOptions
 from serving.tfserving.label_history import (

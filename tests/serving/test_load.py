@@ -21,9 +21,9 @@ import numpy as np
 import psutil
 import pytest
 
-from serving import contract, protos
+from serving.api import contract, protos
+from serving.api.tensor_proto import to_proto
 from serving.client.tag_client import TagClient
-from serving.tensor_proto import to_proto
 
 PREDICT = f"/v1/models/{contract.MODEL_NAME}:predict"
 

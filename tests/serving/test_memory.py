@@ -2,7 +2,7 @@ import platform
 
 import pytest
 
-from serving.server.memory import limit_arenas
+from serving.server.local_server import limit_arenas
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")

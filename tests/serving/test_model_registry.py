@@ -10,13 +10,13 @@ from google.protobuf import text_format
 from grpc import StatusCode
 
 from beam_jobs.errors import InputError
-from serving import contract, protos
-from serving.errors import RequestError
-from serving.models_config import ModelConfig
+from serving.api import contract, protos
+from serving.api.errors import RequestError
+from serving.api.models_config import ModelConfig
+from serving.api.version_policy import VersionPolicy
 from serving.server.local_server import ServerOptions, running_server
 from serving.server.model_registry import ModelRegistry, RegistryOptions
 from serving.server.versions import AVAILABLE, END, RetryOptions
-from serving.version_policy import VersionPolicy
 
 ONE, TWO = VersionPolicy(specific=(1,)), VersionPolicy(specific=(1, 2))
 OPTIONS = RegistryOptions(poll_s=0.05, retries=RetryOptions(0))

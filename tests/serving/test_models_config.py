@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from beam_jobs.errors import InputError
-from serving.models_config import (
+from serving.api.models_config import (
     ModelConfig,
     models_of,
     read_config,
     write_config,
 )
-from serving.version_policy import VersionPolicy
+from serving.api.version_policy import VersionPolicy
 
 TEXT = """
 model_config_list {

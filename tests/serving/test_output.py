@@ -6,6 +6,7 @@ import os
 import pytest
 
 from beam_jobs.errors import InputError
+from serving.api.prediction import Prediction, Tag, TaggedImage
 from serving.client.output import (
     csv_lines,
     json_line,
@@ -14,7 +15,6 @@ from serving.client.output import (
     take_up,
     whole_file,
 )
-from serving.prediction import Prediction, Tag, TaggedImage
 
 DOG = Tag("dog", "n02084071", 0.5, parents=("n00015388", "n00001740"))
 THING = Tag("thing, it", "n00001740", 0.25, leaf=False, is_tag=False)

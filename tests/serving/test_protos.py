@@ -30,7 +30,7 @@ def test_client_loads_no_tensorflow_and_tensorflow_still_loads_after():
 def test_tensorflow_first_shares_its_messages():
     import tensorflow as tf
 
-    from serving import protos
+    from serving.api import protos
 
     proto = tf.make_tensor_proto([b"a"])
     assert type(proto) is protos.tensor_pb2.TensorProto

@@ -7,8 +7,8 @@ import pytest
 from grpc import StatusCode
 from prometheus_client.parser import text_string_to_metric_families
 
+from serving.api.errors import RequestError, invalid_argument
 from serving.client.tag_client import ClientOptions, ServerError, TagClient
-from serving.errors import RequestError, invalid_argument
 from serving.server.local_server import ServerOptions, running_server
 from serving.server.request_metrics import PATH, RequestMetrics, current
 

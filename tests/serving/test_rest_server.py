@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from serving import contract
+from serving.api import contract
 from serving.server.local_server import ServerOptions, running_server
 from serving.server.rest_server import RestOptions
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from beam_jobs.hierarchy import Hierarchy
-from beam_jobs.vocabulary import TagClass, Vocabulary
-from model.tagging import Tagging
-from serving.contract import MAX_LIST_IDS
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import TagClass, Vocabulary
+from model.scores.tagging import Tagging
+from serving.api.contract import MAX_LIST_IDS
 from serving.saved_model.served_classes import Selection, ServedClasses
 
 # thing > animal > dog, cat; thing > bed; dog and bed > dog bed.

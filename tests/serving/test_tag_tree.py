@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serving.prediction import Prediction, Tag
+from serving.api.prediction import Prediction, Tag
 from serving.ui.rows import to_rows
 from serving.ui.tag_tree import Choice, tag_tree, walk
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.protos import tensor_pb2, types_pb2
-from serving.tensor_proto import TensorError, from_proto, to_proto
+from serving.api.protos import tensor_pb2, types_pb2
+from serving.api.tensor_proto import TensorError, from_proto, to_proto
 
 
 @pytest.mark.parametrize(

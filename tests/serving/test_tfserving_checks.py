@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from beam_jobs.errors import InputError
-from serving.models_config import ModelConfig
-from serving.tfserving.checks import (
+from serving.api.models_config import ModelConfig
+from serving.api.version_policy import VersionPolicy
+from serving.tfserving.check_setup import (
     batching_problems,
     check_setup,
     label_problems,
     read_batch_sizes,
 )
 from serving.tfserving.setup import TfServingSetup, write_setup
-from serving.version_policy import VersionPolicy
 
 
 @pytest.fixture(name="setup")

@@ -8,7 +8,7 @@ from google.protobuf import text_format
 from tensorflow.core.protobuf import config_pb2
 
 from beam_jobs.errors import InputError
-from serving import contract, protos
+from serving.api import contract, protos
 from serving.tfserving.setup import TfServingSetup, models_config, write_setup
 
 

@@ -8,12 +8,12 @@ import grpc
 import pytest
 
 from beam_jobs.errors import InputError
+from serving.api.client_tls import ClientTls
 from serving.client.client_options import ClientOptions
 from serving.client.tag_client import ServerError, TagClient
 from serving.server.local_server import ServerOptions, running_server
 from serving.server.rest_server import RestOptions
 from serving.server.tls import ServerTls, load_tls, read_ssl_config
-from serving.tls import ClientTls
 from tests.serving.certificates import write_certificates
 
 

@@ -9,9 +9,9 @@ import urllib.request
 import psutil
 import pytest
 
+from serving.api.version_policy import VersionPolicy
 from serving.server.local_server import ServerOptions, running_server
 from serving.ui.page_process import page_beside
-from serving.version_policy import VersionPolicy
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _BROWSER = next(filter(None, map(shutil.which, _BROWSERS)), None)

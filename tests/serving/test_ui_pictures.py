@@ -10,14 +10,8 @@ import pytest
 from PIL import Image
 
 from serving.client.client_options import ClientOptions
-from serving.ui.columns import Column, Tagger, default_pair
-from serving.ui.pictures import (
-    Allowance,
-    Refused,
-    as_size,
-    check_file,
-    preview,
-)
+from serving.ui.compared_versions import Column, Tagger, default_pair
+from serving.ui.pictures import Allowance, Refused, as_size, check_file, preview
 from serving.ui.upload_limit import UploadLimit
 
 

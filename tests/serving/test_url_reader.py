@@ -6,9 +6,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from serving import contract
+from serving.api import contract
 from serving.client.client_options import ClientOptions
-from serving.client.image_files import ImageProblem
+from serving.client.load_images import ImageProblem
 from serving.client.tag_client import TagClient
 from serving.client.url_reader import UrlReader
 

@@ -11,8 +11,10 @@ import pytest
 from grpc import StatusCode
 
 from beam_jobs.errors import InputError
-from serving import contract
-from serving.errors import RequestError
+from serving.api import contract
+from serving.api.errors import RequestError
+from serving.api.version_folders import find_versions, version_paths
+from serving.api.version_policy import VersionPolicy, parse_labels
 from serving.server.versions import (
     AVAILABLE,
     END,
@@ -21,8 +23,6 @@ from serving.server.versions import (
     VersionManager,
     VersionState,
 )
-from serving.version_folders import find_versions, version_paths
-from serving.version_policy import VersionPolicy, parse_labels
 
 
 @pytest.fixture

@@ -5,9 +5,8 @@ import tensorflow_model_analysis as tfma
 from apache_beam.testing.util import assert_that
 from tensorflow_model_analysis.metrics import metric_specs
 
-from tfx_pipeline import configs
-from tfx_pipeline.evaluator_config import eval_config
-from tfx_pipeline.evaluator_metrics import F1AtK, f1_of_image
+from tfx_pipeline import names
+from tfx_pipeline.blessing import F1AtK, eval_config, f1_of_image
 
 SCORES = [0.9, 0.8, 0.1, 0.2, 0.3, 0.0]
 
@@ -51,7 +50,7 @@ def test_tfma_finds_the_metric_and_averages_over_images():
         for computation in metric_specs.to_computations(
             config.metrics_specs, eval_config=config
         )
-        if computation.keys[0].name == configs.F1_METRIC
+        if computation.keys[0].name == names.F1_METRIC
     ]
     images = [
         tfma.metrics.StandardMetricInputs(

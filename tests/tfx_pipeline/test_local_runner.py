@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from beam_jobs.scenes.write_scenes import write_scenes
-from serving.version_folders import find_versions
+from serving.api.version_folders import find_versions
 from tfx_pipeline.local_runner import run
 from tfx_pipeline.report import last_step, open_store
 from tfx_pipeline.run_options import RunOptions
@@ -78,7 +78,7 @@ def test_a_first_model_above_the_threshold_is_pushed(first, options):
 def test_pushed_model_tags_images(first, options):
     import numpy as np
 
-    from serving import contract
+    from serving.api import contract
     from serving.saved_model.servable import Servable
     from serving.saved_model.warmup import sample_image
 

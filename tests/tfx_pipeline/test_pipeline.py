@@ -5,8 +5,8 @@ import pytest
 from tfx.dsl.compiler.compiler import Compiler
 
 from model.config import load_config
-from tfx_pipeline import configs
-from tfx_pipeline.evaluator_config import eval_config
+from tfx_pipeline import names
+from tfx_pipeline.blessing import eval_config
 from tfx_pipeline.pipeline import create_pipeline
 
 
@@ -26,14 +26,14 @@ def compiled(tmp_path_factory):
 
 def test_components_run_in_the_order_of_the_work(compiled):
     assert [n.pipeline_node.node_info.id for n in compiled.nodes] == [
-        configs.DATASET_GEN,
-        configs.STATISTICS_GEN,
-        configs.SCHEMA_GEN,
-        configs.EXAMPLE_VALIDATOR,
-        configs.TRAINER,
-        configs.RESOLVER,
-        configs.EVALUATOR,
-        configs.PUSHER,
+        names.DATASET_GEN,
+        names.STATISTICS_GEN,
+        names.SCHEMA_GEN,
+        names.EXAMPLE_VALIDATOR,
+        names.TRAINER,
+        names.RESOLVER,
+        names.EVALUATOR,
+        names.PUSHER,
     ]
 
 
@@ -47,15 +47,15 @@ def parameter(compiled, component, name):
 
 
 def test_dataset_options_decide_whether_the_cache_is_used(compiled):
-    options = parameter(compiled, configs.DATASET_GEN, "options")
+    options = parameter(compiled, names.DATASET_GEN, "options")
     assert json.loads(options) == {"imagenet": ["images"], "seed": 3}
-    assert parameter(compiled, configs.DATASET_GEN, "sources") == "digest"
+    assert parameter(compiled, names.DATASET_GEN, "sources") == "digest"
 
 
 def test_trainer_gets_the_whole_config(compiled):
-    given = json.loads(parameter(compiled, configs.TRAINER, "custom_config"))
+    given = json.loads(parameter(compiled, names.TRAINER, "custom_config"))
     assert json.loads(given["config"])["name"] == "demo"
-    assert parameter(compiled, configs.TRAINER, "run_fn") == configs.RUN_FN
+    assert parameter(compiled, names.TRAINER, "run_fn") == names.RUN_FN
 
 
 def test_blessing_needs_the_threshold_and_the_last_blessed_model():
@@ -66,5 +66,5 @@ def test_blessing_needs_the_threshold_and_the_last_blessed_model():
 
 
 def test_run_fn_is_found():
-    module, _, name = configs.RUN_FN.rpartition(".")
+    module, _, name = names.RUN_FN.rpartition(".")
     assert callable(getattr(importlib.import_module(module), name))

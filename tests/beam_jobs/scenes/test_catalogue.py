@@ -3,6 +3,12 @@ import csv
 import pytest
 from fontTools.ttLib import TTFont
 
+from beam_jobs.classes.wordnet import (
+    hypernyms_of,
+    load_wordnet,
+    names_of,
+    synset_of,
+)
 from beam_jobs.scenes.catalogue import (
     CATALOGUE_PATH,
     classes_of_themes,
@@ -10,7 +16,6 @@ from beam_jobs.scenes.catalogue import (
     mid_of,
 )
 from beam_jobs.scenes.drawing import find_font
-from beam_jobs.wordnet import hypernyms_of, load_wordnet, names_of, synset_of
 
 BRANCHES = {
     "animal": "n00015388",

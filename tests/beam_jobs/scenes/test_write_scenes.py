@@ -10,11 +10,7 @@ from PIL import Image
 
 from beam_jobs.errors import InputError
 from beam_jobs.scenes.catalogue import load_catalogue
-from beam_jobs.scenes.write_scenes import (
-    SceneCounts,
-    draw_unseen,
-    write_scenes,
-)
+from beam_jobs.scenes.write_scenes import SceneCounts, draw_unseen, write_scenes
 
 CLASSES = len(load_catalogue())
 OPTIONS = {

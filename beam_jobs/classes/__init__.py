@@ -1,0 +1,1 @@
+"""Vocabulary and hierarchy: which classes there are, and why."""

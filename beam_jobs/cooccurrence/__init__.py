@@ -1,0 +1,1 @@
+"""Which classes go together, by predictions or labels."""

@@ -1,0 +1,1 @@
+"""The data set on disk: folder, manifest, record."""

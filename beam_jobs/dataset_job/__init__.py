@@ -1,0 +1,1 @@
+"""Raw annotations -> data set; a data set -> relabelled data set."""

@@ -1,0 +1,108 @@
+"""Last stage: statistics, dead letters and the manifest of a data set."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.dataset import dataset_folder
+from beam_jobs.dataset.manifest import ShardInfo, make_manifest
+from beam_jobs.files import storage
+from beam_jobs.rejections import publish_dead_letters
+from beam_jobs.statistics import page
+from beam_jobs.statistics.counts import Statistics
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What the manifest says of the making.
+
+    Attributes:
+        request: digest of the options and source files.
+        options: as given.
+        vocabulary, hierarchy: the classes.
+    """
+
+    request: str
+    options: Mapping[str, Any]
+    vocabulary: Vocabulary
+    hierarchy: Hierarchy
+
+
+def finish_dataset(
+    dataset: str,
+    facts: DatasetFacts,
+    shards: Sequence[ShardInfo],
+    *,
+    images_in: int,
+    rejected: Iterable[Mapping[str, int]],
+    rejections: Iterable[str],
+    moved: Mapping[str, int] | None = None,
+) -> None:
+    """Puts the results of all stages together; the manifest comes last.
+
+    Args:
+        dataset: folder of the data set.
+        facts: of its making.
+        shards: all that were written.
+        images_in: how many there were in the sources.
+        rejected: rejections by reason, of every stage and piece of work.
+        rejections: files of them.
+        moved: images that are not in the split of their hash, by reason.
+
+    Raises:
+        UnbalancedError: images in are not images out and images rejected.
+    """
+    counts: Counter[str] = Counter()
+    for part in rejected:
+        counts.update(part)
+    manifest = make_manifest(
+        request=facts.request,
+        options=facts.options,
+        classes={
+            "count": len(facts.vocabulary),
+            "vocabulary": facts.vocabulary.fingerprint,
+            "hierarchy": facts.hierarchy.fingerprint,
+        },
+        images_in=images_in,
+        rejected=counts,
+        shards=shards,
+        moved=moved or {},
+    )
+    publish_dead_letters(dataset, rejections)
+    _write_statistics(dataset, facts, shards, counts)
+    manifest.save(dataset)
+
+
+def _write_statistics(
+    dataset: str,
+    facts: DatasetFacts,
+    shards: Sequence[ShardInfo],
+    rejected: Mapping[str, int],
+) -> None:
+    splits: dict[str, Statistics] = {}
+    for shard in shards:
+        total = splits.setdefault(
+            shard.split, Statistics(len(facts.vocabulary))
+        )
+        total.merge(Statistics.from_dict(shard.statistics))
+    with tempfile.TemporaryDirectory() as folder:
+        paths = page.write(
+            splits,
+            folder,
+            facts.vocabulary,
+            rejected,
+            hierarchy=facts.hierarchy,
+        )
+        for path in map(Path, paths):
+            final = storage.join(dataset, dataset_folder.STATISTICS, path.name)
+            temporary = storage.work_file(final)
+            shutil.copyfile(path, temporary)
+            storage.publish(temporary, final)

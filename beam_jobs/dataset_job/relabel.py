@@ -1,0 +1,347 @@
+"""The relabel job: the labels of a data set made anew, images as they are.
+
+Every record keeps its annotations, so rules and sources can be switched off
+and co-occurring classes added without reading or decoding a source again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.dataset import dataset_folder, manifest, records
+from beam_jobs.dataset.manifest import Manifest
+from beam_jobs.dataset.read_records import _read_batches
+from beam_jobs.dataset_job import encode_records, write_shards
+from beam_jobs.dataset_job.finish_dataset import DatasetFacts, finish_dataset
+from beam_jobs.errors import InputError
+from beam_jobs.files import storage
+from beam_jobs.labels import ledger as ledger_
+from beam_jobs.labels.label_rules import Augmenter
+from beam_jobs.labels.ledger import Rule, Source
+from beam_jobs.labels.pairs import Pairs
+from beam_jobs.labels.ragged_columns import Annotations, Labels, take_rows
+from beam_jobs.rejections import Reason, Rejection, save_rejections
+from beam_jobs.runners import progress
+from beam_jobs.runners.transforms import AllTogether, Spread, pipeline_of
+from beam_jobs.statistics.counts import Statistics
+
+
+@dataclass(frozen=True)
+class RelabelOptions:
+    """What to change.
+
+    Attributes:
+        dataset: folder of the data set to read.
+        out: folder of the new one.
+        cooccurrence: pairs of classes to apply; None for none.
+        without_rules: rules to switch off.
+        without_sources: annotations to leave out, by source.
+        overwrite: replace a data set in `out`.
+    """
+
+    dataset: str
+    out: str
+    cooccurrence: str | None = None
+    without_rules: Collection[Rule] = ()
+    without_sources: Collection[Source] = ()
+    overwrite: bool = False
+
+    def described(self) -> dict[str, Any]:
+        """Returns what decides the content, for the manifest."""
+        return {
+            "cooccurrence": self.cooccurrence,
+            "without_rules": sorted(r.name.lower() for r in self.without_rules),
+            "without_sources": sorted(
+                s.name.lower() for s in self.without_sources
+            ),
+        }
+
+
+@dataclass(frozen=True)
+class RelabelledShard:
+    """What became of one shard; `shard` is None if no image was left."""
+
+    shard: manifest.ShardInfo | None
+    rejected: dict[str, int]
+    rejections: str
+
+
+def relabel(
+    options: RelabelOptions,
+    beam_args: Sequence[str] = (),
+    *,
+    show_progress: bool = True,
+) -> Manifest:
+    """Writes a data set with other labels and returns its manifest.
+
+    Raises:
+        InputError: no data set, another one in the way, wrong pairs.
+    """
+    source = Manifest.load(options.dataset)
+    _check_out(options)
+    vocabulary = Vocabulary.load(
+        storage.join(options.dataset, load_classes.VOCABULARY)
+    )
+    hierarchy = Hierarchy.load(
+        storage.join(options.dataset, load_classes.HIERARCHY), vocabulary
+    )
+    augmenter = _augmenter(options, source, vocabulary, hierarchy)
+    described = {**source.options, "relabelled": options.described()}
+    request = json.dumps([source.fingerprint, described], sort_keys=True)
+    facts = DatasetFacts(
+        hashlib.sha256(request.encode()).hexdigest(),
+        described,
+        vocabulary,
+        hierarchy,
+    )
+    _prepare(options)
+    tasks = [
+        (split, shard["path"])
+        for split, content in sorted(source.splits.items())
+        for shard in content["shards"]
+    ]
+    with (
+        progress.bar("relabel", "images", show_progress),
+        pipeline_of(beam_args) as pipeline,
+    ):
+        (
+            pipeline
+            | "Shards" >> beam.Create(tasks)
+            | "Spread shards" >> Spread(_path_of)
+            | "Relabel shard"
+            >> beam.Map(_relabel, options, augmenter, len(vocabulary))
+            | "All shards" >> AllTogether()
+            | "Finish" >> beam.Map(_finish, options.out, facts, source.images)
+        )
+    storage.remove_tree(storage.join(options.out, dataset_folder.WORK))
+    return Manifest.load(options.out)
+
+
+def relabel_shard(
+    split: str,
+    path: str,
+    options: RelabelOptions,
+    augmenter: Augmenter,
+    classes: int,
+) -> RelabelledShard:
+    """Writes one shard anew, images and their order as they are.
+
+    Raises:
+        UnclosedRecordError: a record is not closed under the hierarchy.
+    """
+    state = _Relabelling(path, Statistics(classes))
+    final = storage.join(options.out, path)
+    source = storage.join(options.dataset, path)
+    size, digest = write_shards.write_records(
+        final, state.examples(source, augmenter)
+    )
+    work = storage.join(options.out, dataset_folder.WORK)
+    letters = storage.join(work, path + ".jsonl")
+    rejected = save_rejections(letters, state.rejections)
+    if not state.records:
+        storage.remove(final)
+    shard = manifest.ShardInfo(
+        split,
+        path,
+        state.records,
+        size,
+        state.label_bytes,
+        digest,
+        state.statistics.to_dict(),
+    )
+    return RelabelledShard(
+        shard if state.records else None,
+        rejected,
+        letters if rejected else "",
+    )
+
+
+@dataclass
+class _Relabelling:
+    """One shard on its way, and what has been counted of it."""
+
+    path: str
+    statistics: Statistics
+    rejections: list[Rejection] = field(default_factory=list)
+    records: int = 0
+    label_bytes: int = 0
+
+    def examples(
+        self, source: str, augmenter: Augmenter
+    ) -> Iterator[write_shards.Example]:
+        for rows in _read_batches(source):
+            ids = [i.decode() for i in rows[records.IMAGE_ID].tolist()]
+            annotations = annotations_of(rows)
+            batch = augmenter.augment(annotations)
+            write_shards.check_closed(batch, ids, augmenter)
+            kept = np.diff(batch.labels.row_splits) > 0
+            self._reject(ids, kept)
+            labels = encode_records.encode_labels(batch, annotations)
+            self._count(batch.labels, labels.splits, kept)
+            progress.advance(len(ids))
+            yield from _examples(rows, ids, labels, kept)
+
+    def _reject(self, ids: list[str], kept: np.ndarray) -> None:
+        reason = Reason.NO_LABEL_IN_VOCABULARY
+        self.rejections += [
+            Rejection(reason, i, _WITHOUT, self.path)
+            for i, has_labels in zip(ids, kept, strict=True)
+            if not has_labels
+        ]
+
+    def _count(
+        self, labels: Labels, splits: np.ndarray, kept: np.ndarray
+    ) -> None:
+        self.statistics.add(_rows_of(labels, np.flatnonzero(kept)))
+        lengths = np.diff(splits)[kept]
+        self.records += len(lengths)
+        self.label_bytes += int(lengths.sum())
+
+
+_WITHOUT = "no label is left without the rules and sources switched off"
+
+
+def annotations_of(rows: dict[str, Any]) -> Annotations:
+    """Returns what was annotated, from the ledger of parsed records.
+
+    Args:
+        rows: ragged [images, values] `label/*`, `annotation/*`, `absent/id`.
+    """
+    ledger = rows[records.LABEL_LEDGER]
+    shown = ledger_.rules_of(ledger.values) == Rule.ANNOTATED
+    shown_splits = np.append(0, np.cumsum(shown))[ledger.row_splits]
+    hidden = rows[records.ANNOTATION_ID]
+    absent = rows[records.ABSENT_ID]
+    # An absent class names no source; only people verify absence.
+    human = np.full(len(absent.values), Source.OPEN_IMAGES_HUMAN)
+    ids = (rows[records.LABEL_ID].values[shown], hidden.values, absent.values)
+    confidences = (
+        rows[records.LABEL_CONFIDENCE].values[shown],
+        rows[records.ANNOTATION_CONFIDENCE].values,
+        np.zeros(len(absent.values)),
+    )
+    sources = (
+        ledger_.sources_of(ledger.values[shown]),
+        rows[records.ANNOTATION_SOURCE].values,
+        human,
+    )
+    all_splits = (shown_splits, hidden.row_splits, absent.row_splits)
+    image = np.concatenate(
+        [np.repeat(np.arange(len(s) - 1), np.diff(s)) for s in all_splits]
+    )
+    order = np.argsort(image, kind="stable")
+    return Annotations(
+        sum(np.asarray(s, np.int64) for s in all_splits),  # type: ignore[arg-type]
+        np.concatenate(ids)[order].astype(np.int32),
+        np.concatenate(confidences)[order].astype(np.float32),
+        np.concatenate(sources)[order].astype(np.uint8),
+    )
+
+
+def _rows_of(labels: Labels, chosen: np.ndarray):
+    splits, values = take_rows(labels.row_splits, chosen)
+    return type(labels)(
+        splits,
+        labels.ids[values],
+        labels.confidences[values],
+        labels.rules[values],
+        labels.parents[values],
+        labels.sources[values],
+    )
+
+
+def _examples(
+    rows: dict[str, Any], ids: list[str], labels, kept: np.ndarray
+) -> Iterator[write_shards.Example]:
+    encoded_ids = encode_records.encode_ids(ids)
+    images = rows[records.IMAGE_ENCODED]
+    if not any(images):
+        found = write_shards.label_examples(encoded_ids, labels)
+    else:
+        sizes = encode_records.encode_sizes(
+            rows[records.IMAGE_HEIGHT], rows[records.IMAGE_WIDTH]
+        )
+        entries = encode_records.join(encoded_ids, sizes, labels).rows()
+        found = map(write_shards.image_example, images.tolist(), entries)
+    for example, keep in zip(found, kept, strict=True):
+        if keep:
+            yield example
+
+
+def _augmenter(
+    options: RelabelOptions,
+    source: Manifest,
+    vocabulary: Vocabulary,
+    hierarchy: Hierarchy,
+) -> Augmenter:
+    pairs = options.cooccurrence
+    return Augmenter(
+        hierarchy,
+        Pairs.load(pairs, vocabulary) if pairs else None,
+        min_confidence=source.options["labels"]["min_confidence"],
+        rules=[rule for rule in Rule if rule not in options.without_rules],
+        sources=[s for s in Source if s not in options.without_sources],
+    )
+
+
+def _check_out(options: RelabelOptions) -> None:
+    if _place(options.out) == _place(options.dataset):
+        raise InputError(
+            f"--out must be another folder than the data set: {options.out}"
+        )
+    taken = storage.exists(storage.join(options.out, dataset_folder.MANIFEST))
+    if taken and not options.overwrite:
+        raise InputError(
+            f"{options.out} holds a data set; name another folder with --out, "
+            "or give --overwrite"
+        )
+
+
+def _place(folder: str) -> str:
+    if storage.is_remote(folder):
+        return folder.rstrip("/")
+    return os.path.realpath(folder)
+
+
+def _prepare(options: RelabelOptions) -> None:
+    dataset_folder.clear(options.out)
+    for name in (load_classes.VOCABULARY, load_classes.HIERARCHY):
+        text = storage.read_text(storage.join(options.dataset, name))
+        storage.write_text(storage.join(options.out, name), text)
+
+
+def _path_of(task: tuple[str, str]) -> str:
+    return task[1]
+
+
+def _relabel(
+    task: tuple[str, str],
+    options: RelabelOptions,
+    augmenter: Augmenter,
+    classes: int,
+) -> RelabelledShard:
+    return relabel_shard(*task, options, augmenter, classes)
+
+
+def _finish(
+    done: list[RelabelledShard], out: str, facts: DatasetFacts, images
+) -> None:
+    finish_dataset(
+        out,
+        facts,
+        [part.shard for part in done if part.shard],
+        images_in=images["out"],
+        rejected=[part.rejected for part in done],
+        rejections=[part.rejections for part in done if part.rejections],
+    )

@@ -1,0 +1,209 @@
+"""Fourth stage: one shard, complete, under a temporary name, then moved."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from beam_jobs.dataset import dataset_folder, records
+from beam_jobs.dataset.manifest import ShardInfo
+from beam_jobs.dataset_job import encode_records
+from beam_jobs.dataset_job.assemble_images import BUCKETS, PATHS, SHARD_SALT
+from beam_jobs.dataset_job.encode_records import EncodedRows
+from beam_jobs.dataset_job.plan_shards import ShardPlan, load_splits
+from beam_jobs.dataset_job.splits import uniform
+from beam_jobs.files import storage
+from beam_jobs.images.image_ref import ImageReader, ImageRef
+from beam_jobs.labels.label_rules import AugmentedBatch, Augmenter
+from beam_jobs.labels.ragged_columns import Annotations
+from beam_jobs.runners import progress
+from beam_jobs.runners.shuffle_files import open_partitions, ragged
+from beam_jobs.statistics.counts import Statistics
+
+_SHA256_BYTES = 32
+# Records of a shard come from archives in any order.
+_OPEN_FILES = 256
+
+
+class UnclosedRecordError(RuntimeError):
+    """A record lacks an ancestor of one of its labels: a defect, not input."""
+
+
+def write_shard(
+    dataset: str,
+    plan: ShardPlan,
+    paths: Sequence[str],
+    augmenter: Augmenter,
+    classes: int,
+    labels_only: bool,
+) -> ShardInfo:
+    """Writes one shard and returns what was written.
+
+    Args:
+        dataset: folder of the data set.
+        plan: which shard.
+        paths: all files of the second stage.
+        augmenter: makes the labels.
+        classes: size of the vocabulary.
+        labels_only: write no images.
+
+    Raises:
+        UnclosedRecordError: a record is not closed under the hierarchy.
+        OSError: an image vanished since it was checked, or the disk is full.
+    """
+    rows, path_names = _read_shard(plan, paths)
+    annotations = _annotations(rows)
+    batch = augmenter.augment(annotations)
+    check_closed(batch, rows.column("image_id").to_pylist(), augmenter)
+    labels = encode_records.encode_labels(batch, annotations)
+    ids = encode_records.encode_ids(rows.column("image_id").to_pylist())
+    if labels_only:
+        examples = label_examples(ids, labels)
+    else:
+        examples = _image_examples(rows, path_names, ids, labels)
+    name = dataset_folder.shard_path(plan.split, plan.index, plan.count)
+    size, digest = write_records(storage.join(dataset, name), examples)
+    return ShardInfo(
+        plan.split,
+        name,
+        len(rows),
+        size,
+        len(labels.data),
+        digest,
+        Statistics(classes).add(batch.labels).to_dict(),
+    )
+
+
+def _read_shard(
+    plan: ShardPlan, paths: Sequence[str]
+) -> tuple[pa.Table, list[str]]:
+    """Returns the rows of a shard, in its order, and all names of files.
+
+    Records are ordered by content and id: as good as random, always the same.
+    """
+    tables: list[pa.Table] = []
+    names: list[str] = []
+    for path in sorted(paths):
+        with open_partitions(path) as file:
+            tables.append(_rows_of(plan, file, load_splits(path), len(names)))
+            names += file.list(PATHS)
+    rows = pa.concat_tables(tables)
+    keys = [("content", "ascending"), ("image_id", "ascending")]
+    return rows.take(pc.sort_indices(rows, sort_keys=keys)), names
+
+
+def _rows_of(plan, file, splits: np.ndarray, first_path: int) -> pa.Table:
+    code = dataset_folder.SPLITS.index(plan.split)
+    low = plan.index * BUCKETS / plan.count
+    high = (plan.index + 1) * BUCKETS / plan.count
+    chosen, start = [], 0
+    for bucket, rows in zip(file.partitions, file.rows, strict=True):
+        if bucket + 1 >= low and bucket <= high:
+            batch = file.read(bucket)
+            place = uniform(batch.column("content").to_numpy(), SHARD_SALT)
+            mine = (place * plan.count).astype(np.int64) == plan.index
+            mine &= splits[start : start + rows] == code
+            chosen.append(batch.take(pa.array(np.flatnonzero(mine))))
+        start += rows
+    schema = file.schema.remove_metadata()
+    table = pa.Table.from_batches(
+        [batch.replace_schema_metadata() for batch in chosen], schema
+    )
+    position = table.schema.get_field_index("path")
+    path = pc.add(table.column("path"), pa.scalar(first_path, pa.int64()))
+    return table.set_column(position, "path", path)
+
+
+def _annotations(rows: pa.Table) -> Annotations:
+    def values(name: str) -> tuple[np.ndarray, np.ndarray]:
+        return ragged(rows.column(name).combine_chunks())
+
+    row_splits, ids = values("classes")
+    return Annotations(
+        row_splits, ids, values("confidences")[1], values("sources")[1]
+    )
+
+
+def check_closed(
+    batch: AugmentedBatch, image_ids: Sequence[str], augmenter: Augmenter
+) -> None:
+    """Proves that every record is closed under the hierarchy.
+
+    Raises:
+        UnclosedRecordError: one is not; it is named.
+    """
+    unclosed = augmenter.find_unclosed(batch.labels)
+    if unclosed:
+        names = [
+            f"{image_ids[row]}: class {index}, ancestor {ancestor} missing "
+            "or less confident"
+            for row, index, ancestor in unclosed[:5]
+        ]
+        raise UnclosedRecordError(
+            f"{len(unclosed)} labels are not closed: " + "; ".join(names)
+        )
+
+
+# A serialized Example, and what stands for it in the digest of the shard.
+Example = tuple[bytes, bytes]
+
+
+def label_examples(ids: EncodedRows, labels: EncodedRows) -> Iterator[Example]:
+    """Yields records without images."""
+    joined = encode_records.join(ids, labels)
+    for example in encode_records.to_examples(joined).rows():
+        yield example, example
+
+
+def image_example(data: bytes, entry: bytes) -> Example:
+    """Returns one record, given its image and its other entries."""
+    image = encode_records.bytes_entry(records.IMAGE_ENCODED, data)
+    digest = hashlib.sha256(data).digest()
+    return encode_records.example_of(image, entry), digest + entry
+
+
+def _image_examples(
+    rows: pa.Table,
+    path_names: list[str],
+    ids: EncodedRows,
+    labels: EncodedRows,
+) -> Iterator[Example]:
+    sizes = encode_records.encode_sizes(
+        rows.column("height").to_numpy(), rows.column("width").to_numpy()
+    )
+    entries = encode_records.join(ids, sizes, labels).rows()
+    columns = ("path", "offset", "length", "as_is", "sha256")
+    values = zip(*(rows.column(c).to_pylist() for c in columns), strict=True)
+    reader = ImageReader(_OPEN_FILES)
+    for entry, (path, offset, length, as_is, sha256) in zip(
+        entries, values, strict=True
+    ):
+        data = reader.read(ImageRef(path_names[path], offset, length))
+        example = image_example(data, entry)
+        if as_is and example[1][:_SHA256_BYTES] != sha256:
+            raise OSError(f"{path_names[path]} changed while the job ran")
+        yield example
+        progress.advance(1)
+    reader.close()
+
+
+def write_records(final: str, examples: Iterator[Example]) -> tuple[int, str]:
+    """Writes a TFRecord file under a temporary name, then moves it.
+
+    Returns:
+        Its bytes, and the SHA-256 (hex) over what stands for its records.
+    """
+    import tensorflow as tf
+
+    digest = hashlib.sha256()
+    temporary = storage.work_file(final)
+    with tf.io.TFRecordWriter(temporary) as writer:
+        for example, summary in examples:
+            writer.write(example)
+            digest.update(summary)
+    storage.publish(temporary, final)
+    return storage.size(final), digest.hexdigest()

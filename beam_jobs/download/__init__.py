@@ -1,0 +1,1 @@
+"""Lists of URLs -> checked images."""

@@ -1,0 +1,73 @@
+"""Checks that need no framework: they answer before one is loaded."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from beam_jobs.errors import InputError
+from beam_jobs.files import storage
+
+
+def check_folder(folder: str, what: str) -> None:
+    """Checks that a local folder exists; remote ones show when listed.
+
+    Raises:
+        InputError: it does not, or is a file.
+    """
+    if "://" not in folder and not os.path.isdir(folder):
+        raise InputError(f"{what}: no such folder: {folder}")
+
+
+def check_file(path: str, what: str) -> None:
+    """Checks that a local file exists; patterns and remote ones show later.
+
+    Raises:
+        InputError: it does not.
+    """
+    if "://" in path or any(letter in path for letter in "*?["):
+        return
+    if not os.path.exists(path):
+        raise InputError(f"{what}: no such file: {path}")
+
+
+def check_output_folder(folder: str | os.PathLike[str]) -> None:
+    """Checks that a folder can be made here.
+
+    Raises:
+        InputError: a part of its path is a file, or it is the address of an
+            object store that cannot be used here.
+    """
+    if storage.is_remote(folder):
+        storage.check(folder)
+        return
+    path = Path(folder).absolute()
+    for part in (path, *path.parents):
+        if part.exists() and not part.is_dir():
+            raise InputError(f"{part} is a file; a folder is needed")
+
+
+_WILDCARDS = "*?["
+
+
+def check_named(sources: Iterable[str]) -> None:
+    """Checks, before anything heavy is imported, that local ones are there.
+
+    Raises:
+        InputError: one is not.
+    """
+    for source in sources:
+        if storage.is_remote(source) or os.path.exists(source):
+            continue
+        if not is_pattern(source):
+            raise InputError(f"no such file or folder: {source}")
+        if next(glob.iglob(source, recursive=True), None) is None:
+            raise InputError(f"nothing matches {source}")
+
+
+def is_pattern(source: str) -> bool:
+    """Tells whether a source is a pattern of paths, not a path."""
+    local = not storage.is_remote(source) and os.path.exists(source)
+    return not local and any(letter in source for letter in _WILDCARDS)

@@ -1,0 +1,141 @@
+"""Image files and tar archives of them: what they are called, what is in."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import tarfile
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+from beam_jobs.files import storage
+from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.rejections import Reason, Rejection
+
+ARCHIVE = ".tar"
+SUFFIXES = (
+    ".bmp",
+    ".gif",
+    ".jpeg",
+    ".jpg",
+    ".png",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
+
+
+def list_images(
+    path: str, size: int
+) -> Iterator[tuple[str, ImageRef] | Rejection]:
+    """Yields (name, place) of all files of a tar, or of the one image file.
+
+    A broken archive ends in a Rejection; what comes before it is good.
+
+    Args:
+        path: `*.tar`, not compressed, or any other file.
+        size: its bytes.
+    """
+    if not path.endswith(ARCHIVE):
+        yield path, ImageRef(path, 0, size)
+        return
+    for item in _tar_members(path, size):
+        if isinstance(item, Rejection):
+            yield item
+        else:
+            name, offset, length = item
+            yield name, ImageRef(path, offset, length)
+
+
+def _check_end(file: BinaryIO, archive: tarfile.TarFile) -> None:
+    """Checks that the mark of an archive's end follows the last member.
+
+    `tarfile` takes a damaged or cut header for the end.
+
+    Raises:
+        TarError: it does not.
+    """
+    file.seek(archive.offset)
+    if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.TarError(
+            f"damaged or cut off before byte {archive.offset}"
+        )
+
+
+def _tar_members(
+    path: str, size: int
+) -> Iterator[tuple[str, int, int] | Rejection]:
+    """Yields (name, offset, bytes); a broken archive ends in a Rejection."""
+    try:
+        with (
+            storage.open_read(path) as file,
+            tarfile.open(fileobj=file, mode="r:") as archive,
+        ):
+            for member in archive:
+                if member.offset_data + member.size > size:
+                    break
+                if member.isfile():
+                    yield member.name, member.offset_data, member.size
+            _check_end(file, archive)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        # What was read before the break is good and already handed on.
+        yield Rejection(Reason.UNREADABLE_ARCHIVE, path, str(error), path)
+
+
+class PictureFolders:
+    """Folders in which pictures lie, by relative path.
+
+    A URL's picture lies in the first folder, as `download_name` says. A name
+    is looked for in the listings of all folders, if there are several;
+    whether a picture is there at all shows when it is read.
+
+    Args:
+        folders: at least one.
+    """
+
+    def __init__(self, folders: Sequence[str]):
+        self._folders = [os.path.join(folder, "") for folder in folders]
+
+    def find(self, name: str) -> ImageRef:
+        """Returns where the picture of a URL or relative path lies."""
+        if is_url(name):
+            return ImageRef(self._folders[0] + download_name(name))
+        if len(self._folders) > 1:
+            for folder in self._folders:
+                if name in _names_in(folder):
+                    return ImageRef(folder + name)
+        return ImageRef(self._folders[0] + name)
+
+
+def is_inside(name: str) -> bool:
+    """Tells whether a name is a path that stays within its folder."""
+    if name.startswith("/") or "\\" in name or not name:
+        return False
+    return ".." not in name or ".." not in name.split("/")
+
+
+@functools.lru_cache(maxsize=8)
+def _names_in(folder: str) -> frozenset[str]:
+    """Lists a folder once per process."""
+    found = storage.list_files(folder + "**")
+    return frozenset(path[len(folder) :] for path, _ in found)
+
+
+def download_name(url: str) -> str:
+    """Returns the path of a URL's picture within the folder of downloads.
+
+    It depends on the whole URL and on nothing else, so it is known before the
+    download, and no two URLs share one. 256 folders keep each one short.
+
+    Example:
+        >>> download_name("https://example.org/a.jpg")[:12]
+        '70/700caca5a'
+    """
+    digest = hashlib.sha256(url.encode()).hexdigest()
+    return f"{digest[:2]}/{digest}"
+
+
+def is_url(text: str) -> bool:
+    """Tells whether a text is a web address."""
+    return text.startswith(("http://", "https://"))

@@ -1,0 +1,1 @@
+"""From annotations to labels closed under WordNet, and why each."""

@@ -1,0 +1,59 @@
+"""Why a record has a label: rule and source, in one code."""
+
+from __future__ import annotations
+
+import enum
+from typing import TypeVar
+
+import numpy as np
+
+_RULES = 8
+
+_Codes = TypeVar("_Codes", int, np.ndarray)
+
+
+class Rule(enum.IntEnum):
+    """Why a record has a label."""
+
+    ANNOTATED = 0
+    ANCESTOR = 1
+    CO_OCCURRENCE = 2
+
+
+class Source(enum.IntEnum):
+    """Who made the annotation behind a label."""
+
+    IMAGENET = 0
+    OPEN_IMAGES_HUMAN = 1
+    OPEN_IMAGES_MACHINE = 2
+    OPEN_IMAGES_BOXES = 3
+    TENCENT = 4
+    COCO = 5
+    VOC = 6
+    CSV = 7
+
+    @property
+    def kind(self) -> str:
+        """The kind of source: Open Images counts as one."""
+        name = self.name.lower()
+        return "open_images" if name.startswith("open_images") else name
+
+
+def ledger_codes(rules: _Codes, sources: _Codes) -> _Codes:
+    """Returns the values of `label/ledger`.
+
+    Example:
+        >>> ledger_codes(int(Rule.ANCESTOR), int(Source.TENCENT))
+        33
+    """
+    return sources * _RULES + rules
+
+
+def rules_of(ledger: _Codes) -> _Codes:
+    """Returns `Rule` codes of values of `label/ledger`."""
+    return ledger % _RULES
+
+
+def sources_of(ledger: _Codes) -> _Codes:
+    """Returns `Source` codes of values of `label/ledger`."""
+    return ledger // _RULES

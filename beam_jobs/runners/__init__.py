@@ -1,0 +1,1 @@
+"""Apache Beam itself: options, runners, shared transforms."""

@@ -1,0 +1,1 @@
+"""Readers of raw annotations; all yield AnnotatedImage."""

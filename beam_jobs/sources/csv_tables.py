@@ -1,0 +1,174 @@
+"""Reader of plain CSVs: an image and its labels a row.
+
+A line is a row: a quoted field may hold commas, but no line break.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from beam_jobs.classes.wordnet import WNID_PATTERN
+from beam_jobs.errors import InputError
+from beam_jobs.files import storage, text_files
+from beam_jobs.images.find_images import PictureFolders, is_inside, is_url
+from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.labels.ledger import Source
+from beam_jobs.sources.cached_tokens import Confidences
+from beam_jobs.sources.reader import (
+    AnnotatedImage,
+    MalformedRows,
+    Part,
+    Read,
+    check_start,
+    cut_text,
+)
+
+KIND = "csv"
+# Of several, the first is taken.
+_IMAGE_COLUMNS = ("image", "path", "file", "filename", "url", "image_id")
+_LABEL_COLUMNS = ("labels", "label", "class", "wnid", "tag")
+_SEPARATORS = re.compile(r"[;|]")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Positions of the columns that are read.
+
+    Attributes:
+        image, label: always there.
+        confidence: None if there is no such column.
+        count: all columns.
+    """
+
+    image: int
+    label: int
+    confidence: int | None
+    count: int
+
+
+def find_columns(path: str) -> Columns:
+    """Finds the columns by the header, in upper or lower case.
+
+    Raises:
+        InputError: no image or label column.
+    """
+    header = text_files.read_header(path)
+    names = [name.strip().lower() for name in header]
+
+    def position(allowed: Sequence[str]) -> int | None:
+        return next((names.index(n) for n in allowed if n in names), None)
+
+    image, label = position(_IMAGE_COLUMNS), position(_LABEL_COLUMNS)
+    if image is None or label is None:
+        raise InputError(
+            f"{path}:1: the header needs an image column "
+            f"({', '.join(_IMAGE_COLUMNS)}) and a label column "
+            f"({', '.join(_LABEL_COLUMNS)}); received: "
+            f"{','.join(header)[:200]}"
+        )
+    return Columns(image, label, position(("confidence",)), len(header))
+
+
+def find_parts(
+    path: str, options: Sequence[tuple[str, str]], labels_only: bool = False
+) -> list[Part]:
+    """Returns the parts of a CSV.
+
+    Pictures lie beside the CSV if no folder is named for them.
+
+    Raises:
+        InputError: no such file, a wrong header, or no sound row near its
+            start.
+    """
+    path, size = storage.find_file(path)
+    columns = find_columns(path)
+    options = list(options)
+    if not labels_only and "images" not in dict(options):
+        if text_files.read_header(path)[columns.image].strip().lower() == "url":
+            raise InputError(
+                f"{path} names URLs: the folder of their pictures is needed, "
+                "as --images FOLDER"
+            )
+        options.append(("images", os.path.dirname(path)))
+    parts = cut_text(KIND, path, size, options)
+    check_start(parts[0], read_part, "a row with an image and its labels")
+    return parts
+
+
+def read_part(part: Part) -> Read:
+    """Yields the rows; malformed ones become Rejections.
+
+    Options: `images`, the folders of the pictures; none for labels alone.
+    """
+    columns = find_columns(part.path)
+    folders = part.values("images")
+    find = PictureFolders(folders).find if folders else None
+    confidences = Confidences()
+    reject = MalformedRows(part)
+    for index, line in enumerate(part.lines()):
+        if line == "" or not (index or part.start):
+            continue
+        try:
+            image, classes, sure = _parse(line, columns, confidences)
+        except ValueError as error:
+            yield reject(index, str(error))
+            continue
+        ref = _find(image, find) if find else None
+        yield AnnotatedImage(f"csv/{image}", Source.CSV, classes, sure, ref)
+
+
+def _parse(
+    line: str | text_files.BadRow, columns: Columns, confidences: Confidences
+) -> tuple[str, tuple[str, ...], tuple[float, ...]]:
+    """Returns image, class keys and confidences of a row.
+
+    Raises:
+        ValueError: malformed.
+    """
+    row = text_files.split_csv(line) if isinstance(line, str) else line
+    if isinstance(row, text_files.BadRow):
+        raise ValueError(row.detail)
+    if len(row) != columns.count:
+        raise ValueError(f"{len(row)} fields, not {columns.count}")
+    image = row[columns.image].strip()
+    if not is_url(image) and not is_inside(image.removeprefix("/")):
+        raise ValueError(f"{image[:200]!r}: a URL or a path is needed")
+    texts = [t.strip() for t in _SEPARATORS.split(row[columns.label])]
+    classes = tuple(class_key(text) for text in texts if text)
+    if columns.confidence is None:
+        return image, classes, (1.0,) * len(classes)
+    return image, classes, _sure(row[columns.confidence], classes, confidences)
+
+
+def _sure(
+    text: str, classes: Sequence[str], confidences: Confidences
+) -> tuple[float, ...]:
+    """Returns one confidence a class: the row's, or one of several."""
+    values = [v.strip() for v in _SEPARATORS.split(text)]
+    if len(values) == 1:
+        values *= len(classes)
+    if len(values) != len(classes):
+        raise ValueError(f"{len(values)} confidences for {len(classes)} labels")
+    try:
+        return tuple(confidences[value] for value in values)
+    except ValueError:
+        raise ValueError(f"confidence {text[:80]!r}, not 0 to 1") from None
+
+
+def class_key(text: str) -> str:
+    """Returns the class key of a label as the CSV spells it.
+
+    Example:
+        >>> class_key("n02084071"), class_key("/m/0bt9lr"), class_key("dog")
+        ('n02084071', 'oi:/m/0bt9lr', 'csv:dog')
+    """
+    if WNID_PATTERN.fullmatch(text):
+        return text
+    return f"oi:{text}" if text.startswith("/") else f"csv:{text}"
+
+
+def _find(image: str, find) -> ImageRef:
+    return ImageRef(image) if image.startswith("/") else find(image)

@@ -1,0 +1,351 @@
+"""Reader of Open Images sources, V4 to V7: CSVs and image files.
+
+File formats: https://storage.googleapis.com/openimages/web/download_v7.html
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from beam_jobs.errors import InputError
+from beam_jobs.files import storage, text_files
+from beam_jobs.files.checks import check_folder
+from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.labels.ledger import Source
+from beam_jobs.rejections import Rejection
+from beam_jobs.sources.cached_tokens import Confidences
+from beam_jobs.sources.reader import (
+    AnnotatedImage,
+    MalformedRows,
+    Part,
+    Read,
+    cut_text,
+    group_files,
+)
+
+LABELS_KIND = "open_images_labels"
+BOXES_KIND = "open_images_boxes"
+ROTATIONS_KIND = "open_images_rotations"
+PICTURES_KIND = "open_images_pictures"
+_LABEL_COLUMNS = ("ImageID", "Source", "LabelName", "Confidence")
+_BOX_COLUMNS = ("ImageID", "LabelName")
+_IMAGE_COLUMNS = ("ImageID", "Rotation")
+_NAME_HEADERS = ("LabelName", "id")
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+_ROWS_CHECKED = 1001
+
+
+@dataclass(frozen=True)
+class OpenImagesFiles:
+    """The files of an Open Images folder, as paths.
+
+    Attributes:
+        human_labels, machine_labels: label CSVs, sorted; one may be empty.
+        boxes: CSVs of boxes; may be empty.
+        classes: CSVs with LabelName and DisplayName.
+        images: CSVs with ImageID and Rotation; may be empty.
+        overrides: CSV with LabelName and WordNetId, or None.
+        patterns: where the image files lie.
+    """
+
+    human_labels: tuple[str, ...]
+    machine_labels: tuple[str, ...]
+    boxes: tuple[str, ...]
+    classes: tuple[str, ...]
+    images: tuple[str, ...]
+    overrides: str | None
+    patterns: tuple[str, ...]
+
+
+def find_files(folder: str) -> OpenImagesFiles:
+    """Returns the files of a folder, told apart by their published names.
+
+    Raises:
+        InputError: no such folder, no label CSV, no class descriptions, or a
+            CSV that is empty or malformed near its start (file:line).
+    """
+    check_folder(folder, "Open Images source")
+    paths = [p for p, _ in storage.list_files(os.path.join(folder, "*.csv"))]
+
+    def named(*patterns: str) -> tuple[str, ...]:
+        return tuple(
+            path
+            for path in paths
+            if any(fnmatch.fnmatch(os.path.basename(path), p) for p in patterns)
+        )
+
+    found = OpenImagesFiles(
+        human_labels=named("*annotations-human-imagelabels*.csv"),
+        machine_labels=named("*annotations-machine-imagelabels*.csv"),
+        boxes=named("*annotations-bbox*.csv"),
+        classes=named("*class-descriptions*.csv"),
+        images=named(
+            "*images-with*rotation*.csv",
+            "*images-boxable*rotation*.csv",
+            "*image_ids_and_rotation*.csv",
+        ),
+        overrides=next(iter(named("wordnet-overrides.csv")), None),
+        patterns=tuple(
+            os.path.join(folder, "images", nesting)
+            for nesting in ("*", "*/*", "*/*/*")
+        ),
+    )
+    _check_files(folder, found)
+    return found
+
+
+def _check_files(folder: str, found: OpenImagesFiles) -> None:
+    if not (found.human_labels or found.machine_labels or found.boxes):
+        raise InputError(
+            f"{folder}: no labels: a file named like "
+            "train-annotations-human-imagelabels.csv is needed"
+        )
+    if not found.classes:
+        raise InputError(
+            f"{folder}: no class names: class-descriptions.csv is needed"
+        )
+    for path in found.human_labels + found.machine_labels:
+        check_csv(path, _LABEL_COLUMNS)
+    for path in found.boxes:
+        check_csv(path, _BOX_COLUMNS)
+    for path in found.images:
+        check_csv(path, _IMAGE_COLUMNS)
+
+
+def check_csv(path: str, columns: tuple[str, ...]) -> None:
+    """Checks the header and the first rows of a CSV.
+
+    Raises:
+        InputError: unreadable, empty, a column missing, or the first row
+            that has another number of fields than the header (file:line).
+    """
+    rows = list(itertools.islice(text_files.read_csv(path), _ROWS_CHECKED))
+    header = _sound(path, *rows[0]) if rows else []
+    missing = [c for c in columns if c not in header]
+    if missing:
+        raise InputError(
+            f"{path}:1: the header lacks {', '.join(missing)}; received: "
+            f"{','.join(header)[:200] if rows else 'an empty file'}"
+        )
+    if len(rows) == 1:
+        raise InputError(f"{path}: a header and no rows")
+    if not any(_has_fields(row, len(header)) for _, row in rows[1:]):
+        line, row = rows[1]
+        raise InputError(
+            f"{path}:{line}: {len(header)} fields are needed, as in the "
+            f"header; received: {len(_sound(path, line, row))}"
+        )
+
+
+def _sound(
+    path: str, line: int, row: list[str] | text_files.BadRow
+) -> list[str]:
+    if isinstance(row, text_files.BadRow):
+        raise InputError(f"{path}:{line}: not a CSV file: {row.detail}")
+    return row
+
+
+def _has_fields(row: list[str] | text_files.BadRow, count: int) -> bool:
+    return not isinstance(row, text_files.BadRow) and len(row) == count
+
+
+def find_parts(
+    found: OpenImagesFiles, labels_only: bool = False
+) -> tuple[list[Part], list[Part]]:
+    """Returns the parts of the CSVs, and those of the pictures.
+
+    Args:
+        found: what `find_files` returned.
+        labels_only: leaves out pictures and their rotations.
+    """
+    texts = [
+        (LABELS_KIND, path, [("source", source.name)])
+        for paths, source in (
+            (found.human_labels, Source.OPEN_IMAGES_HUMAN),
+            (found.machine_labels, Source.OPEN_IMAGES_MACHINE),
+        )
+        for path in paths
+    ]
+    texts += [(BOXES_KIND, path, []) for path in found.boxes]
+    if not labels_only:
+        texts += [(ROTATIONS_KIND, path, []) for path in found.images]
+    parts = [
+        part
+        for kind, path, options in texts
+        for part in cut_text(kind, *storage.find_file(path), options)
+    ]
+    if labels_only:
+        return parts, []
+    pictures = storage.list_files(*found.patterns)
+    named = [file for file in pictures if image_id_of(file[0])]
+    return parts, group_files(PICTURES_KIND, named)
+
+
+def read_labels(part: Part) -> Read:
+    """Yields the rows of a label CSV; malformed ones become Rejections.
+
+    Rows of one image that follow each other become one AnnotatedImage.
+
+    Options: `source`, a name of `records.Source`.
+    """
+    rows = _Rows(part, _LABEL_COLUMNS)
+    source = Source[part.option("source") or "OPEN_IMAGES_HUMAN"]
+    confidences = Confidences()
+    keys = _ClassKeys()
+    current = ""
+    classes: list[str] = []
+    sure: list[float] = []
+    for index, (image_id, _, label, text) in rows:
+        try:
+            confidence = confidences[text]
+        except ValueError:
+            rows.reject(index, f"Confidence {text!r}, not 0 to 1")
+            continue
+        if image_id != current:
+            yield from _joined(current, source, classes, sure)
+            yield from rows.take_rejected()
+            current, classes, sure = image_id, [], []
+        classes.append(keys[label])
+        sure.append(confidence)
+    yield from _joined(current, source, classes, sure)
+    yield from rows.take_rejected()
+
+
+def read_boxes(part: Part) -> Read:
+    """Yields the classes of boxes as positives, each once an image.
+
+    Rows of one image that follow each other become one AnnotatedImage.
+    """
+    rows = _Rows(part, _BOX_COLUMNS)
+    keys = _ClassKeys()
+    source = Source.OPEN_IMAGES_BOXES
+    for image_id, group in itertools.groupby(rows, lambda row: row[1][0]):
+        labels = dict.fromkeys(label for _, (_, label) in group)
+        classes = [keys[label] for label in labels]
+        yield from _joined(image_id, source, classes, [1.0] * len(classes))
+        yield from rows.take_rejected()
+    yield from rows.take_rejected()
+
+
+def _joined(
+    image_id: str, source: Source, classes: list[str], sure: list[float]
+) -> Iterator[AnnotatedImage]:
+    if classes:
+        full_id = f"open_images/{image_id}"
+        yield AnnotatedImage(full_id, source, tuple(classes), tuple(sure))
+
+
+def read_rotations(part: Part) -> Read:
+    """Yields the rotations of image rows, 0 where there is none."""
+    rows = _Rows(part, _IMAGE_COLUMNS)
+    for index, (image_id, text) in rows:
+        try:
+            degrees = int(float(text or "0"))
+        except (ValueError, OverflowError):
+            degrees = -1
+        if degrees in (0, 90, 180, 270):
+            yield AnnotatedImage(
+                f"open_images/{image_id}",
+                Source.OPEN_IMAGES_HUMAN,
+                rotation=degrees,
+            )
+        else:
+            rows.reject(index, f"Rotation {text!r}, not 0, 90, 180 or 270")
+        yield from rows.take_rejected()
+    yield from rows.take_rejected()
+
+
+def read_pictures(part: Part) -> Read:
+    """Yields where the pictures lie."""
+    for path, size in part.files:
+        yield AnnotatedImage(
+            f"open_images/{image_id_of(path)}",
+            Source.OPEN_IMAGES_HUMAN,
+            ref=ImageRef(path, 0, size),
+        )
+
+
+def read_display_names(paths: Sequence[str]) -> dict[str, str]:
+    """Returns display names by label name; files with or without a header.
+
+    Raises:
+        InputError: a malformed row (file:line).
+    """
+    names: dict[str, str] = {}
+    for path in paths:
+        for line, row in text_files.read_sound_csv(path):
+            if line == 1 and row[0] in _NAME_HEADERS:
+                continue
+            if len(row) < 2 or not row[0].startswith("/"):
+                raise InputError(
+                    f"{path}:{line}: a label name as /m/0bt9lr and a display "
+                    f"name are needed; received: {','.join(row)[:200]}"
+                )
+            names.setdefault(row[0], row[1])
+    if not names:
+        raise InputError(f"{', '.join(paths)}: no class names: an empty file")
+    return names
+
+
+def image_id_of(path: str) -> str | None:
+    """Returns the ImageID of an image file, None for any other file."""
+    name = PurePosixPath(path)
+    return name.stem if name.suffix.lower() in _SUFFIXES else None
+
+
+class _ClassKeys(dict[str, str]):
+    """Class keys by label name."""
+
+    def __missing__(self, label: str) -> str:
+        return self.setdefault(label, f"oi:{label}")
+
+
+class _Rows:
+    """The sound rows of a CSV part, with some of their columns.
+
+    The malformed ones wait until the caller takes them, so that they leave
+    in the order of the rows.
+    """
+
+    def __init__(self, part: Part, columns: Sequence[str]):
+        header = text_files.read_header(part.path)
+        self._part = part
+        self._at = [header.index(column) for column in columns]
+        self._count = len(header)
+        self._malformed = MalformedRows(part)
+        self._rejected: list[Rejection] = []
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        """Yields (index of the line in the part, values of the columns)."""
+        at, count, whole = self._at, self._count, self._all_columns()
+        for index, line in enumerate(self._part.lines()):
+            fields = (
+                text_files.split_csv(line) if isinstance(line, str) else line
+            )
+            if isinstance(fields, text_files.BadRow):
+                self.reject(index, fields.detail)
+            elif len(fields) != count:
+                if fields != [""]:
+                    detail = f"{len(fields)} fields, not {count}"
+                    self.reject(index, detail)
+            elif not fields[at[0]]:
+                self.reject(index, "an empty ImageID")
+            elif index or self._part.start:
+                yield index, fields if whole else [fields[i] for i in at]
+
+    def _all_columns(self) -> bool:
+        return self._at == list(range(self._count))
+
+    def reject(self, index: int, detail: str) -> None:
+        """Adds a dead letter."""
+        self._rejected.append(self._malformed(index, detail))
+
+    def take_rejected(self) -> list[Rejection]:
+        """Returns the dead letters since the last call."""
+        rejected, self._rejected = self._rejected, []
+        return rejected

@@ -1,0 +1,267 @@
+"""Reader of the original TFRecords of Tencent ML-Images.
+
+A record is a `tf.train.Example` with `image` (the file's bytes), `label` (one
+little-endian float32 a class, 0 for no label), `name`, `width`, `height`:
+https://github.com/Tencent/tencent-ml-images/blob/master/data/tfrecord.py
+
+TensorFlow's reader hides where a record lies, so the framing is read here:
+length (uint64), its CRC, the data, their CRC; both CRCs are masked CRC-32C:
+https://www.tensorflow.org/tutorials/load_data/tfrecord
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, NamedTuple
+
+import google_crc32c
+import numpy as np
+
+from beam_jobs.classes.load_classes import read_dictionary
+from beam_jobs.errors import InputError
+from beam_jobs.files import storage
+from beam_jobs.images.find_images import PictureFolders, is_inside, is_url
+from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.labels.ledger import Source
+from beam_jobs.rejections import Reason, Rejection
+from beam_jobs.sources.cached_tokens import ClassTokens
+from beam_jobs.sources.reader import AnnotatedImage, MalformedRows, Part, Read
+
+KIND = "tencent_records"
+_HEADER = struct.Struct("<QI")
+_CRC = struct.Struct("<I")
+_MAX_RECORD = 256 << 20
+
+
+LIST_KIND = "tencent_list"
+WHAT = "a file name or URL and class:confidence tokens"
+
+
+class Frame(NamedTuple):
+    """One record of a TFRecord file.
+
+    Attributes:
+        offset: first byte of the frame in the file.
+        data: the record, None if it is damaged.
+        problem: what is wrong with a damaged one.
+    """
+
+    offset: int
+    data: bytes | None
+    problem: str = ""
+
+
+def find_files(path: str) -> list[tuple[str, int]]:
+    """Returns (path, bytes) of a file, a folder's files, or a pattern's.
+
+    In a folder, files named `*tfrecord*` are read; all, if there is none.
+
+    Raises:
+        InputError: nothing matches, or a file is no TFRecord file.
+    """
+    if os.path.isfile(path):
+        found = [storage.find_file(path)]
+    else:
+        found = storage.list_files(
+            os.path.join(path, "*")
+        ) or storage.list_files(path)
+        named = [f for f in found if "tfrecord" in os.path.basename(f[0])]
+        found = named or found
+    if not found:
+        raise InputError(f"no TFRecord files: nothing matches {path}")
+    for name, _ in found:
+        with storage.open_read(name) as file:
+            head = file.read(_HEADER.size)
+        if _record_length(head) is None:
+            raise InputError(f"{name}: not a TFRecord file (its start)")
+    return found
+
+
+def find_parts(
+    path: str, options: Sequence[tuple[str, str]] = ()
+) -> list[Part]:
+    """Returns one part a file.
+
+    Raises:
+        InputError: as `find_files`.
+    """
+    return [
+        Part(KIND, file[0], files=(file,), options=tuple(options))
+        for file in find_files(path)
+    ]
+
+
+def read_part(part: Part) -> Read:
+    """Yields the records; the image of each is referred to, not copied.
+
+    Options: `dictionary`, the published dictionary; `labels_only` if no
+    picture is needed.
+    """
+    wnids = read_dictionary(part.option("dictionary"))
+    labels_only = part.option("labels_only") is not None
+    for path, _ in part.files:
+        for frame in read_frames(path):
+            problem = frame.problem
+            if frame.data is not None:
+                try:
+                    image = _parse(path, frame.offset, frame.data, wnids)
+                    yield image._replace(ref=None) if labels_only else image
+                    continue
+                except ValueError as error:
+                    problem = str(error)
+            yield Rejection(
+                Reason.MALFORMED_RECORD, f"{path}:{frame.offset}", problem, path
+            )
+
+
+def read_frames(path: str) -> Iterator[Frame]:
+    """Yields the records of a TFRecord file with their offsets.
+
+    After a damaged record reading goes on where the next one starts; where
+    that is unknown, the file ends.
+    """
+    offset = 0
+    with storage.open_read(path) as file:
+        while head := file.read(_HEADER.size):
+            length = _record_length(head)
+            if length is None:
+                yield Frame(offset, None, _no_header(head))
+                return
+            yield _read_data(file, offset, length)
+            offset += _HEADER.size + length + _CRC.size
+
+
+def _read_data(file: BinaryIO, offset: int, length: int) -> Frame:
+    data = file.read(length)
+    tail = file.read(_CRC.size)
+    if len(tail) < _CRC.size:
+        there = len(data) + len(tail)
+        return Frame(
+            offset,
+            None,
+            f"cut off: {length + _CRC.size} bytes expected, {there} there",
+        )
+    if _CRC.unpack(tail)[0] != _masked_crc(data):
+        return Frame(offset, None, "the checksum of the data is wrong")
+    return Frame(offset, data)
+
+
+def _no_header(head: bytes) -> str:
+    if len(head) < _HEADER.size:
+        return f"cut off: {_HEADER.size} bytes expected, {len(head)} there"
+    return (
+        "the checksum of the length is wrong; the rest of the file cannot be "
+        "read"
+    )
+
+
+def _record_length(head: bytes) -> int | None:
+    """Returns the length of a record, None if it is none."""
+    if len(head) < _HEADER.size:
+        return None
+    length, crc = _HEADER.unpack(head)
+    sound = crc == _masked_crc(head[:8]) and length <= _MAX_RECORD
+    return length if sound else None
+
+
+def _masked_crc(data: bytes) -> int:
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _parse(
+    path: str, offset: int, data: bytes, wnids: Sequence[str]
+) -> AnnotatedImage:
+    """Returns the image of a record.
+
+    Raises:
+        ValueError: no Example, or one that lacks something.
+    """
+    features = _features(data)
+    name = _bytes_of(features, "name").decode()
+    encoded = _bytes_of(features, "image")
+    label = _bytes_of(features, "label")
+    if len(label) != 4 * len(wnids):
+        raise ValueError(
+            f"label has {len(label)} bytes; {len(wnids)} classes of float32 "
+            f"take {4 * len(wnids)}"
+        )
+    values = np.frombuffer(label, "<f4")
+    positive = np.flatnonzero(values)
+    found = values[positive]
+    # Says no to NaN as well.
+    if not np.all((found > 0) & (found <= 1)):
+        raise ValueError("label has values that are not 0 to 1")
+    start = offset + _HEADER.size + data.index(encoded)
+    return AnnotatedImage(
+        f"tencent/{name}",
+        Source.TENCENT,
+        tuple(wnids[i] for i in positive),
+        tuple(found.tolist()),
+        ImageRef(path, start, len(encoded)),
+    )
+
+
+def _features(data: bytes):
+    """Returns the features of an Example by name."""
+    # TensorFlow takes seconds to import, and other sources do without.
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+
+    try:
+        return tf.train.Example.FromString(data).features.feature
+    except DecodeError as error:
+        raise ValueError(f"not a tf.train.Example: {error}") from error
+
+
+def _bytes_of(features, name: str) -> bytes:
+    if name not in features:
+        raise ValueError(f"no feature {name!r}")
+    values = features[name].bytes_list.value
+    if len(values) != 1 or not values[0]:
+        raise ValueError(f"feature {name!r} is not one string of bytes")
+    return values[0]
+
+
+def read_list(part: Part) -> Read:
+    """Yields the rows of a list; malformed ones become Rejections.
+
+    Options: `dictionary`, the published dictionary; `images`, the folders of
+    the pictures; none for labels alone.
+    """
+    classes = ClassTokens(read_dictionary(part.option("dictionary")))
+    folders = part.values("images")
+    find = PictureFolders(folders).find if folders else None
+    reject = MalformedRows(part)
+    source = Source.TENCENT
+    for index, line in enumerate(part.lines()):
+        if not isinstance(line, str):
+            yield reject(index, line.detail)
+            continue
+        name, tokens = split_row(line)
+        if not name:
+            continue
+        try:
+            wnids, confidences = classes.parse(tokens)
+        except ValueError as error:
+            yield reject(index, str(error))
+            continue
+        if not is_url(name) and not is_inside(name):
+            yield reject(index, f"{name[:200]!r}: no relative path")
+            continue
+        ref = find(name) if find else None
+        yield AnnotatedImage(f"tencent/{name}", source, wnids, confidences, ref)
+
+
+def split_row(line: str) -> tuple[str, list[str]]:
+    """Returns the name, "" in a blank line, and the other columns.
+
+    Where a tab follows the name, the name may hold spaces.
+    """
+    name, tab, rest = line.partition("\t")
+    if tab:
+        return name.strip(), rest.split()
+    columns = line.split()
+    return (columns[0], columns[1:]) if columns else ("", [])

@@ -1,0 +1,99 @@
+"""Reader of Pascal VOC: objects become image-level positives.
+
+File format: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/
+"""
+
+from __future__ import annotations
+
+import os
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from beam_jobs.errors import InputError
+from beam_jobs.files import storage
+from beam_jobs.files.checks import check_folder
+from beam_jobs.images.find_images import is_inside
+from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.labels.ledger import Source
+from beam_jobs.rejections import Reason, Rejection
+from beam_jobs.sources.reader import AnnotatedImage, Part, Read, group_files
+
+KIND = "voc"
+_FILES_OF_PART = 2000
+# A folder of one year, and what the archives unpack to.
+_NESTINGS = ("", "*", "*/*")
+
+
+def find_parts(folder: str, labels_only: bool = False) -> list[Part]:
+    """Returns the parts of a folder, some 2,000 annotations each.
+
+    Raises:
+        InputError: no such folder, or nothing of the kind in it.
+    """
+    check_folder(folder, "Pascal VOC source")
+    found = storage.list_files(
+        *(os.path.join(folder, n, "Annotations", "*.xml") for n in _NESTINGS)
+    )
+    if not found:
+        raise InputError(
+            f"{folder}: no Pascal VOC annotations: nothing matches "
+            f"{os.path.join(folder, 'Annotations', '*.xml')}"
+        )
+    if not labels_only:
+        for base in sorted({_base_of(path) for path, _ in found}):
+            check_folder(os.path.join(base, "JPEGImages"), "Pascal VOC images")
+    options = [("labels_only", "yes")] if labels_only else []
+    return group_files(KIND, found, options, max_files=_FILES_OF_PART)
+
+
+def read_part(part: Part) -> Read:
+    """Yields the images with the classes of their objects, each class once.
+
+    Difficult and truncated objects count.
+
+    Options: `labels_only` if no picture is needed.
+    """
+    labels_only = part.option("labels_only") is not None
+    for path, _ in part.files:
+        try:
+            with storage.open_read(path) as file:
+                root = fromstring(file.read(), forbid_dtd=True)
+            image = _parse(path, root)
+        except (ParseError, DefusedXmlException, OSError, ValueError) as error:
+            detail = f"not a Pascal VOC annotation: {error}"
+            yield Rejection(Reason.MALFORMED_RECORD, path, detail, path)
+            continue
+        yield image._replace(ref=None) if labels_only else image
+
+
+def _parse(path: str, root: Element) -> AnnotatedImage:
+    """Returns the image of an annotation.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if root.tag != "annotation":
+        raise ValueError(f"<annotation> is needed; received: <{root.tag}>")
+    texts = [(o.findtext("name") or "").strip() for o in root.findall("object")]
+    if not all(texts):
+        raise ValueError("an object without a name")
+    stem = os.path.splitext(os.path.basename(path))[0]
+    name = (root.findtext("filename") or "").strip()
+    if not os.path.splitext(name)[1]:
+        name = f"{stem}.jpg"
+    if not is_inside(name):
+        raise ValueError(f"filename {name[:200]!r}: no relative path")
+    classes = tuple(dict.fromkeys(f"voc:{text}" for text in texts))
+    return AnnotatedImage(
+        f"voc/{stem}",
+        Source.VOC,
+        classes,
+        (1.0,) * len(classes),
+        ImageRef(os.path.join(_base_of(path), "JPEGImages", name)),
+    )
+
+
+def _base_of(path: str) -> str:
+    return os.path.dirname(os.path.dirname(path))

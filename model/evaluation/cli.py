@@ -1,0 +1,57 @@
+"""The command `tagforest evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to an app."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    workdir: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    dataset: Annotated[str, typer.Argument(help="Folder of the data set.")],
+    split: Annotated[
+        str, typer.Option(help="Which images to judge by.")
+    ] = "validation",
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images scored at once.")
+    ] = 64,
+    progress: Annotated[bool, typer.Option(help="Show a bar.")] = True,
+) -> None:
+    """Judge a trained tagger beside a baseline and the ceiling.
+
+    Precision, recall and F1 at 5 and 10, F1 and best class among the leaves,
+    and macro average precision, by the labels that the images have and
+    without unknown ones; by depth, training images and origin of the labels;
+    tags and probabilities, where `tagforest calibrate` has fitted them.
+    """
+    from beam_jobs.dataset import dataset_folder
+    from beam_jobs.errors import InputError
+
+    # Before TensorFlow is imported, which takes seconds.
+    if not workdir.is_dir():
+        raise InputError(
+            f"no such folder: {workdir}; `tagforest train {dataset} "
+            f"--workdir {workdir}` makes one"
+        )
+    dataset_folder.shard_paths(dataset, split)
+    from rich.console import Console
+
+    from model.evaluation import evaluate as evaluate_
+    from model.evaluation import report_tables
+    from model.evaluation.evaluate import evaluate as run
+
+    evaluation = run(
+        workdir, dataset, split, batch_size=batch_size, progress=progress
+    )
+    for table in report_tables.tables(evaluation):
+        Console().print(table)
+    for path in evaluate_.paths_in(workdir / evaluate_.FOLDER, split):
+        typer.echo(f"  {path}")
+    typer.echo(f"next: tagforest export {workdir} --out {workdir}/export")

@@ -1,0 +1,173 @@
+"""A trained tagger against a split, the baseline and the ceiling."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.dataset import dataset_folder
+from beam_jobs.statistics.counts import load_images_per_class
+from model.evaluation import report_plots
+from model.evaluation.evaluator import Evaluator
+from model.evaluation.result import Evaluation
+from model.inputs import input_pipeline
+from model.network.load_tagger import weights_fingerprint
+from model.network.tagger import Tagger
+from model.scores import tagging
+from model.scores.scoring import Scored, open_split
+
+if TYPE_CHECKING:
+    pass
+
+
+# Of a training's working directory.
+FOLDER = "evaluation"
+
+
+def evaluate(
+    workdir: str | os.PathLike[str],
+    dataset: str | os.PathLike[str],
+    split: str = dataset_folder.VALIDATION,
+    *,
+    batch_size: int = 64,
+    progress: bool = True,
+) -> Evaluation:
+    """Evaluates a training run and writes `<workdir>/evaluation/<split>*`.
+
+    Every class that is not among an image's labels counts as wrong, unknown
+    ones too: the figures are those of observed labels, as the paper's. A
+    second set leaves unknown labels out, where the data set knows what is
+    absent. Thresholds count where `calibrate` has fitted them.
+
+    Args:
+        workdir: of a training.
+        dataset: data set folder with the classes of that training.
+        split: which images.
+        batch_size: images scored at once.
+        progress: shows a bar.
+
+    Raises:
+        InputError: nothing trained there, no such data set or split, the
+            data set has other classes, or a calibration of other weights.
+    """
+    workdir, dataset = Path(workdir), os.fspath(dataset)
+    given = open_split(
+        workdir, dataset, split, batch_size=batch_size, progress=progress
+    )
+    fitted = tagging.load(
+        workdir, given.vocabulary, weights_fingerprint(given.tagger)
+    )
+    evaluation = evaluate_scores(
+        given.batches,
+        given.hierarchy,
+        _train_counts(given.tagger, dataset, given.vocabulary),
+        split,
+        fitted,
+    )
+    write(evaluation, workdir / FOLDER, given.vocabulary)
+    return evaluation
+
+
+def evaluate_scores(
+    batches: Iterable[Scored],
+    hierarchy: Hierarchy,
+    train_counts: np.ndarray,
+    split: str = dataset_folder.VALIDATION,
+    calibration: tagging.Tagging | None = None,
+) -> Evaluation:
+    """Compares scores with labels, batch by batch.
+
+    Memory does not grow with the number of images: average precision comes
+    from 2,048 bins of the logit a class, 0.28 GB for 11,166 classes.
+
+    Args:
+        batches: labels, scores and, if known, the labels' ledger.
+        hierarchy: says which classes are leaves, and how deep all are.
+        train_counts: training images of every class [classes], the
+            baseline's whole knowledge.
+        split: the name to report.
+        calibration: probabilities and thresholds to judge as well.
+
+    Raises:
+        InputError: no batches, or not of this number of classes.
+    """
+    evaluator = Evaluator(hierarchy, train_counts, calibration)
+    for batch in batches:
+        evaluator.update(batch)
+    return evaluator.result(split)
+
+
+def _train_counts(
+    tagger: Tagger, dataset: str, vocabulary: Vocabulary
+) -> np.ndarray:
+    least = tagger.config.data.min_confidence
+    if least > 0:
+        # The statistics count all labels, these are some of them.
+        shards = dataset_folder.shard_paths(dataset, dataset_folder.TRAIN)
+        return input_pipeline.label_counts(shards, len(vocabulary), least)
+    return load_images_per_class(dataset, dataset_folder.TRAIN, vocabulary)
+
+
+def write(
+    evaluation: Evaluation,
+    folder: str | os.PathLike[str],
+    vocabulary: Vocabulary,
+) -> list[Path]:
+    """Writes `<split>.json`, `<split>_classes.tsv` and the plots.
+
+    Args:
+        evaluation: what to write.
+        folder: made if need be.
+        vocabulary: the classes' names.
+
+    Returns:
+        The paths.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = paths_in(folder, evaluation.split)
+    text = json.dumps(evaluation.to_json(), indent=2, sort_keys=True)
+    paths[0].write_text(text + "\n", encoding="utf-8")
+    rows = "\n".join(_class_rows(evaluation, vocabulary))
+    paths[1].write_text(rows + "\n", encoding="utf-8")
+    for path, draw in zip(paths[2:], report_plots.PLOTS.values(), strict=True):
+        draw(evaluation, path)
+    return paths
+
+
+def paths_in(folder: str | os.PathLike[str], split: str) -> list[Path]:
+    """Returns where `write` puts the JSON, the table of classes, the plots."""
+    names = [f"{split}.json", f"{split}_classes.tsv"]
+    names += [f"{split}{ending}.png" for ending in report_plots.PLOTS]
+    return [Path(folder) / name for name in names]
+
+
+def _class_rows(evaluation: Evaluation, vocabulary: Vocabulary) -> list[str]:
+    columns = ["depth", "train_images", "images", "average_precision"]
+    tags = evaluation.tags_of_classes
+    if tags is not None:
+        columns += ["precision", "recall", "f1"]
+    rows = ["\t".join(["wnid", "name", *columns])]
+    have = [c for c in vocabulary if evaluation.positives[c.index] > 0]
+    # Best first; a class's index breaks ties.
+    have.sort(key=lambda c: (-evaluation.average_precision[c.index], c.index))
+    for c in have:
+        values = [
+            c.wnid,
+            c.display_name,
+            str(evaluation.depth[c.index]),
+            str(evaluation.train_images[c.index]),
+            str(evaluation.positives[c.index]),
+            f"{evaluation.average_precision[c.index]:.4f}",
+        ]
+        if tags is not None:
+            values += [f"{value:.4f}" for value in tags[:, c.index]]
+        rows.append("\t".join(values))
+    return rows

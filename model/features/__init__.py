@@ -1,0 +1,1 @@
+"""Vectors of images, and which images are alike."""

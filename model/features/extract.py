@@ -1,0 +1,196 @@
+"""Embeddings of a folder of images, from the last pooling layer.
+
+Images go through the checks of the data set job and the preprocessing of
+evaluation and serving. What cannot be read becomes a line of
+`<out>.rejected.jsonl`: images in = features out + rejected.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from beam_jobs.errors import InputError
+from beam_jobs.images import check_image
+from beam_jobs.images.find_images import SUFFIXES
+from beam_jobs.rejections import Reason, Rejection, save_rejections
+from model.features import feature_files
+from model.inputs import preprocessing
+from model.network.load_tagger import load_tagger, weights_fingerprint
+from model.network.tagger import Tagger
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What an extraction gave.
+
+    Attributes:
+        images: files with an embedding.
+        rejected: files without, by reason.
+        width: of an embedding.
+    """
+
+    images: int
+    rejected: dict[str, int]
+    width: int
+
+
+def extract(
+    workdir: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    batch_size: int = 64,
+    limits: check_image.ImageLimits | None = None,
+    progress: bool = True,
+) -> Extracted:
+    """Writes the embedding of every image below a folder.
+
+    Args:
+        workdir: of a training.
+        folder: searched with all its subfolders; order by path.
+        out: `.npz` or `.parquet`, see `model.feature_files`.
+        batch_size: images embedded at once.
+        limits: larger images are rejected.
+        progress: shows a bar.
+
+    Raises:
+        InputError: another ending, no such folder, no image in it, or
+            nothing trained; all before the first image is read.
+    """
+    feature_files.check_path(out)
+    paths = image_files(folder)
+    tagger = load_tagger(workdir)
+    source = feature_files.Source(
+        workdir=os.path.abspath(workdir), weights=weights_fingerprint(tagger)
+    )
+    rejections: list[Rejection] = []
+    loaded = _load_all(paths, limits or check_image.ImageLimits(), rejections)
+    bar = tqdm(
+        loaded,
+        "features",
+        len(paths),
+        unit=" images",
+        disable=None if progress else True,
+    )
+    blocks = _embed_all(tagger, bar, Path(folder), batch_size)
+    written = feature_files.write(out, blocks, source)
+    save_rejections(f"{os.fspath(out)}.rejected.jsonl", rejections)
+    counts = Counter(rejection.reason.value for rejection in rejections)
+    width = int(tagger.head.kernel.shape[0])
+    return Extracted(written, dict(counts), width)
+
+
+def image_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """Returns the files with the ending of an image, sorted by path.
+
+    Raises:
+        InputError: no such folder, or no image in it.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"no such folder of images: {root}")
+    found = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in SUFFIXES and path.is_file()
+    )
+    if not found:
+        raise InputError(
+            f"{root} holds no image; endings looked for: {', '.join(SUFFIXES)}"
+        )
+    return found
+
+
+def embed(tagger: Tagger, encoded: Iterable[bytes]) -> np.ndarray:
+    """Returns float32 [images, filters] of checked image files."""
+    data = tagger.config.data
+    pixels = [
+        preprocessing.decode_and_resize(
+            tf.constant(content), data.image_size, data.crop_fraction
+        )
+        for content in encoded
+    ]
+    return _embed_batch(tagger, tf.stack(pixels)).numpy()
+
+
+def load_image(path: Path, limits: check_image.ImageLimits) -> bytes:
+    """Returns the bytes of a sound image, converted where need be.
+
+    Raises:
+        images.ImageError: rejected, with the reason.
+    """
+    try:
+        size = path.stat().st_size
+        if size > limits.max_bytes:
+            raise check_image.ImageError(
+                Reason.TOO_MANY_BYTES,
+                f"{size} bytes, allowed: {limits.max_bytes}",
+            )
+        content = path.read_bytes()
+    except OSError as error:
+        raise check_image.ImageError(
+            Reason.UNREADABLE_FILE, str(error.strerror)
+        ) from error
+    return check_image.check_and_convert(content, limits)[1] or content
+
+
+def _load_all(
+    paths: list[Path],
+    limits: check_image.ImageLimits,
+    rejections: list[Rejection],
+) -> Iterator[tuple[Path, bytes | None]]:
+    """Yields every path, with None for the bytes of a rejected one."""
+
+    def load(path: Path) -> tuple[bytes | None, Rejection | None]:
+        try:
+            return load_image(path, limits), None
+        except check_image.ImageError as error:
+            return None, Rejection(
+                error.reason, path.name, str(error), os.fspath(path)
+            )
+
+    # Blocks, so that no more than these wait in memory.
+    block = 256
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(paths), block):
+            some = paths[start : start + block]
+            for path, (content, rejection) in zip(
+                some, pool.map(load, some), strict=True
+            ):
+                if rejection is not None:
+                    rejections.append(rejection)
+                yield path, content
+
+
+def _embed_all(
+    tagger: Tagger,
+    loaded: Iterable[tuple[Path, bytes | None]],
+    folder: Path,
+    batch_size: int,
+) -> Iterator[tuple[list[str], np.ndarray]]:
+    names: list[str] = []
+    contents: list[bytes] = []
+    for path, content in loaded:
+        if content is None:
+            continue
+        names.append(path.relative_to(folder).as_posix())
+        contents.append(content)
+        if len(names) == batch_size:
+            yield names, embed(tagger, contents)
+            names, contents = [], []
+    if names:
+        yield names, embed(tagger, contents)
+
+
+@tf.function(reduce_retracing=True)
+def _embed_batch(tagger: Tagger, pixels: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tagger.embed(pixels, training=False), tf.float32)

@@ -1,0 +1,121 @@
+"""The nearest images by the angle between embeddings."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from beam_jobs.errors import InputError
+from beam_jobs.images import check_image
+from model.features import feature_files
+
+_COLUMNS = 6
+_INCHES = 1.8
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """One image found.
+
+    Attributes:
+        path: relative to the folder that was embedded.
+        similarity: cosine, -1 to 1.
+    """
+
+    path: str
+    similarity: float
+
+
+def nearest(
+    embeddings: np.ndarray, query: np.ndarray, count: int
+) -> list[tuple[int, float]]:
+    """Returns the rows of highest cosine similarity, the best first.
+
+    Equal ones in the order of their rows; a row of zeros is like nothing: 0.
+
+    Args:
+        embeddings: float [images, filters].
+        query: float [filters].
+        count: how many, at most.
+
+    Example:
+        >>> rows = np.array([[2.0, 0.0], [1.0, 1.0], [0.0, -3.0]])
+        >>> [(i, round(c, 3)) for i, c in nearest(rows, np.array([1, 0]), 2)]
+        [(0, 1.0), (1, 0.707)]
+    """
+    lengths = np.linalg.norm(embeddings, axis=1) * np.linalg.norm(query)
+    cosines = embeddings @ query / np.maximum(lengths, 1e-12)
+    best = np.argsort(-cosines, kind="stable")[:count]
+    return [(int(i), float(cosines[i])) for i in best]
+
+
+def similar(
+    image: str | os.PathLike[str],
+    features: str | os.PathLike[str],
+    count: int = 10,
+) -> list[Neighbour]:
+    """Returns the images of a file of features that are most like an image.
+
+    Args:
+        image: a file.
+        features: what `model.features.extract` wrote; the training that it
+            names embeds the image.
+        count: how many.
+
+    Raises:
+        InputError: a file is missing or broken, or the training has gone on
+            since.
+    """
+    if not Path(image).is_file():
+        raise InputError(f"no such image: {image}")
+    known = feature_files.read(features)
+    from model.features.extract import embed, load_image
+    from model.network.load_tagger import load_tagger, weights_fingerprint
+
+    try:
+        content = load_image(Path(image), check_image.ImageLimits())
+    except check_image.ImageError as error:
+        raise InputError(f"{image}: {error.reason.value}: {error}") from error
+    tagger = load_tagger(known.source.workdir)
+    if weights_fingerprint(tagger) != known.source.weights:
+        raise InputError(
+            f"{features} comes from other weights than "
+            f"{known.source.workdir} has now; run `tagforest features` again"
+        )
+    found = nearest(known.embeddings, embed(tagger, [content])[0], count)
+    return [Neighbour(known.paths[i], cosine) for i, cosine in found]
+
+
+def draw(
+    image: str | os.PathLike[str],
+    neighbours: list[Neighbour],
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+) -> None:
+    """Writes a picture of the image and its neighbours.
+
+    Args:
+        folder: that the neighbours' paths are relative to.
+        out: PNG, PDF or SVG.
+    """
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    tiles = [(Path(image), "asked for")]
+    tiles += [
+        (Path(folder) / n.path, f"{n.similarity:.3f} {Path(n.path).name}")
+        for n in neighbours
+    ]
+    rows = -(-len(tiles) // _COLUMNS)
+    figure = Figure(figsize=(_COLUMNS * _INCHES, rows * _INCHES * 1.15))
+    for place, (path, title) in enumerate(tiles):
+        axes = figure.add_subplot(rows, _COLUMNS, place + 1)
+        with Image.open(path) as picture:
+            axes.imshow(picture.convert("RGB"))
+        axes.set_title(title[:24], fontsize=7)
+        axes.axis("off")
+    figure.tight_layout()
+    figure.savefig(out, dpi=120)

@@ -1,0 +1,1 @@
+"""The Keras model, its step on one replica, its metrics."""

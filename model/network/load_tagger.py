@@ -1,0 +1,56 @@
+"""Makes the tagger of a run again, and names its weights."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.errors import InputError
+from model.checkpoint_files import latest_checkpoint
+from model.config import Config
+from model.network.tagger import Tagger
+from model.workdir import CONFIG, WEIGHTS
+
+
+def weights_fingerprint(tagger: Tagger) -> str:
+    """Returns the SHA-256 (hex) over all weights that give the scores."""
+    digest = hashlib.sha256()
+    for weight in [*tagger.backbone.weights, *tagger.head.weights]:
+        digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
+    return digest.hexdigest()
+
+
+def load_tagger(workdir: str | os.PathLike[str]) -> Tagger:
+    """Returns the tagger that `train` left in a working directory.
+
+    The final weights, or those of the last finished epoch while the training
+    is not over.
+
+    Raises:
+        InputError: nothing has been trained there yet.
+    """
+    folder = Path(workdir)
+    if not (folder / CONFIG).is_file():
+        raise InputError(
+            f"{folder} holds no training (no {CONFIG}); `tagforest train "
+            f"DATASET --workdir {folder}` makes one"
+        )
+    config = Config.from_json((folder / CONFIG).read_text(encoding="utf-8"))
+    vocabulary = Vocabulary.load(folder / load_classes.VOCABULARY)
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        found = latest_checkpoint(folder)
+        if found is None:
+            raise InputError(
+                f"{folder} has no finished epoch yet; go on with `tagforest "
+                f"train DATASET --workdir {folder}`"
+            )
+        weights = found.path
+    tagger = Tagger(config, len(vocabulary))
+    tagger.load_weights(weights)
+    return tagger

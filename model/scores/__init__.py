@@ -1,0 +1,1 @@
+"""Scores -> probabilities -> tags."""

@@ -1,0 +1,185 @@
+"""Calibration and thresholds of a training, from the calibration split."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.dataset import dataset_folder
+from beam_jobs.errors import InputError
+from model.network.load_tagger import weights_fingerprint
+from model.scores import fit_calibration, fit_thresholds, reliability, tagging
+from model.scores.back_off import BackOff
+from model.scores.reliability import Reliability
+from model.scores.score_histogram import ScoreHistogram
+from model.scores.scoring import Scored, open_split
+
+
+@dataclass(frozen=True)
+class CalibrateOptions:
+    """How to calibrate.
+
+    Attributes:
+        precision: the wished one of every class, above 0 to 1; None for the
+            thresholds of the maximum F1.
+        known_only: unknown labels are left out, else they are negatives.
+        least_for_calibration: positives for a slope and an offset.
+        least_for_threshold: positives for a threshold.
+    """
+
+    precision: float | None = None
+    known_only: bool = False
+    least_for_calibration: int = fit_calibration.LEAST_POSITIVES
+    least_for_threshold: int = fit_thresholds.LEAST_POSITIVES
+
+    def __post_init__(self) -> None:
+        fit_thresholds.check_precision(self.precision)
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What a calibration found.
+
+    Attributes:
+        images: of the calibration split.
+        calibration: values [classes, 2], slope and offset.
+        thresholds: values [classes, 3], threshold, precision and recall.
+        before, after: reliability on the calibration split itself.
+    """
+
+    images: int
+    calibration: BackOff
+    thresholds: BackOff
+    before: Reliability
+    after: Reliability
+
+    @property
+    def unreachable(self) -> int:
+        """Classes that reach the wished precision nowhere: never tags."""
+        return int(np.isinf(self.thresholds.values[:, 0]).sum())
+
+
+def calibrate(
+    workdir: str | os.PathLike[str],
+    dataset: str | os.PathLike[str],
+    options: CalibrateOptions | None = None,
+    *,
+    batch_size: int = 64,
+    progress: bool = True,
+) -> Calibrated:
+    """Fits a training's probabilities and thresholds; writes them there.
+
+    Writes `calibration.json` and `thresholds.tsv` into the working directory.
+    Only the calibration split is read: figures on validation stay honest.
+
+    Args:
+        workdir: of a training.
+        dataset: data set folder with the classes of that training.
+        options: by default for the maximum F1.
+        batch_size: images scored at once.
+        progress: shows a bar.
+
+    Raises:
+        InputError: nothing trained there, no such data set, it has no
+            calibration split or other classes, or too few labels.
+    """
+    options = options or CalibrateOptions()
+    fit_calibration.check_calibration_split(dataset)
+    split = open_split(
+        workdir,
+        dataset,
+        dataset_folder.CALIBRATION,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    found = calibrate_scores(split.batches, split.hierarchy, options)
+    summary = summarize(found, options)
+    summary["vocabulary"] = split.vocabulary.fingerprint
+    summary["weights"] = weights_fingerprint(split.tagger)
+    tagging.save(
+        Path(workdir),
+        split.vocabulary,
+        found.calibration,
+        found.thresholds,
+        summary,
+    )
+    return found
+
+
+def calibrate_scores(
+    batches: Iterable[Scored], hierarchy: Hierarchy, options: CalibrateOptions
+) -> Calibrated:
+    """Fits probabilities and thresholds to scored batches.
+
+    Raises:
+        InputError: fewer positives than one fit needs.
+    """
+    histogram = ScoreHistogram(len(hierarchy))
+    images = 0
+    for batch in batches:
+        histogram.add(batch.labels, batch.scores)
+        images += len(batch.labels)
+    _check_labels(histogram, options)
+    fitted = fit_calibration.fit_calibration(
+        histogram,
+        hierarchy,
+        least=options.least_for_calibration,
+        known_only=options.known_only,
+    )
+    chosen = fit_thresholds.fit_thresholds(
+        histogram,
+        hierarchy,
+        fitted.values,
+        precision=options.precision,
+        least=options.least_for_threshold,
+        known_only=options.known_only,
+    )
+    known = options.known_only
+    return Calibrated(
+        images=images,
+        calibration=fitted,
+        thresholds=chosen,
+        before=reliability.measure(histogram, known_only=known),
+        after=reliability.measure(histogram, fitted.values, known_only=known),
+    )
+
+
+def summarize(found: Calibrated, options: CalibrateOptions) -> dict[str, Any]:
+    """Returns the content of `calibration.json`, but for what it belongs to."""
+    goal = "f1" if options.precision is None else "precision"
+    return {
+        "split": dataset_folder.CALIBRATION,
+        "images": found.images,
+        "goal": goal,
+        "precision": options.precision,
+        "known_only": options.known_only,
+        "least_positives": {
+            "calibration": options.least_for_calibration,
+            "thresholds": options.least_for_threshold,
+        },
+        "classes": {
+            "calibration": found.calibration.counts(),
+            "thresholds": found.thresholds.counts(),
+        },
+        "classes_never_tagged": found.unreachable,
+        "reliability": {
+            "before": found.before.to_json(),
+            "after": found.after.to_json(),
+        },
+    }
+
+
+def _check_labels(histogram: ScoreHistogram, options: CalibrateOptions) -> None:
+    labels = int(histogram.positives.sum(dtype=np.int64))
+    if labels < options.least_for_calibration:
+        raise InputError(
+            f"the calibration split has {labels} labels in all; a fit needs "
+            f"{options.least_for_calibration}: give the split more images "
+            "with `tagforest dataset --splits`"
+        )

@@ -1,0 +1,144 @@
+"""The scores of a training over a split, batch by batch."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.dataset import dataset_folder, records
+from beam_jobs.errors import InputError
+from beam_jobs.files import storage, tensorflow_files
+from model.inputs import input_pipeline
+from model.network.load_tagger import load_tagger
+from model.network.tagger import Tagger
+
+# A class that is no label of an image has no ledger there.
+NO_LEDGER = -1
+
+
+class Scored(NamedTuple):
+    """What is known and what is said about a batch of images.
+
+    Attributes:
+        labels: [images, classes]; above 0 positive, 0 verified absent, below
+            0 unknown.
+        scores: probabilities [images, classes].
+        ledger: codes of `records.ledger_codes` [images, classes], negative
+            where there is no label; None where origins are not known.
+    """
+
+    labels: np.ndarray
+    scores: np.ndarray
+    ledger: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """A training and the images to score.
+
+    Attributes:
+        batches: scores them, once.
+    """
+
+    tagger: Tagger
+    vocabulary: Vocabulary
+    hierarchy: Hierarchy
+    batches: Iterable[Scored]
+
+
+def open_split(
+    workdir: str | os.PathLike[str],
+    dataset: str | os.PathLike[str],
+    split: str,
+    *,
+    batch_size: int,
+    progress: bool = True,
+) -> Split:
+    """Loads a training and opens a split of a data set.
+
+    Args:
+        workdir: of a training.
+        dataset: data set folder with the classes of that training.
+        split: which images.
+        batch_size: images scored at once.
+        progress: shows a bar.
+
+    Raises:
+        InputError: nothing trained there, no such data set or split, or the
+            data set has other classes.
+    """
+    workdir, dataset = Path(workdir), os.fspath(dataset)
+    tensorflow_files.register(dataset)
+    shards = dataset_folder.shard_paths(dataset, split)
+    tagger = load_tagger(workdir)
+    vocabulary = _common_vocabulary(workdir, dataset)
+    images = input_pipeline.make_eval_dataset(
+        dataset,
+        # Tells verified absent from unknown, however the training took them.
+        dataclasses.replace(tagger.config.data, unknown="ignore"),
+        classes=len(vocabulary),
+        batch_size=batch_size,
+        split=split,
+        with_features=True,
+    )
+    bar = tqdm(
+        score_batches(tagger, images),
+        f"score {split}",
+        -(-input_pipeline.count_records(shards) // batch_size),
+        unit=" batches",
+        mininterval=0.5,
+        disable=None if progress else True,
+    )
+    hierarchy = Hierarchy.load(workdir / load_classes.HIERARCHY, vocabulary)
+    return Split(tagger, vocabulary, hierarchy, bar)
+
+
+def score_batches(tagger: Tagger, batches: tf.data.Dataset) -> Iterator[Scored]:
+    """Yields labels, scores and ledger, batch by batch.
+
+    Args:
+        tagger: gives logits.
+        batches: elements (images, targets, features).
+    """
+
+    @tf.function(reduce_retracing=True)
+    def score(images):
+        return tf.sigmoid(tagger(images, training=False))
+
+    for images, targets, features in batches:
+        scores = score(images).numpy()
+        yield Scored(targets.numpy(), scores, _ledger(features, scores.shape))
+
+
+def _ledger(
+    features: dict[str, tf.RaggedTensor], shape: tuple[int, ...]
+) -> np.ndarray:
+    """Returns int8 [images, classes] codes; those of no label are -1."""
+    ids = features[records.LABEL_ID]
+    ledger = np.full(shape, NO_LEDGER, np.int8)
+    codes = features[records.LABEL_LEDGER].flat_values.numpy()
+    ledger[ids.value_rowids().numpy(), ids.flat_values.numpy()] = codes
+    return ledger
+
+
+def _common_vocabulary(workdir: Path, dataset: str) -> Vocabulary:
+    trained = Vocabulary.load(workdir / load_classes.VOCABULARY)
+    given = Vocabulary.load(storage.join(dataset, load_classes.VOCABULARY))
+    if trained.fingerprint != given.fingerprint:
+        raise InputError(
+            f"{dataset} has other classes ({len(given)}) than {workdir} was "
+            f"trained on ({len(trained)}); build the data set with "
+            "`tagforest dataset --vocabulary "
+            f"{workdir / load_classes.VOCABULARY}`"
+        )
+    return trained

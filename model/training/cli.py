@@ -1,0 +1,76 @@
+"""The command that trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    dataset: Annotated[
+        str, typer.Argument(help="Data set folder, from `tagforest dataset`.")
+    ],
+    workdir: Annotated[
+        Path,
+        typer.Option(help="For checkpoints, logs and the final weights."),
+    ],
+    config: Annotated[
+        str,
+        typer.Option(help="Name of a shipped config, or a .py or .json file."),
+    ] = "tiny_imagenet",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Changes a field: schedule.epochs=3."),
+    ] = None,
+    local_workers: Annotated[
+        int, typer.Option(min=1, help="Processes on this machine.")
+    ] = 1,
+    hosts: Annotated[
+        str | None,
+        typer.Option(help="host:port of every worker, instead of TF_CONFIG."),
+    ] = None,
+    worker_index: Annotated[
+        int | None,
+        typer.Option(help="Place in --hosts; else JOB_COMPLETION_INDEX."),
+    ] = None,
+    max_restarts: Annotated[
+        int,
+        typer.Option(min=0, help="Times to go on by itself if a worker dies."),
+    ] = 0,
+    restart: Annotated[
+        bool, typer.Option(help="Throws an earlier training there away.")
+    ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Steps to profile for TensorBoard: 10,20."),
+    ] = None,
+) -> None:
+    """Trains a tagger, or goes on where an earlier run stopped.
+
+    SIGTERM and Ctrl-C save first (exit status 143 and 130).
+    """
+    from model.config import load_config, override
+    from model.training import cluster
+    from model.training.profiling import parse_profile
+    from model.training.train import train as run
+
+    wanted = override(load_config(config), set_ or [])
+    if hosts is not None:
+        cluster.join(hosts, worker_index)
+    result = run(
+        wanted,
+        dataset,
+        workdir,
+        local_workers=local_workers,
+        restart=restart,
+        profile=parse_profile(profile) if profile is not None else None,
+        max_restarts=max_restarts,
+    )
+    typer.echo(
+        f"trained {result.epochs} epochs, loss {result.loss:.4f}, "
+        f"{result.images_per_second:.0f} images/s; weights in {workdir}\n"
+        f"next: tagforest evaluate {workdir} {dataset}\n"
+        f"      tensorboard --logdir {workdir / 'logs'}"
+    )

@@ -1,0 +1,139 @@
+"""What a worker says and does when another one is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from beam_jobs.errors import InputError
+from model.config import Config
+from model.training.cluster import Workers
+from model.training.endings import WorkerLostError
+
+
+def make_strategy(workers: Workers) -> tf.distribute.Strategy:
+    """Returns the strategy for these workers and this machine's devices."""
+    # Logical devices would initialize TensorFlow, too early for the workers.
+    gpus = tf.config.list_physical_devices("GPU")
+    if workers.count > 1:
+        kind = tf.distribute.experimental.CommunicationImplementation
+        options = tf.distribute.experimental.CommunicationOptions(
+            implementation=kind.NCCL if gpus else kind.RING
+        )
+        return tf.distribute.MultiWorkerMirroredStrategy(
+            communication_options=options
+        )
+    if len(gpus) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def check(config: Config, strategy: tf.distribute.Strategy) -> None:
+    """Raises InputError for what this number of replicas cannot do."""
+    replicas = strategy.num_replicas_in_sync
+    schedule = config.schedule
+    whole = replicas * schedule.accumulation_steps
+    if schedule.batch_size % whole:
+        raise InputError(
+            f"schedule.batch_size must be a multiple of the {replicas} "
+            f"replicas times schedule.accumulation_steps "
+            f"({schedule.accumulation_steps}); "
+            f"received: {schedule.batch_size}"
+        )
+    synchronized = replicas > 1 and config.network.batch_norm_sync
+    if synchronized and schedule.jit_compile == "network":
+        raise InputError(
+            "XLA cannot compile a network whose batch normalization talks "
+            f"to the {replicas} replicas: set schedule.jit_compile=loss or "
+            "network.batch_norm_sync=False"
+        )
+
+
+def from_chief(
+    strategy: tf.distribute.Strategy, values: Sequence[int]
+) -> list[int]:
+    """Returns the chief's numbers on all workers; all must call it.
+
+    Args:
+        values: each below 2^31; those of other workers are ignored.
+    """
+
+    def keep_chiefs():
+        context = tf.distribute.get_replica_context()
+        first = tf.cast(context.replica_id_in_sync_group == 0, tf.int64)
+        numbers = first * tf.constant(list(values), tf.int64)
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, numbers)
+
+    return _on_all(strategy, keep_chiefs).tolist()
+
+
+def any_worker(strategy: tf.distribute.Strategy, here: bool) -> bool:
+    """Returns whether it is so on any worker; all must call it."""
+
+    def count():
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(
+            tf.distribute.ReduceOp.SUM, tf.constant([int(here)], tf.int64)
+        )
+
+    return bool(_on_all(strategy, count)[0])
+
+
+def _on_all(strategy: tf.distribute.Strategy, reduce: Callable) -> np.ndarray:
+    found = tf.function(lambda: strategy.run(reduce))()
+    return strategy.experimental_local_results(found)[0].numpy()
+
+
+def set_on_replicas(variable: Any, value: float) -> None:
+    """Gives a Keras variable that replicas keep apart one value on each.
+
+    Such as the state of a metric, which is summed up only when it is read.
+    """
+    own = variable.value
+    for part in getattr(own, "values", [own]):
+        part.assign(value)
+
+
+def first_replica(variable: Any) -> float:
+    """Returns a scalar Keras variable's value on this worker's first one.
+
+    No other worker takes part, unlike in reading it as a whole.
+    """
+    own = variable.value
+    return float(getattr(own, "values", [own])[0].numpy())
+
+
+_LOST = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+)
+
+
+@contextlib.contextmanager
+def others_may_end(workers: Workers) -> Iterator[None]:
+    """Turns what a collective operation says without its peers into a line."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if workers.count == 1 or not isinstance(error, _LOST):
+            raise
+        print(
+            f"error: worker {workers.index} lost another one "
+            f"({_first_line(error)}); start all again with the same command: "
+            "they go on from the last checkpoint",
+            file=sys.stderr,
+        )
+        raise WorkerLostError from error
+
+
+def _first_line(error: tf.errors.OpError) -> str:
+    return str(error.message).strip().partition("\n")[0][:200]

@@ -1,0 +1,182 @@
+"""Trains a tagger: checks first, then one worker here or several."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.dataset import dataset_folder
+from beam_jobs.errors import InputError
+from beam_jobs.files import storage, tensorflow_files
+from beam_jobs.files.folder_lock import lock_folder
+from model import workdir as files
+from model.config import Config
+from model.inputs import train_counts
+from model.training import local_workers
+from model.training import prepare_workdir as prepare_workdir_
+from model.training.worker import TrainResult, train_worker
+
+# Bytes a parameter in a checkpoint: weights and AdamW's two moments.
+_BYTES_PER_PARAMETER = 12
+# Checkpoints at once: two kept, one being written; and the final weights.
+_COPIES = 4
+
+
+def train(
+    config: Config,
+    dataset: str | os.PathLike[str],
+    workdir: str | os.PathLike[str],
+    *,
+    local_workers: int = 1,
+    restart: bool = False,
+    max_restarts: int = 0,
+    profile: tuple[int, int] | None = None,
+) -> TrainResult:
+    """Trains from the last checkpoint of the workdir, or from scratch.
+
+    Args:
+        config: what to train.
+        dataset: data set folder, as `tagforest dataset` writes it.
+        workdir: for checkpoints, logs and the final weights.
+        local_workers: processes on this machine, joined by
+            MultiWorkerMirroredStrategy over loopback.
+        restart: throws away an earlier training in the workdir.
+        max_restarts: how often to go on by itself after a worker died; with
+            it even a single worker is a process of its own.
+        profile: first and last step of this run to profile.
+
+    Raises:
+        InputError: no data set, one without images, fewer images than a
+            batch, too little disk, or a workdir that holds another training
+            or is in use. All of it is checked before TensorFlow is loaded.
+            Also: the loss is NaN, or a worker failed.
+        StoppedError: SIGTERM or Ctrl-C; all is saved.
+    """
+    dataset, workdir = os.fspath(dataset), Path(workdir)
+    _check_numbers(local_workers, max_restarts)
+    _check(config, dataset, workdir)
+    if _is_joined() and not _is_chief():
+        return _train_beside_chief(config, dataset, workdir, restart, profile)
+    with lock_folder(os.fspath(workdir), "training"):
+        prepare_workdir_.prepare(workdir, dataset, config, restart=restart)
+        done = finished(workdir)
+        if done is not None:
+            print(f"{workdir} is trained already: {done.epochs} epochs")
+            return done
+        if local_workers == 1 and not max_restarts:
+            return train_worker(config, dataset, workdir, profile)
+        return _train_locally(
+            dataset, workdir, local_workers, max_restarts, profile
+        )
+
+
+def _check_numbers(local_workers: int, max_restarts: int) -> None:
+    if local_workers < 1:
+        raise InputError(
+            f"local workers must be 1 or more; received: {local_workers}"
+        )
+    if max_restarts < 0:
+        raise InputError(
+            f"restarts must be 0 or more; received: {max_restarts}"
+        )
+    if _is_joined() and local_workers > 1:
+        raise InputError(
+            "TF_CONFIG or --hosts names the workers of a cluster: start one "
+            f"on each of them; received: --local-workers {local_workers}"
+        )
+    if _is_joined() and max_restarts:
+        raise InputError(
+            "TF_CONFIG or --hosts makes this process one worker among "
+            "others: what starts them all has to restart them; "
+            f"received: --max-restarts {max_restarts}"
+        )
+
+
+def _is_joined() -> bool:
+    return bool(os.environ.get("TF_CONFIG", "").strip())
+
+
+def _train_beside_chief(
+    config: Config,
+    dataset: str,
+    workdir: Path,
+    restart: bool,
+    profile: tuple[int, int] | None,
+) -> TrainResult:
+    # Started again after the chief is through, it would wait for ever.
+    done = None if restart else finished(workdir)
+    return done or train_worker(config, dataset, workdir, profile)
+
+
+def finished(workdir: Path) -> TrainResult | None:
+    """Returns the result of a training that is over, else None."""
+    values = files.read_json(workdir / files.RESULT, None)
+    if values is None or not (workdir / files.WEIGHTS).is_file():
+        return None
+    return TrainResult(**{**values, "workdir": os.fspath(workdir)})
+
+
+def _check(config: Config, dataset: str, workdir: Path) -> None:
+    dataset_folder.shard_paths(dataset, dataset_folder.TRAIN)
+    train_counts.check_has_images(dataset)
+    if config.schedule.validate_every:
+        dataset_folder.shard_paths(dataset, dataset_folder.VALIDATION)
+    path = storage.join(dataset, load_classes.VOCABULARY)
+    classes = len(Vocabulary.load(path))
+    hierarchy = storage.join(dataset, load_classes.HIERARCHY)
+    if not storage.exists(hierarchy):
+        raise InputError(f"no such file: {hierarchy}")
+    if workdir.exists() and not workdir.is_dir():
+        raise InputError(f"--workdir {workdir} is a file")
+    parameters = _about_parameters(config, classes)
+    prepare_workdir_.check_disk(
+        workdir, _COPIES * _BYTES_PER_PARAMETER * parameters
+    )
+    tensorflow_files.register(dataset)
+
+
+def _about_parameters(config: Config, classes: int) -> int:
+    """Estimates the size of the network without building it."""
+    network = config.network
+    before = network.stem_filters
+    total = 3 * before * network.stem_kernel**2
+    for blocks, filters in zip(network.blocks, network.filters, strict=True):
+        if network.block == "basic":
+            first, other = 9 * before * filters, 18 * filters**2
+        else:
+            first, other = before * filters // 4, 17 * filters**2 // 16
+        total += before * filters + first + other * blocks
+        before = filters
+    return total + classes * (before + 3)
+
+
+def _is_chief() -> bool:
+    from model.training.cluster import workers_from_environment
+
+    return workers_from_environment().is_chief
+
+
+def _train_locally(
+    dataset: str,
+    workdir: Path,
+    count: int,
+    max_restarts: int,
+    profile: tuple[int, int] | None,
+) -> TrainResult:
+    start = time.monotonic()
+    local_workers.launch(dataset, workdir, count, max_restarts, profile)
+    result = finished(workdir)
+    if result is None:
+        raise InputError(
+            f"the workers left no result in {workdir}; see "
+            f"{workdir / files.WORKERS}"
+        )
+    if count > 1:
+        digest = result.weights_sha256[:16]
+        print(f"{count} workers, equal weights: {digest}...")
+    values = {**asdict(result), "seconds": time.monotonic() - start}
+    return TrainResult(**values)

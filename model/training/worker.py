@@ -1,0 +1,383 @@
+"""What one process of a training does: data, model, fit, files.
+
+    python -m model.training.train_worker DATASET WORKDIR
+
+runs one worker of a training whose config lies in WORKDIR, with TF_CONFIG
+saying which. `tagforest train` is the way in for everyone else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.dataset import dataset_folder
+from beam_jobs.errors import InputError
+from beam_jobs.files import storage, tensorflow_files
+from model import workdir as files
+from model.checkpoint_files import Position
+from model.config import Config
+from model.inputs import train_counts
+from model.inputs.train_counts import TrainCounts
+from model.training import local_workers, profiling
+from model.training.endings import StoppedError, WorkerLostError
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training ended with.
+
+    Attributes:
+        workdir: where everything lies.
+        epochs: finished, over all runs.
+        steps: training steps in them.
+        loss: mean over the last epoch.
+        images_per_second: mean over this run's epochs; 0 if it had none.
+        seconds: of this run, start-up included.
+        weights_sha256: over all weights, in order.
+    """
+
+    workdir: str
+    epochs: int
+    steps: int
+    loss: float
+    images_per_second: float
+    seconds: float
+    weights_sha256: str
+
+
+def train_worker(
+    config: Config,
+    dataset: str,
+    workdir: Path,
+    profile: tuple[int, int] | None = None,
+) -> TrainResult:
+    """Trains in this process, from the last checkpoint or from scratch.
+
+    Args:
+        config: what to train.
+        dataset: data set folder.
+        workdir: for all files.
+        profile: first and last step of this run to profile.
+
+    Raises:
+        InputError: fewer images than a batch, fewer steps than to profile,
+            a broken record, the loss is NaN, or the workers do not see the
+            same config and checkpoint.
+        StoppedError: SIGTERM or Ctrl-C; all is saved.
+        WorkerLostError: another worker ended.
+    """
+    start = time.monotonic()
+    import keras
+    import tensorflow as tf
+
+    from model.training import checkpoints, cluster
+    from model.training import strategy as strategy_
+    from model.training.strategy import others_may_end
+
+    _limit_threads(tf)
+    workers = cluster.workers_from_environment()
+    # The strategy of several workers must be the first to use TensorFlow.
+    strategy = strategy_.make_strategy(workers)
+    keras.utils.set_random_seed(config.seed)
+    strategy_.check(config, strategy)
+    with others_may_end(workers):
+        checkpoints.check_same_config(strategy, config)
+        checkpoint = checkpoints.agree(strategy, workers.is_chief, workdir)
+        run = _make_run(config, dataset, workdir, strategy, workers, checkpoint)
+        fit_start = time.monotonic()
+        _fit(run, profile)
+        seconds = time.monotonic() - fit_start
+    steps = config.schedule.epochs * run.steps
+    trained = (steps - run.position.step) * config.schedule.batch_size
+    rate = trained / seconds if trained else 0.0
+    return _finish(run, rate=rate, start=start)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the functions of one training share."""
+
+    config: Config
+    dataset: str
+    workdir: Path
+    strategy: Any
+    workers: Any
+    tagger: Any
+    position: Position
+    images: int
+    steps: int
+
+
+def _make_run(config, dataset, workdir, strategy, workers, checkpoint) -> _Run:
+    from model.inputs import input_pipeline
+
+    counts = _count(config, dataset, workdir, workers.is_chief)
+    steps = input_pipeline.steps_per_epoch(
+        counts.images, config.schedule.batch_size
+    )
+    position = checkpoint.position if checkpoint else Position()
+    tagger = _make_tagger(config, counts, strategy, steps, checkpoint)
+    tagger.watch.start_at(position.step)
+    run = _Run(
+        config=config,
+        dataset=dataset,
+        workdir=workdir,
+        strategy=strategy,
+        workers=workers,
+        tagger=tagger,
+        position=position,
+        images=counts.images,
+        steps=steps,
+    )
+    if workers.is_chief:
+        _print_start(run)
+    return run
+
+
+def _count(config, dataset, workdir, is_chief) -> TrainCounts:
+    from model.inputs import input_pipeline
+
+    vocabulary = Vocabulary.load(storage.join(dataset, load_classes.VOCABULARY))
+    shards = dataset_folder.shard_paths(dataset, dataset_folder.TRAIN)
+    least = config.data.min_confidence
+    if not input_pipeline.has_images(shards):
+        raise InputError(train_counts.no_images(dataset))
+
+    def read():
+        return TrainCounts(
+            input_pipeline.count_records(shards),
+            input_pipeline.label_counts(shards, len(vocabulary), least),
+        )
+
+    kept = workdir / files.COUNTS
+    return train_counts.count(
+        dataset, vocabulary, least, kept, read, write=is_chief
+    )
+
+
+def _fit(run: _Run, profile: tuple[int, int] | None) -> None:
+    import keras
+
+    from model.inputs.input_clock import InputClock
+    from model.inputs.input_pipeline import as_input_errors
+    from model.training import resume, validation
+
+    epochs = run.config.schedule.epochs
+    if profile:
+        left = epochs * run.steps - run.position.step
+        profiling.check_profile(profile, left)
+    clock = None
+    if run.workers.is_chief and run.config.logging.input_wait:
+        clock = InputClock()
+    callbacks, stop = _callbacks(run, clock, profile)
+    callbacks = [keras.callbacks.History(), *callbacks]
+    validate = validation.arguments(
+        run.config, run.dataset, run.strategy, run.tagger.classes
+    )
+    seen = resume.PartCallbacks(callbacks, run.tagger)
+    with stop.listening(), as_input_errors():
+        for part in resume.parts(run.position, epochs, run.steps):
+            seen.part = part
+            run.tagger.fit(
+                _distributed(run, part, clock),
+                epochs=part.epochs,
+                initial_epoch=part.first_epoch,
+                steps_per_epoch=part.steps,
+                verbose=0,
+                callbacks=seen,
+                **validate,
+            )
+
+
+def weights_sha256(variables) -> str:
+    """Returns the SHA-256 (hex) over the values of variables, in order."""
+    digest = hashlib.sha256()
+    for variable in variables:
+        digest.update(variable.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _limit_threads(tf) -> None:
+    """Gives each local worker its share of the cores."""
+    threads = os.environ.get("TF_NUM_INTRAOP_THREADS")
+    if threads:
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(int(threads))
+        except RuntimeError:
+            return  # The caller has used TensorFlow already, and knows better.
+
+
+def _make_tagger(config, counts, strategy, steps, checkpoint):
+    """Returns the compiled tagger, as the checkpoint has it or fresh."""
+    from model.network.tagger import Tagger
+    from model.training import schedules
+
+    with strategy.scope():
+        tagger = Tagger(config, len(counts.per_class))
+        optimizer = schedules.make_optimizer(
+            config.schedule, steps, config.network.precision
+        )
+        optimizer.build(tagger.trainable_variables)
+        tagger.compile(
+            optimizer=optimizer,
+            steps_per_execution=config.schedule.steps_per_execution,
+            jit_compile=False,  # The tagger compiles the parts that gain.
+        )
+        if checkpoint is None:
+            tagger.set_prior(counts.per_class, counts.images)
+        else:
+            tagger.load_weights(checkpoint.path)
+    return tagger
+
+
+def _distributed(run: _Run, part, clock):
+    """Returns a part's data as the strategy deals it to its replicas."""
+
+    before = part.first_epoch * run.steps + part.first_step
+    before = (before - run.position.step) * _batches_a_step(run)
+
+    def make(context):
+        batches = _dataset(
+            run,
+            epochs=part.epochs,
+            first_epoch=part.first_epoch,
+            first_step=part.first_step,
+            replicas=context.num_replicas_in_sync,
+            workers=context.num_input_pipelines,
+            worker=context.input_pipeline_id,
+        )
+        return clock.watch(batches, before) if clock else batches
+
+    return run.strategy.distribute_datasets_from_function(make)
+
+
+def _batches_a_step(run: _Run) -> int:
+    return run.strategy.num_replicas_in_sync // run.workers.count
+
+
+def _dataset(run: _Run, **settings):
+    from model.inputs import input_pipeline
+
+    return input_pipeline.make_train_dataset(
+        run.dataset,
+        run.config.data,
+        classes=run.tagger.classes,
+        batch_size=run.config.schedule.batch_size,
+        images=run.images,
+        seed=run.config.seed,
+        **settings,
+    )
+
+
+def _callbacks(run: _Run, clock, profile) -> tuple[list, Any]:
+    """Returns the callbacks in their order, and the last of them."""
+    from model.monitoring import progress, tensorboard
+    from model.training import checkpoints, divergence
+    from model.training.stop_requests import StopOnRequest
+
+    def read_batch(epoch, step):
+        batches = _dataset(
+            run, epochs=epoch + 1, first_epoch=epoch, first_step=step
+        )
+        return next(batches.as_numpy_iterator())
+
+    config, workdir, steps = run.config, run.workdir, run.steps
+    nan = divergence.StopOnNaN(workdir, config, steps, read_batch)
+    restore = checkpoints.RestoreLossMean(run.position)
+    if not run.workers.is_chief:
+        stop = StopOnRequest(steps, None, run.workers.count)
+        return [restore, nan, stop], stop
+    saver = checkpoints.SaveCheckpoints(workdir, config.checkpoint, steps)
+    stop = StopOnRequest(steps, saver, run.workers.count)
+    batch_size = config.schedule.batch_size
+    board = tensorboard.make_callbacks(
+        config,
+        run.dataset,
+        workdir,
+        step=run.position.step,
+        clock=clock,
+        batches_a_step=_batches_a_step(run),
+        profile=profile,
+    )
+    return [
+        restore,
+        nan,
+        progress.Progress(config.schedule.epochs, steps, batch_size),
+        progress.HistoryFile(workdir / files.HISTORY, batch_size),
+        # On disk before the checkpoint that a training goes on from.
+        *board,
+        saver,
+        stop,
+    ], stop
+
+
+def _print_start(run: _Run) -> None:
+    tagger = run.tagger
+    print(
+        f"training {run.config.name}: {tagger.count_params() / 1e6:.2f} "
+        f"million parameters, {tagger.classes} classes, {run.images} images, "
+        f"batch {run.config.schedule.batch_size} on "
+        f"{run.strategy.num_replicas_in_sync} replica(s)"
+    )
+    if run.position.step:
+        print(f"going on after {run.position}", flush=True)
+
+
+def _finish(run: _Run, *, rate, start) -> TrainResult:
+    """Writes the final weights and the result; a worker only its report."""
+    tagger, workdir, workers = run.tagger, run.workdir, run.workers
+    epochs = run.config.schedule.epochs
+    rows = files.read_json(workdir / files.HISTORY, [])
+    result = TrainResult(
+        workdir=os.fspath(workdir),
+        epochs=epochs,
+        steps=epochs * run.steps,
+        loss=rows[-1]["loss"] if rows else math.nan,
+        images_per_second=rate,
+        seconds=time.monotonic() - start,
+        weights_sha256=weights_sha256(tagger.weights),
+    )
+    if workers.is_chief:
+        # Keras would save its state too, twice the size of the weights.
+        tagger.optimizer = None
+        partial = workdir / f"partial-{files.WEIGHTS}"
+        tagger.save_weights(partial, overwrite=True)
+        partial.replace(workdir / files.WEIGHTS)
+        values = {k: v for k, v in asdict(result).items() if k != "workdir"}
+        files.write_json(workdir / files.RESULT, values)
+    if workers.count > 1:
+        report = {"weights_sha256": result.weights_sha256}
+        name = f"worker-{workers.index}.json"
+        files.write_json(workdir / files.WORKERS / name, report)
+    return result
+
+
+def _main(arguments: list[str]) -> int:
+    """Runs one worker: DATASET WORKDIR, and the steps to profile."""
+    dataset, workdir = arguments[0], Path(arguments[1])
+    text = (workdir / files.CONFIG).read_text(encoding="utf-8")
+    local_workers.end_with_parent()
+    try:
+        steps = arguments[2:]
+        profile = profiling.parse_profile(steps[0]) if steps else None
+        train_worker(Config.from_json(text), dataset, workdir, profile)
+    except (StoppedError, WorkerLostError) as ending:
+        return int(ending.code or 0)
+    except InputError as error:
+        local_workers.report_error(workdir, str(error))
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    tensorflow_files.end_process(_main(sys.argv[1:]))

@@ -1,0 +1,152 @@
+"""Which models a server has: TensorFlow Serving's `models.config`.
+
+A text proto of `ModelServerConfig`
+(https://github.com/tensorflow/serving/blob/master/tensorflow_serving/config/model_server_config.proto).
+The rules and the wording of errors are those of `ValidateModelConfigList` in
+its `model_servers/server_core.cc`. No TensorFlow here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from google.protobuf import text_format
+
+from beam_jobs.errors import InputError
+from serving.api import protos
+from serving.api.version_policy import VersionPolicy
+
+PLATFORM = "tensorflow"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """One model of a server.
+
+    Attributes:
+        name: in requests.
+        base: `<base>/<version>/saved_model.pb`.
+        policy: which versions are served.
+        labels: names for some of them, such as `stable`.
+    """
+
+    name: str
+    base: Path
+    policy: VersionPolicy = VersionPolicy()
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+
+def read_config(path: Path):
+    """Reads a file as a `ModelServerConfig`.
+
+    Raises:
+        InputError: no such file, or it is no text proto of that kind.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"cannot read {path}: {reason}; `tagforest tfserving` writes such "
+            "a file"
+        ) from error
+    message = protos.model_server_config_pb2.ModelServerConfig()
+    try:
+        return text_format.Parse(text, message)
+    except text_format.ParseError as error:
+        raise InputError(f"{path} is no models.config: {error}") from error
+
+
+def write_config(path: Path, config) -> None:
+    """Writes a `ModelServerConfig`; a reader sees the old file or the new."""
+    staging = path.with_name(f".{path.name}.{os.getpid()}")
+    with staging.open("w", encoding="utf-8") as file:
+        file.write(text_format.MessageToString(config))
+        file.flush()
+        os.fsync(file.fileno())
+    staging.replace(path)
+
+
+def models_of(config) -> tuple[ModelConfig, ...]:
+    """Returns the models of a `ModelServerConfig`.
+
+    Raises:
+        InputError: where TensorFlow Serving says INVALID_ARGUMENT.
+    """
+    if config.WhichOneof("config") != "model_config_list":
+        raise InputError("a models.config needs a model_config_list")
+    names = set()
+    for model in config.model_config_list.config:
+        if model.name in names:
+            raise InputError(
+                f"Illegal to list model {model.name} multiple times in config "
+                "list"
+            )
+        names.add(model.name)
+    return tuple(_model_of(m) for m in config.model_config_list.config)
+
+
+def _model_of(model) -> ModelConfig:
+    if not model.name:
+        raise InputError("a model in the config list has no name")
+    base = _base_of(model)
+    _check_platform(model)
+    return ModelConfig(
+        model.name, base, _policy_of(model), dict(model.version_labels)
+    )
+
+
+def _base_of(model) -> Path:
+    url = urlsplit(model.base_path)
+    if not url.scheme and not url.path.startswith("/"):
+        raise InputError(
+            f"Expected model {model.name} to have an absolute path or URI; got "
+            f"base_path()={model.base_path}"
+        )
+    if url.scheme not in ("", "file"):
+        raise InputError(
+            f"model {model.name}: this server reads folders of its own "
+            f"machine; received: base_path={model.base_path}"
+        )
+    return Path(url.path if url.scheme else model.base_path)
+
+
+def _check_platform(model) -> None:
+    is_tensorflow = model.model_type == 1  # deprecated, still read
+    if model.model_type and model.model_platform:
+        raise InputError(
+            "Illegal setting both ModelServerConfig::model_type (deprecated) "
+            "and ModelServerConfig::model_platform."
+        )
+    if not model.model_type and not model.model_platform:
+        raise InputError(
+            "Illegal setting neither ModelServerConfig::model_type "
+            "(deprecated) nor ModelServerConfig::model_platform. "
+            f'Model {model.name} needs model_platform: "{PLATFORM}"'
+        )
+    if model.model_platform != PLATFORM and not is_tensorflow:
+        raise InputError(
+            f"Model {model.name} requests unsupported platform "
+            f'{model.model_platform}; allowed: "{PLATFORM}"'
+        )
+
+
+def _policy_of(model) -> VersionPolicy:
+    policy = model.model_version_policy
+    chosen = policy.WhichOneof("policy_choice")
+    if chosen == "all":
+        return VersionPolicy(latest=None)
+    if chosen == "specific":
+        if not policy.specific.versions:
+            raise InputError(
+                f"model {model.name}: model_version_policy.specific names no "
+                "version"
+            )
+        return VersionPolicy(
+            specific=tuple(sorted({*policy.specific.versions}))
+        )
+    return VersionPolicy(latest=policy.latest.num_versions or 1)

@@ -1,0 +1,156 @@
+"""The answer for one image, the same over gRPC and REST."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from serving.api import contract
+
+
+class ServerError(RuntimeError):
+    """The server did not answer, or refused.
+
+    Attributes:
+        code: gRPC's name of it, as `NOT_FOUND`; over REST, where it has no
+            other, the HTTP status.
+    """
+
+    def __init__(self, code: str, message: str):
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class RequestTooLargeError(ServerError):
+    """Too many bytes or images for one request: fewer may be answered."""
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """A version of the model on the server.
+
+    Attributes:
+        version: its number.
+        state: START, LOADING, AVAILABLE, UNLOADING or END.
+        error: why it could not be loaded; empty if it could.
+    """
+
+    version: int
+    state: str
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Tag:
+    """One class with its score.
+
+    Attributes:
+        name: the first of the class's names.
+        wnid: WordNet 3.0 id.
+        score: 0 to 1.
+        leaf: the vocabulary has no class below it.
+        is_tag: the score reaches the class's threshold.
+        parents: WordNet ids of the classes right above it.
+    """
+
+    name: str
+    wnid: str
+    score: float
+    leaf: bool = True
+    is_tag: bool = True
+    parents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The tags of one image, best first.
+
+    Attributes:
+        valid: False if the image could not be decoded or was too large.
+        tags: empty if not valid.
+        model_version: fingerprint of the weights.
+        vocabulary_version: fingerprint of the classes.
+    """
+
+    valid: bool
+    tags: tuple[Tag, ...]
+    model_version: str = ""
+    vocabulary_version: str = ""
+
+    def top(self, count: int) -> Prediction:
+        """Returns the same with at most `count` tags."""
+        return replace(self, tags=self.tags[:count])
+
+    def leaves(self) -> Prediction:
+        """Returns the same without classes that others lie below."""
+        return replace(self, tags=tuple(t for t in self.tags if t.leaf))
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a dictionary for `json.dumps`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class TaggedImage:
+    """An image with its tags, or why it has none.
+
+    Attributes:
+        name: path or URL.
+        prediction: not valid if there is an error.
+        error: `reason: detail`; empty if there is none.
+    """
+
+    name: str
+    prediction: Prediction
+    error: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The class of the error; empty if there is none."""
+        return self.error.partition(":")[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a dictionary for `json.dumps`; no error is None."""
+        found = self.prediction.to_json()
+        return {"image": self.name, **found, "error": self.error or None}
+
+
+_COLUMNS = (
+    contract.NAMES,
+    contract.WNIDS,
+    contract.SCORE_VALUES,
+    contract.LEAF,
+    contract.IS_TAG,
+    contract.PARENTS,
+)
+_VERSIONS = (contract.MODEL_VERSION, contract.VOCABULARY_VERSION)
+
+
+def to_prediction(row: Mapping[str, Any]) -> Prediction:
+    """Builds a prediction from one row of the signature `serving_default`.
+
+    Args:
+        row: output name -> the row's value; strings as str.
+    """
+    versions = (row[n] for n in _VERSIONS)
+    if not row[contract.VALID]:
+        return Prediction(False, (), *versions)
+    rows = zip(*(row[name] for name in _COLUMNS), strict=True)
+    tags = (
+        Tag(name, wnid, _short(score), leaf, is_tag, _split(parents))
+        for name, wnid, score, leaf, is_tag, parents in rows
+        if wnid  # Rows that were selected from are filled up.
+    )
+    return Prediction(True, tuple(tags), *versions)
+
+
+def _split(ids: str) -> tuple[str, ...]:
+    return tuple(ids.split(",")) if ids else ()
+
+
+def _short(score: float) -> float:
+    # The shortest number for the float32: the same over both transports.
+    return float(str(np.float32(score)))

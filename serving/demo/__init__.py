@@ -1,0 +1,1 @@
+"""The whole way on drawn scenes, ending with a contact sheet."""

@@ -1,0 +1,25 @@
+"""The command `tagforest demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `demo` to the root command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(help="Where everything of the demo goes.")
+    ] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Seed of the drawing.")] = 0,
+) -> None:
+    """Draw scenes, build records, train, evaluate, serve and tag."""
+    from serving.demo.demo import run_demo
+
+    run_demo(folder, seed=seed)

@@ -1,0 +1,267 @@
+"""The whole chain on drawn scenes, with nothing but the package registries.
+
+Scenes -> Beam -> TFRecords -> training -> evaluation -> SavedModel -> tags
+over gRPC and REST. Every step finds what an earlier run finished.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from beam_jobs.classes import load_classes
+from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.errors import InputError
+from beam_jobs.files.checks import check_output_folder
+from serving.api.prediction import Prediction, Tag
+
+_CONFIG = "demo"
+_IMAGE_SIZE = 128
+_IMAGES_PER_CLASS = 12
+_SCENES = 3600
+_UNSEEN = 12
+_GIGABYTES_NEEDED = 1
+_TAGS_SHOWN = 5
+# OpenMoji's licence asks for it wherever its pictures are shown.
+_CREDIT = "Pictures: OpenMoji (openmoji.org), CC BY-SA 4.0"
+
+
+@dataclass(frozen=True)
+class DemoPaths:
+    """Where everything of a demo lies."""
+
+    root: Path
+
+    @property
+    def raw(self) -> Path:
+        """Drawn annotations and images, as the real sources look."""
+        return self.root / "raw"
+
+    @property
+    def dataset(self) -> Path:
+        """TFRecords."""
+        return self.root / "dataset"
+
+    @property
+    def training(self) -> Path:
+        """Checkpoints, logs and the evaluation."""
+        return self.root / "training"
+
+    @property
+    def models(self) -> Path:
+        """Versions of the SavedModel."""
+        return self.root / "models" / "tagforest"
+
+    @property
+    def unseen(self) -> Path:
+        """Scenes that no training has seen."""
+        return self.root / "unseen"
+
+    @property
+    def sheet(self) -> Path:
+        """The contact sheet."""
+        return self.root / "contact_sheet.png"
+
+
+def run_demo(root: Path, *, seed: int = 0, say: Callable = print) -> None:
+    """Runs or continues the demo in a folder.
+
+    Args:
+        root: its folder; made if need be.
+        seed: of the drawing.
+        say: prints a line.
+
+    Raises:
+        InputError: OpenMoji is missing, or too little disk.
+    """
+    check_output_folder(root)
+    paths = DemoPaths(Path(root))
+    paths.root.mkdir(parents=True, exist_ok=True)
+    _check_disk(paths.root)
+    started = time.monotonic()
+    with _step("1/6 draw scenes", say):
+        unseen = _draw(paths, seed)
+    with _step("2/6 build the data set", say):
+        _build(paths, say)
+    with _step("3/6 train", say):
+        _train(paths)
+    with _step("4/6 evaluate on unseen scenes", say):
+        _evaluate(paths, say)
+    with _step("5/6 export", say):
+        _export(paths)
+    with _step("6/6 serve and tag", say):
+        _serve_and_tag(paths, unseen, say)
+    _say_what_next(paths, time.monotonic() - started, say)
+
+
+@contextmanager
+def _step(title: str, say: Callable):
+    say(f"\n[{title}]")
+    started = time.monotonic()
+    yield
+    say(f"[{title}: {time.monotonic() - started:.0f} s]")
+
+
+def _check_disk(root: Path) -> None:
+    free = shutil.disk_usage(root).free / 1e9
+    if free < _GIGABYTES_NEEDED:
+        raise InputError(
+            f"too little disk: the demo needs {_GIGABYTES_NEEDED} GB in "
+            f"{root}, {free:.1f} GB are free"
+        )
+
+
+def _draw(paths: DemoPaths, seed: int) -> list[dict[str, Any]]:
+    from beam_jobs.scenes.write_scenes import draw_unseen, write_scenes
+
+    listing = paths.unseen / "scenes.json"
+    if not (paths.raw / "open_images").is_dir():
+        write_scenes(
+            paths.raw,
+            imagenet_images_per_class=_IMAGES_PER_CLASS,
+            open_images=_SCENES,
+            image_size=_IMAGE_SIZE,
+            seed=seed,
+        )
+    if not listing.is_file():
+        scenes = draw_unseen(
+            paths.unseen, _UNSEEN, seed=seed, image_size=_IMAGE_SIZE
+        )
+        rows = [
+            {"path": s.path.name, "wnids": s.wnids, "names": s.names}
+            for s in scenes
+        ]
+        listing.write_text(json.dumps(rows, indent=2) + "\n")
+    return json.loads(listing.read_text())
+
+
+def _build(paths: DemoPaths, say: Callable) -> None:
+    from beam_jobs.classes.choose_classes import VocabularyOptions
+    from beam_jobs.dataset.manifest import describe
+    from beam_jobs.dataset_job.build_dataset import build_dataset
+    from beam_jobs.dataset_job.options import DatasetOptions, SplitOptions
+    from beam_jobs.sources.find_sources import SourcePaths
+
+    options = DatasetOptions(
+        out=str(paths.dataset),
+        sources=SourcePaths(
+            imagenet=(str(paths.raw / "imagenet"),),
+            open_images=(str(paths.raw / "open_images"),),
+        ),
+        # The paper's least counts and caps are for millions of images.
+        vocabulary=VocabularyOptions(min_images_open_images=1),
+        splits=SplitOptions(validation_per_class=0),
+    )
+    say(describe(build_dataset(options), paths.dataset))
+
+
+def _train(paths: DemoPaths) -> None:
+    from model.config import load_config
+    from model.training.train import train
+
+    train(load_config(_CONFIG), paths.dataset, paths.training)
+
+
+def _evaluate(paths: DemoPaths, say: Callable) -> None:
+    from rich.console import Console
+
+    from model.evaluation import report_tables
+    from model.evaluation.evaluate import evaluate
+
+    Console().print(
+        report_tables.table(evaluate(paths.training, paths.dataset))
+    )
+    say(f"figures: {paths.training / 'evaluation'}")
+
+
+def _export(paths: DemoPaths) -> None:
+    from model.training.train import finished
+    from serving.saved_model.export import export
+
+    trained = finished(paths.training)
+    marker = paths.models.parent / "exported.json"
+    weights = {"weights_sha256": trained.weights_sha256 if trained else ""}
+    if marker.is_file() and json.loads(marker.read_text()) == weights:
+        return
+    export(paths.training, paths.models, top_k=_classes(paths))
+    marker.write_text(json.dumps(weights) + "\n")
+
+
+def _classes(paths: DemoPaths) -> int:
+    return len(Vocabulary.load(paths.dataset / load_classes.VOCABULARY))
+
+
+def _serve_and_tag(
+    paths: DemoPaths, unseen: Sequence[dict[str, Any]], say: Callable
+) -> None:
+    from serving.client.tag_client import TagClient
+    from serving.server.local_server import ServerOptions, running_server
+
+    files = [paths.unseen / scene["path"] for scene in unseen]
+    images = [file.read_bytes() for file in files]
+    options = ServerOptions(grpc_port=0, rest_port=0)
+    with running_server(paths.models, options) as server:
+        with TagClient(server.grpc_address, "grpc") as client:
+            over_grpc = client.tag(images)
+        with TagClient(server.rest_address, "rest") as client:
+            over_rest = client.tag(images)
+    _check_same(over_grpc, over_rest)
+    say(f"{len(images)} scenes tagged over gRPC, and alike over REST:")
+    tags = [p.leaves().top(_TAGS_SHOWN).tags for p in over_grpc]
+    for scene, found in zip(unseen, tags, strict=True):
+        shown = ", ".join(f"{tag.name} {tag.score:.2f}" for tag in found)
+        say(f"  {scene['path']}  {shown}   (shows {', '.join(scene['names'])})")
+    _write_sheet(paths, files, tags, unseen)
+
+
+def _check_same(
+    over_grpc: Sequence[Prediction], over_rest: Sequence[Prediction]
+) -> None:
+    for one, other in zip(over_grpc, over_rest, strict=True):
+        if [t.wnid for t in one.tags[:5]] != [t.wnid for t in other.tags[:5]]:
+            raise RuntimeError("gRPC and REST gave different tags")
+
+
+def _write_sheet(
+    paths: DemoPaths,
+    files: Sequence[Path],
+    tags: Sequence[Sequence[Tag]],
+    unseen: Sequence[dict[str, Any]],
+) -> None:
+    from serving.demo.contact_sheet import SheetEntry, write_contact_sheet
+
+    vocabulary = Vocabulary.load(paths.dataset / load_classes.VOCABULARY)
+    names = {c.wnid: c.display_name for c in vocabulary}
+    entries = [
+        SheetEntry(file, found, [names[w] for w in scene["wnids"]])
+        for file, found, scene in zip(files, tags, unseen, strict=True)
+    ]
+    write_contact_sheet(
+        entries,
+        paths.sheet,
+        title="Unseen scenes and their best-scored leaf classes",
+        footer=_CREDIT,
+    )
+
+
+def _say_what_next(paths: DemoPaths, seconds: float, say: Callable) -> None:
+    say(
+        f"""
+Done in {seconds / 60:.1f} minutes. Everything lies in {paths.root}/:
+  contact_sheet.png   look at this first
+  raw/                the drawn annotations, as the real sources look
+  dataset/            TFRecords, manifest.json, statistics/, dead_letters/
+  training/           checkpoints, logs/, evaluation/
+  models/tagforest/   the SavedModel, by version
+Try next:
+  tagforest serve {paths.models}
+  tagforest tag {paths.unseen}/*.jpg --leaves    (in another terminal)
+  tensorboard --logdir {paths.training}/logs
+  tagforest dataset --imagenet YOUR_FOLDER --out YOUR_DATASET"""
+    )
