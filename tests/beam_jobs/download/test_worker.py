@@ -13,8 +13,7 @@ from beam_jobs.download.worker import Counts, JobGoneError, finish_share
 from beam_jobs.images.check_image import ImageLimits
 from beam_jobs.images.find_images import download_name
 from beam_jobs.rejections import Reason
-
-from .misbehaving_server import picture, serving
+from tests.helpers.misbehaving_server import picture, serving
 
 # What each path ends as, and after how many requests with one retry.
 ENDS = {

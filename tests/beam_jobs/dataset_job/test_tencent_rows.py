@@ -23,7 +23,7 @@ from beam_jobs.sources import tencent
 
 from .test_build_dataset import read_examples
 
-FOLDER = Path(__file__).parents[3] / "shared/data/tencent_ml_images"
+FOLDER = Path(__file__).parents[4] / "shared/data/tencent_ml_images"
 DICTIONARY = FOLDER / "dictionary_and_semantic_hierarchy.txt"
 
 pytestmark = pytest.mark.skipif(

@@ -226,7 +226,7 @@ def test_killed_workers_end_with_the_same_weights(
     )
     train(config, tiny_dataset, tmp_path / "undisturbed", local_workers=2)
     wanted = weights_report(tmp_path / "undisturbed")
-    monkeypatch.setattr(local_workers, "MODULE", "tests.model.killed_worker")
+    monkeypatch.setattr(local_workers, "MODULE", "tests.helpers.killed_worker")
     random = np.random.default_rng(4)
     for turn in range(10):
         worker, step = random.integers(2), random.integers(1, 13)
@@ -253,7 +253,7 @@ def test_sigterm_to_one_worker_stops_both_at_the_same_step(
 ):
     config = tiny_config(epochs=4)
     train(config, tiny_dataset, tmp_path / "undisturbed", local_workers=2)
-    monkeypatch.setattr(local_workers, "MODULE", "tests.model.killed_worker")
+    monkeypatch.setattr(local_workers, "MODULE", "tests.helpers.killed_worker")
     monkeypatch.setenv("KILLS", "1:5:begin")
     monkeypatch.setenv("KILL_SIGNAL", "SIGTERM")
     (tmp_path / "markers").mkdir()

@@ -6,7 +6,7 @@ the TensorFlow Serving that the environment names:
 - TFS_ADDRESS, TFS_REST_ADDRESS: `host:port` of gRPC and REST.
 - TFS_MODEL: the model's name (default `tagforest`); an export with four
   classes and top_k 3, version 1.
-- TFS_NUMBERS: the name of what `python -m tests.serving.numbers_model` writes;
+- TFS_NUMBERS: the name of what `python -m tests.helpers.numbers_model` writes;
   without it its cases are skipped.
 
 A case marked `ours` holds for the local server alone.
@@ -118,7 +118,7 @@ def numbers(tmp_path_factory):
         found.close()
         return
     from serving.server.local_server import ServerOptions, running_server
-    from tests.serving import numbers_model
+    from tests.helpers import numbers_model
 
     base = tmp_path_factory.mktemp("models") / "numbers"
     numbers_model.write(base)

@@ -1,6 +1,6 @@
 """A SavedModel with numbers of every dtype, for the conformance suite.
 
-`python -m tests.serving.numbers_model FOLDER` writes version 1 of it for a
+`python -m tests.helpers.numbers_model FOLDER` writes version 1 of it for a
 TensorFlow Serving that the suite is to run against.
 """
 

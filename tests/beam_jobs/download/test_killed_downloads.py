@@ -16,8 +16,7 @@ import pytest
 from beam_jobs.download.log import OK, log_files, read_log
 from beam_jobs.download.share import RERUN
 from beam_jobs.rejections import Reason
-
-from .misbehaving_server import Server, serving
+from tests.helpers.misbehaving_server import Server, serving
 
 # Imports once, then does each job in a process of its own.
 _JOBS = """

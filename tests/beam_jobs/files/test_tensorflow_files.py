@@ -14,11 +14,11 @@ from beam_jobs.files import storage, tensorflow_files
 READ = """
 import sys
 import tensorflow as tf
-from beam_jobs import object_stores
-object_stores.register(sys.argv[1])
-rows = tf.data.TFRecordDataset([object_stores.tensorflow_path(sys.argv[1])])
+from beam_jobs.files import tensorflow_files
+tensorflow_files.register(sys.argv[1])
+rows = tf.data.TFRecordDataset([tensorflow_files.tensorflow_path(sys.argv[1])])
 print([len(row) for row in rows.as_numpy_iterator()])
-object_stores.end_process(7)
+tensorflow_files.end_process(7)
 """
 RECORDS = [bytes([number]) * 1000 * number for number in range(5)]
 

@@ -14,7 +14,7 @@ from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.reader import AnnotatedImage, Part
 from beam_jobs.sources.tencent import read_list
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "tencent_ml_images"
+DATA = Path(__file__).parents[4] / "shared" / "data" / "tencent_ml_images"
 DICTIONARY = (
     "category_index\tcategory_id\tindex_of_parent_category\tcategory name\n"
     "0\tn00000001\t-1\tthing\n1\tn00000002\t0\tdog\n"

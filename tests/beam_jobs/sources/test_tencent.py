@@ -10,7 +10,7 @@ from beam_jobs.rejections import Reason
 from beam_jobs.sources import tencent
 from beam_jobs.sources.reader import AnnotatedImage
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "tencent_ml_images"
+DATA = Path(__file__).parents[4] / "shared" / "data" / "tencent_ml_images"
 PUBLISHED = "dictionary_and_semantic_hierarchy.txt"
 DICTIONARY = (
     "category_index\tcategory_id\tindex_of_parent_category\tcategory name\n"

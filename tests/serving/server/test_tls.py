@@ -14,7 +14,7 @@ from serving.client.tag_client import ServerError, TagClient
 from serving.server.local_server import ServerOptions, running_server
 from serving.server.rest_server import RestOptions
 from serving.server.tls import ServerTls, load_tls, read_ssl_config
-from tests.serving.certificates import write_certificates
+from tests.helpers.certificates import write_certificates
 
 
 @pytest.fixture(scope="module")

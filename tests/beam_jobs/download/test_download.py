@@ -17,8 +17,7 @@ from beam_jobs.errors import InputError
 from beam_jobs.files.folder_lock import is_held, lock_folder
 from beam_jobs.images.find_images import download_name
 from beam_jobs.rejections import Reason
-
-from .misbehaving_server import serving
+from tests.helpers.misbehaving_server import serving
 
 
 def options(out, lists, **changed) -> DownloadOptions:

@@ -11,7 +11,7 @@ assert not heavy & set(sys.modules)
 
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
-from serving import protos
+from serving.api import protos
 proto = tf.make_tensor_proto([1.0, 2.0])
 assert type(proto) is protos.tensor_pb2.TensorProto
 assert predict_pb2.PredictRequest is protos.predict_pb2.PredictRequest

@@ -17,7 +17,7 @@ from model.training import prepare_workdir as prepare_workdir_
 from model.training.local_workers import check_equal_weights, free_ports
 from model.training.train import train
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(name="uneven", scope="module")
@@ -58,7 +58,7 @@ def run_workers(dataset, folder, devices):
             "TF_NUM_INTRAOP_THREADS": "1",
             "PYTHONPATH": str(ROOT),
         }
-        script = Path(__file__).with_name("worker_process.py")
+        script = ROOT / "tests" / "helpers" / "worker_process.py"
         command = [sys.executable, script, dataset, folder, str(devices)]
         log = (folder / files.WORKERS / f"{index}.log").open("wb")
         workers.append(

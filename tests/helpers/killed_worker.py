@@ -1,7 +1,7 @@
 """A training worker that kills itself, as SIGKILL from outside would.
 
     KILLS=1:4:begin,0:7:saving MARKERS=FOLDER \
-        python -m tests.model.killed_worker DATASET WORKDIR
+        python -m tests.helpers.killed_worker DATASET WORKDIR
 
 Each kill is worker:step:place, one after the other, each once. Places:
 `begin` and `end` of a step; in the chief also `saving`, before the next

@@ -10,7 +10,7 @@ from beam_jobs.errors import InputError
 
 PUBLISHED = (
     Path(__file__)
-    .parents[3]
+    .parents[4]
     .joinpath(
         "shared/data/tencent_ml_images/dictionary_and_semantic_hierarchy.txt"
     )

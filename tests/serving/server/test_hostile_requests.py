@@ -13,7 +13,7 @@ import pytest
 
 from serving.api import contract
 from serving.client.tag_client import TagClient
-from tests.serving import hostile_requests
+from tests.helpers import hostile_requests
 
 FORMS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 
