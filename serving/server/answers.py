@@ -1,15 +1,20 @@
-"""Predict, as both transports call it."""
+"""What a request means, whatever brought it.
+
+gRPC and REST turn bytes into a `Request` and its answer into bytes; the way
+from the one to the other is here, once.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-import grpc
 import numpy as np
 from grpc import StatusCode
 
-from serving.api import contract, protos
+from serving.api import contract
 from serving.api.errors import RequestError, invalid_argument
 from serving.api.tensor_proto import from_proto
 from serving.saved_model.servable import Signature, TensorInfo
@@ -18,66 +23,86 @@ from serving.server.batch_tasks import Arrays
 from serving.server.model_registry import ModelRegistry
 from serving.server.versions import LoadedVersion
 
-_SIGNATURE_DEF = "signature_def"
+Answer = TypeVar("Answer")
 
 
-def known_signature(loaded: LoadedVersion, name: str) -> str:
-    """Returns the signature that a request means; empty if there is none."""
-    name = name or contract.TAGS
-    return name if name in loaded.servable.signatures else ""
+@dataclass(frozen=True)
+class Request:
+    """What is asked of which model.
+
+    Attributes:
+        model: its name.
+        version: None for the highest.
+        label: of the version, instead of its number.
+        signature_name: the default one has a name, too; empty for a method
+            without a signature of its own.
+        content: what the method reads; for `predict`, a function of version
+            and signature name that reads the arrays, whose dtypes they tell.
+        output_filter: names of the outputs to return; all if empty.
+        deadline: on the clock of `time.monotonic`.
+        cancelled: once set, the request is not run any more.
+    """
+
+    model: str
+    version: int | None = None
+    label: str = ""
+    signature_name: str = ""
+    content: Any = None
+    output_filter: Collection[str] = ()
+    deadline: float = float("inf")
+    cancelled: threading.Event | None = None
 
 
-def metadata_of(name: str, loaded):
-    """Returns the GetModelMetadataResponse of a version."""
-    table = protos.get_model_metadata_pb2.SignatureDefMap()
-    for key, signature in loaded.servable.signature_defs.items():
-        table.signature_def[key].CopyFrom(signature)
-    reply = protos.get_model_metadata_pb2.GetModelMetadataResponse()
-    _fill_spec(reply.model_spec, name, loaded.version)
-    reply.metadata[_SIGNATURE_DEF].Pack(table)
-    return reply
+Method = Callable[[LoadedVersion, Request], Answer]
 
 
-def status_of(versions: ModelRegistry, name: str, version: int | None):
-    """Returns the GetModelStatusResponse of a model.
+def run(
+    versions: ModelRegistry, request: Request, method: Method[Answer]
+) -> Answer:
+    """Returns what a method answers, run on the version that is meant.
+
+    The version stays loaded meanwhile, and the request's metrics name it.
 
     Raises:
-        RequestError: NOT_FOUND, unknown model or version.
+        RequestError: NOT_FOUND, unknown model or a version not available;
+            INVALID_ARGUMENT, unknown label; and what the method raises.
     """
-    states = versions.states_of(name, version)
-    reply = protos.get_model_status_pb2.GetModelStatusResponse()
-    for state in states:
-        entry = reply.model_version_status.add()
-        entry.version, entry.state = state.version, state.state
-        entry.status.error_message = state.error
-        if state.error:
-            entry.status.error_code = grpc.StatusCode.UNKNOWN.value[0]
-    return reply
+    where = request.model, request.version, request.label
+    with versions.acquire(*where) as loaded:
+        served = request_metrics.current()
+        served.version = loaded.version
+        # Names that no signature has would let anybody fill the memory.
+        if request.signature_name in loaded.servable.signatures:
+            served.signature = request.signature_name
+        return method(loaded, request)
 
 
-def _fill_spec(spec, name: str, version: int) -> None:
-    spec.name = name
-    spec.version.value = version
+def metadata(
+    loaded: LoadedVersion, request: Request
+) -> tuple[int, Mapping[str, Any]]:
+    """Returns the number of a version, and its `SignatureDef`s by name."""
+    return loaded.version, loaded.servable.signature_defs
+
+
+def predict(loaded: LoadedVersion, request: Request) -> dict[str, np.ndarray]:
+    """Reads the inputs and runs the signature: output name -> array.
+
+    Raises:
+        RequestError: see `run_predict`.
+    """
+    inputs = request.content(loaded, request.signature_name)
+    return run_predict(loaded, request, inputs)
 
 
 def run_predict(
-    loaded: LoadedVersion,
-    signature_name: str,
-    inputs: Arrays,
-    *,
-    deadline: float = float("inf"),
-    cancelled: threading.Event | None = None,
-    output_filter: Collection[str] = (),
+    loaded: LoadedVersion, request: Request, inputs: Arrays
 ) -> dict[str, np.ndarray]:
-    """Checks a request against its signature and runs it.
+    """Checks arrays against the request's signature and runs it.
 
     Args:
         loaded: the version that answers.
-        signature_name: empty for `serving_default`.
+        request: its `content` is not looked at.
         inputs: arrays by input name; strings as objects (bytes).
-        deadline: on the clock of `time.monotonic`.
-        cancelled: once set, the request is not run any more.
-        output_filter: names of the outputs to return; all if empty.
 
     Raises:
         RequestError: FAILED_PRECONDITION for an unknown signature,
@@ -85,17 +110,17 @@ def run_predict(
             the queue is full, DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED (the
             deadline passed), CANCELLED, or what the graph raised.
     """
-    name = signature_name or contract.TAGS
+    name, wanted = request.signature_name, request.output_filter
     signature = signature_of(loaded, name)
     _check_names(signature, inputs)
     for key, array in inputs.items():
         _check_array(key, array, signature.inputs[key])
     if signature.is_batched:
         _check_rows(inputs)
-    _check_filter(signature, output_filter)
+    _check_filter(signature, wanted)
     with request_metrics.current().running():
-        outputs = loaded.run(name, inputs, deadline, cancelled)
-    return {k: outputs[k] for k in output_filter or sorted(outputs)}
+        outputs = loaded.run(name, inputs, request.deadline, request.cancelled)
+    return {k: outputs[k] for k in wanted or sorted(outputs)}
 
 
 def signature_of(loaded: LoadedVersion, name: str) -> Signature:
@@ -114,23 +139,17 @@ def signature_of(loaded: LoadedVersion, name: str) -> Signature:
 
 
 def check_sent(
-    loaded: LoadedVersion, signature_name: str, sent: Collection[str]
+    loaded: LoadedVersion, name: str, sent: Collection[str]
 ) -> dict[str, np.ndarray]:
-    """Checks the names of inputs before they are read.
-
-    Args:
-        loaded: the version that answers.
-        signature_name: empty for `serving_default`.
-        sent: names of the inputs of a request.
+    """Checks the names of a signature's inputs before they are read.
 
     Returns:
-        The signature's own values of those that may be left out.
+        Its own values of those inputs that were left out.
 
     Raises:
         RequestError: FAILED_PRECONDITION for an unknown signature,
             INVALID_ARGUMENT for a name missing or too many.
     """
-    name = signature_name or contract.TAGS
     signature = signature_of(loaded, name)
     # Not in all versions of TensorFlow that are supported.
     table = getattr(loaded.servable.signature_defs[name], "defaults", {})

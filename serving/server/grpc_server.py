@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 import numpy as np
@@ -16,16 +17,7 @@ from beam_jobs.errors import InputError
 from serving.api import contract, protos
 from serving.api.errors import RequestError, from_exception, invalid_argument
 from serving.api.tensor_proto import TensorError, fill_proto, from_proto
-from serving.server import reflection
-from serving.server.answers import (
-    _SIGNATURE_DEF,
-    _fill_spec,
-    check_sent,
-    known_signature,
-    metadata_of,
-    run_predict,
-    status_of,
-)
+from serving.server import answers, reflection
 from serving.server.inference import (
     run_classify,
     run_multi_inference,
@@ -35,9 +27,11 @@ from serving.server.model_registry import ModelRegistry
 from serving.server.reload import reload_config
 from serving.server.request_metrics import RequestMetrics
 from serving.server.tls import ServerTls
+from serving.server.versions import LoadedVersion
 
 _MAX_MESSAGE = 1024  # characters of an error, as TensorFlow Serving cuts it
 _THREADS = 64
+_SIGNATURE_DEF = "signature_def"
 _SHORT_NAMES = ("PredictionService", "ModelService")
 _SERVICES = tuple(f"tensorflow.serving.{name}" for name in _SHORT_NAMES)
 # TensorFlow Serving has the short names; most clients ask for the full ones.
@@ -47,7 +41,7 @@ _NO_TASK = protos.inference_pb2.InferenceTask(
 )
 
 
-def _answers(method: Callable) -> Callable:
+def _handler(method: Callable) -> Callable:
     """Turns an exception of a handler into its gRPC status."""
 
     @functools.wraps(method)
@@ -73,90 +67,68 @@ class PredictionService(
         self._versions = versions
         self._metrics = metrics
 
-    @_answers
+    @_handler
     def Predict(self, request, context):
         """Answers a PredictRequest."""
-        name = request.model_spec.name
-        with self._metrics.measure(name, "Predict", "GRPC") as served:
-            return self._predict(request, context, served)
+        content = functools.partial(_read_inputs, request.inputs)
+        asked = request, content, _write_outputs
+        return self._run("Predict", answers.predict, *asked, context)
 
-    def _predict(self, request, context, served):
-        spec = request.model_spec
-        name, version, label = read_model_spec(request)
-        with self._versions.acquire(name, version, label) as loaded:
-            served.version = loaded.version
-            served.signature = known_signature(loaded, spec.signature_name)
-            sent = request.inputs
-            defaults = check_sent(loaded, spec.signature_name, sent)
-            inputs = {k: _read_tensor(k, v) for k, v in sent.items()}
-            outputs = run_predict(
-                loaded,
-                spec.signature_name,
-                defaults | inputs,
-                deadline=_deadline_of(context),
-                cancelled=_cancellation_of(context),
-                output_filter=list(request.output_filter),
-            )
-            reply = protos.predict_pb2.PredictResponse()
-            _fill_spec(reply.model_spec, name, loaded.version)
-        reply.model_spec.signature_name = spec.signature_name or contract.TAGS
-        for key, array in outputs.items():
-            _write_tensor(reply.outputs[key], array)
-        return reply
-
-    @_answers
+    @_handler
     def Classify(self, request, context):
         """Answers a ClassificationRequest."""
-        reply = protos.classification_pb2.ClassificationResponse()
-        self._infer("Classify", run_classify, request, reply, context)
-        return reply
+        write = protos.classification_pb2.ClassificationResponse
+        asked = request, request.input
+        return self._run("Classify", run_classify, *asked, write, context)
 
-    @_answers
+    @_handler
     def Regress(self, request, context):
         """Answers a RegressionRequest."""
-        reply = protos.regression_pb2.RegressionResponse()
-        self._infer("Regress", run_regress, request, reply, context)
-        return reply
+        write = protos.regression_pb2.RegressionResponse
+        asked = request, request.input
+        return self._run("Regress", run_regress, *asked, write, context)
 
-    def _infer(self, api, run, request, reply, context) -> None:
-        spec = request.model_spec
-        with self._metrics.measure(spec.name, api, "GRPC") as served:
-            name, version, label = read_model_spec(request)
-            with self._versions.acquire(name, version, label) as loaded:
-                served.version = loaded.version
-                served.signature = known_signature(loaded, spec.signature_name)
-                deadline = _deadline_of(context)
-                found = run(
-                    loaded, spec.signature_name, request.input, deadline
-                )
-                reply.result.CopyFrom(found)
-                _fill_spec(reply.model_spec, name, loaded.version)
-            reply.model_spec.signature_name = (
-                spec.signature_name or contract.TAGS
-            )
-
-    @_answers
+    @_handler
     def MultiInference(self, request, context):
         """Answers a MultiInferenceRequest."""
         # The first task decides which model and version it is.
         tasks = [*request.tasks[:1], _NO_TASK]
         first = next(task for task in tasks if task.HasField("model_spec"))
-        name = first.model_spec.name
-        with self._metrics.measure(name, "MultiInference", "GRPC") as served:
-            name, version, label = read_model_spec(first)
-            with self._versions.acquire(name, version, label) as loaded:
-                served.version = loaded.version
-                deadline = _deadline_of(context)
-                return run_multi_inference(loaded, request, deadline)
+        asked = first, request, _write_whole
+        return self._run("MultiInference", run_multi_inference, *asked, context)
 
-    @_answers
+    def _run(self, api, method, asked, content, write, context):
+        """Returns the reply of a method, and counts the request.
+
+        Writing belongs to the request: its time, and errors, are its own.
+        """
+        name = asked.model_spec.name
+        with self._metrics.measure(name, api, "GRPC") as found:
+            request = read_request(asked, content, context)
+            result = answers.run(self._versions, request, method)
+            spec = protos.model_pb2.ModelSpec(
+                name=request.model, signature_name=request.signature_name
+            )
+            spec.version.value = found.version
+            return write(result=result, model_spec=spec)
+
+    @_handler
     def GetModelMetadata(self, request, context):
         """Answers with the signatures of a version."""
         _require_spec(request)
         _check_fields(request.metadata_field)
-        name, version, label = read_model_spec(request)
-        with self._versions.acquire(name, version, label) as loaded:
-            return metadata_of(name, loaded)
+        asked = read_request(request, None, context)
+        version, signatures = answers.run(
+            self._versions, asked, answers.metadata
+        )
+        table = protos.get_model_metadata_pb2.SignatureDefMap()
+        for key, signature in signatures.items():
+            table.signature_def[key].CopyFrom(signature)
+        reply = protos.get_model_metadata_pb2.GetModelMetadataResponse()
+        reply.model_spec.name = asked.model
+        reply.model_spec.version.value = version
+        reply.metadata[_SIGNATURE_DEF].Pack(table)
+        return reply
 
 
 class ModelService(protos.model_service_pb2_grpc.ModelServiceServicer):
@@ -165,31 +137,54 @@ class ModelService(protos.model_service_pb2_grpc.ModelServiceServicer):
     def __init__(self, versions: ModelRegistry):
         self._versions = versions
 
-    @_answers
+    @_handler
     def GetModelStatus(self, request, context):
         """Answers with the state of every version, or of one."""
         _require_spec(request)
         # TensorFlow Serving ignores a label here, and knows no empty name.
         spec = request.model_spec
-        return status_of(self._versions, spec.name, _pinned(spec))
+        reply = protos.get_model_status_pb2.GetModelStatusResponse()
+        for state in self._versions.states_of(spec.name, _pinned(spec)):
+            entry = reply.model_version_status.add()
+            entry.version, entry.state = state.version, state.state
+            entry.status.error_message = state.error
+            if state.error:
+                entry.status.error_code = grpc.StatusCode.UNKNOWN.value[0]
+        return reply
 
-    @_answers
+    @_handler
     def HandleReloadConfigRequest(self, request, context):
         """Serves the models of the request and no others."""
         return reload_config(self._versions, request)
 
 
-def read_model_spec(request) -> tuple[str, int | None, str]:
-    """Returns name, pinned version and version label of a request.
+def read_request(
+    asked, content, context: grpc.ServicerContext
+) -> answers.Request:
+    """Returns what a message with a `model_spec` asks for.
+
+    Args:
+        asked: the message.
+        content: what the method reads of it.
+        context: tells the deadline, and that the client has gone.
 
     Raises:
         RequestError: INVALID_ARGUMENT, no name.
     """
-    _require_spec(request)
-    spec = request.model_spec
+    _require_spec(asked)
+    spec = asked.model_spec
     if not spec.name:
         raise invalid_argument("ModelSpec has no name specified.")
-    return spec.name, _pinned(spec), spec.version_label
+    return answers.Request(
+        model=spec.name,
+        version=_pinned(spec),
+        label=spec.version_label,
+        signature_name=spec.signature_name or contract.TAGS,
+        content=content,
+        output_filter=list(getattr(asked, "output_filter", ())),
+        deadline=_deadline_of(context),
+        cancelled=_cancellation_of(context),
+    )
 
 
 def _require_spec(request) -> None:
@@ -214,20 +209,36 @@ def _check_fields(fields: Collection[str]) -> None:
             )
 
 
-def _read_tensor(name: str, proto) -> np.ndarray:
-    try:
-        return from_proto(proto)
-    except TensorError as error:
-        raise invalid_argument(
-            f"tensor parsing error: {name} ({error})"
-        ) from error
+def _read_inputs(
+    sent: Mapping[str, Any], loaded: LoadedVersion, name: str
+) -> dict[str, np.ndarray]:
+    # Names first: what is not wanted is not worth reading.
+    inputs = answers.check_sent(loaded, name, sent)
+    for key, proto in sent.items():
+        try:
+            inputs[key] = from_proto(proto)
+        except TensorError as error:
+            raise invalid_argument(
+                f"tensor parsing error: {key} ({error})"
+            ) from error
+    return inputs
 
 
-def _write_tensor(proto, array: np.ndarray) -> None:
-    try:
-        fill_proto(proto, array)
-    except TensorError as error:
-        raise RequestError(grpc.StatusCode.UNIMPLEMENTED, str(error)) from error
+def _write_outputs(result: Mapping[str, np.ndarray], model_spec):
+    reply = protos.predict_pb2.PredictResponse(model_spec=model_spec)
+    for key, array in result.items():
+        try:
+            fill_proto(reply.outputs[key], array)
+        except TensorError as error:
+            raise RequestError(
+                grpc.StatusCode.UNIMPLEMENTED, str(error)
+            ) from error
+    return reply
+
+
+def _write_whole(result, model_spec):
+    """Returns a reply that names the version of each of its parts."""
+    return result
 
 
 def _deadline_of(context: grpc.ServicerContext) -> float:

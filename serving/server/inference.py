@@ -9,6 +9,7 @@ For any SavedModel whose signature has one input `inputs`, serialized
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from serving.api import contract, protos
 from serving.api.errors import RequestError, invalid_argument
 from serving.saved_model.servable import Signature
 from serving.server import request_metrics
-from serving.server.answers import run_predict
+from serving.server.answers import Request, run_predict
 from serving.server.versions import LoadedVersion
 
 INPUTS = contract.CLASSIFY_INPUTS
@@ -60,49 +61,33 @@ def read_examples(request_input: Any) -> np.ndarray:
     return rows
 
 
-def run_classify(
-    loaded: LoadedVersion,
-    signature_name: str,
-    request_input: Any,
-    deadline: float = float("inf"),
-) -> Any:
+def run_classify(loaded: LoadedVersion, request: Request) -> Any:
     """Returns the ClassificationResult of a request's examples.
 
     Args:
         loaded: the version that answers.
-        signature_name: empty for `serving_default`.
-        request_input: a `tensorflow.serving.Input`.
-        deadline: on the clock of `time.monotonic`.
+        request: its content is a `tensorflow.serving.Input`.
 
     Raises:
         RequestError: INVALID_ARGUMENT, no signature for it, or no examples;
             and what `run_predict` raises.
     """
-    name = signature_name or contract.TAGS
-    _check_classify(_signature(loaded, name, _NO_SIGNATURE))
-    outputs = _run(loaded, name, read_examples(request_input), deadline)
-    return _to_classifications(outputs)
+    _check_classify(_signature(loaded, request.signature_name, _NO_SIGNATURE))
+    examples = read_examples(request.content)
+    return _to_classifications(_run(loaded, request, examples))
 
 
-def run_regress(
-    loaded: LoadedVersion,
-    signature_name: str,
-    request_input: Any,
-    deadline: float = float("inf"),
-) -> Any:
+def run_regress(loaded: LoadedVersion, request: Request) -> Any:
     """Returns the RegressionResult of a request's examples.
 
     Args and errors are those of `run_classify`.
     """
-    name = signature_name or contract.TAGS
-    _check_regress(_signature(loaded, name, _NO_SIGNATURE))
-    outputs = _run(loaded, name, read_examples(request_input), deadline)
-    return _to_regressions(outputs)
+    _check_regress(_signature(loaded, request.signature_name, _NO_SIGNATURE))
+    examples = read_examples(request.content)
+    return _to_regressions(_run(loaded, request, examples))
 
 
-def run_multi_inference(
-    loaded: LoadedVersion, request: Any, deadline: float = float("inf")
-) -> Any:
+def run_multi_inference(loaded: LoadedVersion, request: Request) -> Any:
     """Returns the MultiInferenceResponse of several signatures' answers.
 
     As in TensorFlow Serving, all of them must read the same tensor, which
@@ -110,22 +95,22 @@ def run_multi_inference(
 
     Args:
         loaded: the version that the first task asks for.
-        request: a MultiInferenceRequest.
-        deadline: on the clock of `time.monotonic`.
+        request: its content is a MultiInferenceRequest.
 
     Raises:
         RequestError: INVALID_ARGUMENT, tasks that do not go together;
             UNIMPLEMENTED, another method; and what `run_classify` raises.
     """
-    specs = [task.model_spec for task in request.tasks]
-    _check_tasks(loaded, request.tasks)
-    examples = read_examples(request.input)
+    tasks = request.content.tasks
+    _check_tasks(loaded, tasks)
+    examples = read_examples(request.content.input)
     reply = protos.inference_pb2.MultiInferenceResponse()
-    for spec, task in zip(specs, request.tasks, strict=True):
-        name = spec.signature_name or contract.TAGS
-        outputs = _run(loaded, name, examples, deadline)
+    for task in tasks:
+        name = task.model_spec.signature_name or contract.TAGS
+        asked = replace(request, signature_name=name)
+        outputs = _run(loaded, asked, examples)
         result = reply.results.add()
-        result.model_spec.name = spec.name
+        result.model_spec.name = request.model
         result.model_spec.version.value = loaded.version
         result.model_spec.signature_name = name
         if task.method_name == CLASSIFY_METHOD:
@@ -218,11 +203,10 @@ def _check_regress(signature: Signature) -> None:
 
 
 def _run(
-    loaded: LoadedVersion, name: str, examples: np.ndarray, deadline: float
+    loaded: LoadedVersion, request: Request, examples: np.ndarray
 ) -> dict[str, np.ndarray]:
-    inputs = {INPUTS: examples}
     request_metrics.current().examples = len(examples)
-    outputs = run_predict(loaded, name, inputs, deadline=deadline)
+    outputs = run_predict(loaded, request, {INPUTS: examples})
     for key, array in outputs.items():
         if not array.ndim or len(array) != len(examples):
             raise invalid_argument(

@@ -83,8 +83,8 @@ def signature_name_of(document: Mapping[str, Any]) -> str:
 
 def read_inputs(
     document: Mapping[str, Any], signature: Signature
-) -> tuple[dict[str, np.ndarray], str]:
-    """Returns the input arrays and the format, `instances` or `inputs`.
+) -> dict[str, np.ndarray]:
+    """Returns the input arrays of a request.
 
     Raises:
         RequestError: INVALID_ARGUMENT, what does not fit the signature;
@@ -104,29 +104,29 @@ def read_inputs(
             )
         if not rows:
             raise format_error(document, "No values in 'instances' array")
-        return _read_rows(rows, signature), ROWS
+        return _read_rows(rows, signature)
     if COLUMNS in document:
         columns = _named_columns(document[COLUMNS], signature)
         return {
             name: read_tensor(value, signature.inputs[name])
             for name, value in columns.items()
-        }, COLUMNS
+        }
     raise invalid_argument("Missing 'inputs' or 'instances' key")
 
 
 def write_outputs(
-    outputs: Mapping[str, np.ndarray], form: str
+    outputs: Mapping[str, np.ndarray], document: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Returns the reply's object in the format of the request.
+    """Returns the reply's object, in rows or columns as the request's was.
 
     Raises:
         RequestError: INVALID_ARGUMENT, rows wanted but outputs have none, or
             a dtype that JSON lacks.
     """
-    if form == ROWS:
+    if ROWS in document:
         _check_rows(outputs)
     lists = {name: _to_json(name, array) for name, array in outputs.items()}
-    if form == COLUMNS:
+    if ROWS not in document:
         single = next(iter(lists.values())) if len(lists) == 1 else lists
         return {"outputs": single}
     if len(lists) == 1:

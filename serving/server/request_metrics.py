@@ -71,13 +71,12 @@ class Served:
             self.runtime_s += time.perf_counter() - start
 
 
-_NOBODY = Served()
 _serving: ContextVar[Served] = ContextVar("serving")
 
 
 def current() -> Served:
-    """Returns the request that this thread answers."""
-    return _serving.get(_NOBODY)
+    """Returns the request that this thread answers; a new one if none is."""
+    return _serving.get(None) or Served()
 
 
 class RequestMetrics:

@@ -6,16 +6,18 @@ Routing and codes follow `model_servers/http_rest_api_handler.cc`: inside
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 import anyio
+import numpy as np
 import uvicorn
 from google.protobuf import json_format
 from starlette.requests import Request
@@ -25,19 +27,13 @@ from beam_jobs.errors import InputError
 from serving.api import protos
 from serving.api.errors import from_exception, invalid_argument
 from serving.api.sockets import bind
-from serving.server import json_examples, json_tensors
-from serving.server.answers import (
-    known_signature,
-    metadata_of,
-    run_predict,
-    status_of,
-)
+from serving.server import answers, json_examples, json_tensors
 from serving.server.inference import run_classify, run_regress
 from serving.server.model_registry import ModelRegistry
 from serving.server.request_body import read_body
 from serving.server.request_metrics import CONTENT_TYPE, PATH, RequestMetrics
 from serving.server.tls import ServerTls
-from serving.server.versions import LoadedVersion
+from serving.server.versions import LoadedVersion, VersionState
 
 _THREADS = 64
 _CONNECTIONS = 256
@@ -159,63 +155,64 @@ class RestApp:
 
     def _call(self, match: re.Match, body: bytes) -> Response:
         method, name = match["method"].lower(), unquote(match["name"])
-        with self._metrics.measure(name, method, "REST") as served:
+        with self._metrics.measure(name, method, "REST"):
             version, label = _version_of(match)
             document = json_tensors.parse_document(body)
-            signature_name = json_tensors.signature_name_of(document)
-            if method != "predict":
-                document = json_examples.read_input(document)
-            with self._versions.acquire(name, version, label) as loaded:
-                served.version = loaded.version
-                served.signature = known_signature(loaded, signature_name)
-                deadline = time.monotonic() + self._options.timeout_s
-                run = _RUN[method]
-                reply = run(loaded, signature_name, document, deadline)
+            read, run, write = _METHODS[method]
+            request = answers.Request(
+                model=name,
+                version=version,
+                label=label,
+                signature_name=json_tensors.signature_name_of(document),
+                content=read(document),
+                deadline=time.monotonic() + self._options.timeout_s,
+            )
+            reply = write(answers.run(self._versions, request, run), document)
             return _json(json.dumps(reply, ensure_ascii=False))
 
     def _lookup(self, match: re.Match) -> Response:
         if not match["name"]:
             raise invalid_argument("Missing model name in request.")
-        name = unquote(match["name"])
+        name, (version, label) = unquote(match["name"]), _version_of(match)
         if match["metadata"]:
-            version, label = _version_of(match)
-            with self._versions.acquire(name, version, label) as loaded:
-                return _json(json.dumps(_metadata(name, loaded), indent=4))
+            request = answers.Request(name, version, label)
+            found = answers.run(self._versions, request, answers.metadata)
+            return _json(json.dumps(_metadata(name, *found), indent=4))
         # TensorFlow Serving ignores a label here.
-        version, _ = _version_of(match)
-        reply = status_of(self._versions, name, version)
-        return _json(json.dumps(_status(reply), indent=4))
+        states = self._versions.states_of(name, version)
+        return _json(json.dumps(_status(states), indent=4))
 
 
-def _predict(
-    loaded: LoadedVersion,
-    signature_name: str,
-    document: Mapping[str, Any],
-    deadline: float,
-) -> dict[str, Any]:
-    signature = loaded.servable.signatures.get(signature_name)
+def _read_inputs(
+    document: Mapping[str, Any], loaded: LoadedVersion, name: str
+) -> dict[str, np.ndarray]:
+    signature = loaded.servable.signatures.get(name)
     if signature is None:
+        # Other words, and another code, than over gRPC: so has TensorFlow
+        # Serving.
         raise invalid_argument(
-            f'Serving signature name: "{signature_name}" not found in '
-            "signature def"
+            f'Serving signature name: "{name}" not found in signature def'
         )
-    inputs, form = json_tensors.read_inputs(document, signature)
-    outputs = run_predict(loaded, signature_name, inputs, deadline=deadline)
-    return json_tensors.write_outputs(outputs, form)
+    return json_tensors.read_inputs(document, signature)
 
 
-def _classify(*arguments) -> dict[str, Any]:
-    return json_examples.write_classifications(run_classify(*arguments))
-
-
-def _regress(*arguments) -> dict[str, Any]:
-    return json_examples.write_regressions(run_regress(*arguments))
-
-
-_RUN: dict[str, Callable[..., dict[str, Any]]] = {
-    "predict": _predict,
-    "classify": _classify,
-    "regress": _regress,
+# What reads the content, what answers, and what writes: answer, document.
+_METHODS: dict[str, tuple[Callable, Callable, Callable]] = {
+    "predict": (
+        lambda document: functools.partial(_read_inputs, document),
+        answers.predict,
+        json_tensors.write_outputs,
+    ),
+    "classify": (
+        json_examples.read_input,
+        run_classify,
+        lambda found, _: json_examples.write_classifications(found),
+    ),
+    "regress": (
+        json_examples.read_input,
+        run_regress,
+        lambda found, _: json_examples.write_regressions(found),
+    ),
 }
 
 
@@ -231,37 +228,36 @@ def _version_of(match: re.Match) -> tuple[int | None, str]:
     return int(match["version"]), ""
 
 
-def _metadata(name: str, loaded: LoadedVersion) -> dict[str, Any]:
-    reply = metadata_of(name, loaded)
-    signatures = {
+def _metadata(
+    name: str, version: int, signatures: Mapping[str, Any]
+) -> dict[str, Any]:
+    table = {
         key: json_format.MessageToDict(value, preserving_proto_field_name=True)
-        for key, value in sorted(loaded.servable.signature_defs.items())
+        for key, value in sorted(signatures.items())
     }
     return {
         "model_spec": {
-            "name": reply.model_spec.name,
+            "name": name,
             "signature_name": "",
-            "version": str(reply.model_spec.version.value),
+            "version": str(version),
         },
-        "metadata": {"signature_def": {"signature_def": signatures}},
+        "metadata": {"signature_def": {"signature_def": table}},
     }
 
 
-def _status(reply) -> dict[str, Any]:
+def _status(versions: Sequence[VersionState]) -> dict[str, Any]:
     states = protos.get_model_status_pb2.ModelVersionStatus.State
     return {
         "model_version_status": [
             {
-                "version": str(entry.version),
-                "state": states.Name(entry.state),
+                "version": str(found.version),
+                "state": states.Name(found.state),
                 "status": {
-                    "error_code": "UNKNOWN"
-                    if entry.status.error_code
-                    else "OK",
-                    "error_message": entry.status.error_message,
+                    "error_code": "UNKNOWN" if found.error else "OK",
+                    "error_message": found.error,
                 },
             }
-            for entry in reply.model_version_status
+            for found in versions
         ]
     }
 
