@@ -19,6 +19,7 @@ LIGHT = (
     "classes/hierarchy",
     "classes/wordnet",
     "errors",
+    "option_fields",
     "dataset/dataset_folder",
     "labels/label_rules",
 )

@@ -38,7 +38,7 @@ def dataset(
     from beam_jobs.dataset_job.build_dataset import build_dataset
     from beam_jobs.runners.beam_options import check_beam_args
 
-    check_beam_args(context.args, option_names(dataset))
+    check_beam_args(context.args, option_names(context))
     manifest = build_dataset(dataset_options(given, out), context.args)
     typer.echo(describe(manifest, out))
     typer.echo(f"next: tagforest train {out} --workdir runs/first")

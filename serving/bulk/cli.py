@@ -97,7 +97,7 @@ def bulk(
     _check_model(model)
     from beam_jobs.runners.beam_options import check_beam_args
 
-    check_beam_args(beam_args, option_names(bulk))
+    check_beam_args(beam_args, option_names(context))
     from serving.bulk.bulk_tag import tag_in_bulk
 
     manifest = tag_in_bulk(options, beam_args)
