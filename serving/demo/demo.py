@@ -1,7 +1,7 @@
 """The whole chain on drawn scenes, with nothing but the package registries.
 
-Scenes -> Beam -> TFRecords -> training -> evaluation -> SavedModel -> tags
-over gRPC and REST. Every step finds what an earlier run finished.
+Scenes -> Beam -> TFRecords -> training -> calibration -> evaluation ->
+SavedModel -> tags over gRPC and REST. A later run goes on where one stopped.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from serving.api.prediction import Prediction, Tag
 
 _CONFIG = "demo"
 _IMAGE_SIZE = 128
-_IMAGES_PER_CLASS = 12
-_SCENES = 3600
+_IMAGES_PER_CLASS = 14
+_SCENES = 4050
+# Calibration needs images that neither training nor evaluation sees.
+_SPLITS = {"train": 0.8, "validation": 0.1, "calibration": 0.1}
 _UNSEEN = 12
 _GIGABYTES_NEEDED = 1
 _TAGS_SHOWN = 5
-# OpenMoji's licence asks for it wherever its pictures are shown.
-_CREDIT = "Pictures: OpenMoji (openmoji.org), CC BY-SA 4.0"
+# OpenMoji's licence asks for it wherever its drawings are shown.
+_CREDIT = "Images: OpenMoji (openmoji.org), CC BY-SA 4.0"
 
 
 @dataclass(frozen=True)
@@ -85,18 +87,20 @@ def run_demo(root: Path, *, seed: int = 0, say: Callable = print) -> None:
     paths.root.mkdir(parents=True, exist_ok=True)
     _check_disk(paths.root)
     started = time.monotonic()
-    with _step("1/6 draw scenes", say):
+    with _step("1/7 draw scenes", say):
         unseen = _draw(paths, seed)
-    with _step("2/6 build the data set", say):
+    with _step("2/7 build the data set", say):
         _build(paths, say)
-    with _step("3/6 train", say):
+    with _step("3/7 train", say):
         _train(paths)
-    with _step("4/6 evaluate on unseen scenes", say):
+    with _step("4/7 calibrate", say):
+        thresholds = _calibrate(paths, say)
+    with _step("5/7 evaluate", say):
         _evaluate(paths, say)
-    with _step("5/6 export", say):
+    with _step("6/7 export", say):
         _export(paths)
-    with _step("6/6 serve and tag", say):
-        _serve_and_tag(paths, unseen, say)
+    with _step("7/7 serve and tag unseen scenes", say):
+        _serve_and_tag(paths, unseen, thresholds, say)
     _say_what_next(paths, time.monotonic() - started, say)
 
 
@@ -156,7 +160,7 @@ def _build(paths: DemoPaths, say: Callable) -> None:
         ),
         # The paper's least counts and caps are for millions of images.
         vocabulary=VocabularyOptions(min_images_open_images=1),
-        splits=SplitOptions(validation_per_class=0),
+        splits=SplitOptions(fractions=_SPLITS, validation_per_class=0),
     )
     say(describe(build_dataset(options), paths.dataset))
 
@@ -168,15 +172,25 @@ def _train(paths: DemoPaths) -> None:
     train(load_config(_CONFIG), paths.dataset, paths.training)
 
 
+def _calibrate(paths: DemoPaths, say: Callable) -> dict[str, float]:
+    """Returns every class's threshold by its WordNet id."""
+    from model.scores.calibrate import calibrate
+    from model.scores.cli import describe
+
+    found = calibrate(paths.training, paths.dataset)
+    say(describe(found))
+    values = found.thresholds.values[:, 0].tolist()
+    return {c.wnid: values[c.index] for c in _vocabulary(paths)}
+
+
 def _evaluate(paths: DemoPaths, say: Callable) -> None:
     from rich.console import Console
 
     from model.evaluation import report_tables
     from model.evaluation.evaluate import evaluate
 
-    Console().print(
-        report_tables.table(evaluate(paths.training, paths.dataset))
-    )
+    evaluation = evaluate(paths.training, paths.dataset)
+    Console().print(report_tables.table(evaluation))
     say(f"figures: {paths.training / 'evaluation'}")
 
 
@@ -189,16 +203,19 @@ def _export(paths: DemoPaths) -> None:
     weights = {"weights_sha256": trained.weights_sha256 if trained else ""}
     if marker.is_file() and json.loads(marker.read_text()) == weights:
         return
-    export(paths.training, paths.models, top_k=_classes(paths))
+    export(paths.training, paths.models, top_k=len(_vocabulary(paths)))
     marker.write_text(json.dumps(weights) + "\n")
 
 
-def _classes(paths: DemoPaths) -> int:
-    return len(Vocabulary.load(paths.dataset / load_classes.VOCABULARY))
+def _vocabulary(paths: DemoPaths) -> Vocabulary:
+    return Vocabulary.load(paths.dataset / load_classes.VOCABULARY)
 
 
 def _serve_and_tag(
-    paths: DemoPaths, unseen: Sequence[dict[str, Any]], say: Callable
+    paths: DemoPaths,
+    unseen: Sequence[dict[str, Any]],
+    thresholds: dict[str, float],
+    say: Callable,
 ) -> None:
     from serving.client.tag_client import TagClient
     from serving.server.local_server import ServerOptions, running_server
@@ -212,12 +229,19 @@ def _serve_and_tag(
         with TagClient(server.rest_address, "rest") as client:
             over_rest = client.tag(images)
     _check_same(over_grpc, over_rest)
-    say(f"{len(images)} scenes tagged over gRPC, and alike over REST:")
+    say(
+        f"{len(images)} scenes tagged over gRPC, and alike over REST; the "
+        "probability of each class,\n* where it reaches the class's threshold:"
+    )
     tags = [p.leaves().top(_TAGS_SHOWN).tags for p in over_grpc]
     for scene, found in zip(unseen, tags, strict=True):
-        shown = ", ".join(f"{tag.name} {tag.score:.2f}" for tag in found)
+        shown = ", ".join(map(_in_words, found))
         say(f"  {scene['path']}  {shown}   (shows {', '.join(scene['names'])})")
-    _write_sheet(paths, files, tags, unseen)
+    _write_sheet(paths, files, tags, unseen, thresholds)
+
+
+def _in_words(tag: Tag) -> str:
+    return f"{tag.name} {tag.score:.2f}{'*' if tag.is_tag else ''}"
 
 
 def _check_same(
@@ -233,11 +257,11 @@ def _write_sheet(
     files: Sequence[Path],
     tags: Sequence[Sequence[Tag]],
     unseen: Sequence[dict[str, Any]],
+    thresholds: dict[str, float],
 ) -> None:
     from serving.demo.contact_sheet import SheetEntry, write_contact_sheet
 
-    vocabulary = Vocabulary.load(paths.dataset / load_classes.VOCABULARY)
-    names = {c.wnid: c.display_name for c in vocabulary}
+    names = {c.wnid: c.display_name for c in _vocabulary(paths)}
     entries = [
         SheetEntry(file, found, [names[w] for w in scene["wnids"]])
         for file, found, scene in zip(files, tags, unseen, strict=True)
@@ -245,7 +269,8 @@ def _write_sheet(
     write_contact_sheet(
         entries,
         paths.sheet,
-        title="Unseen scenes and their best-scored leaf classes",
+        thresholds,
+        title="Unseen scenes and their most probable leaf classes",
         footer=_CREDIT,
     )
 
