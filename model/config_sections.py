@@ -247,7 +247,7 @@ class ScheduleConfig:
         batch_size: images a step over all workers.
         accumulation_steps: parts that a replica's images are put through
             the network in, one after the other, to save memory; the step is
-            that of the whole batch (see `model.training.accumulation`).
+            that of the whole batch (see `model.network.accumulation`).
         epochs: passes over the training split; rests below a batch are
             left out, other ones each epoch.
         optimizer: `sgd` with momentum, or `adamw`.

@@ -1,15 +1,7 @@
-"""One device, several, or several processes: the one place that knows.
+"""One device, several, or several processes: the same step on each.
 
-Two defects of Keras 3 with MultiWorkerMirroredStrategy
-(https://github.com/keras-team/keras/issues/20585, open for Keras 3.12 to
-3.15) are worked around, and only here and in `Tagger._maybe_symbolic_build`:
-
-1. `Trainer._maybe_symbolic_build` reduces a distributed batch outside of a
-   replica context and fails ("convert a value (PerReplica) to a Tensor").
-   The tagger builds itself in its constructor and overrides the method.
-2. The trainer reduces the logs with `strategy.reduce("MEAN", v, axis=0)`,
-   which fails for scalars ("Invalid reduction dimension 0"). `as_log` gives
-   them the shape (1,).
+What replicas tell each other within a step. Everything here also runs on one
+device, where there is nobody to talk to.
 """
 
 from __future__ import annotations
@@ -51,7 +43,7 @@ def global_counts(
 
 
 def sum_over_replicas(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-    """Returns the gradients of the global batch; see `schedules.Summed`."""
+    """Returns the gradients of the global batch."""
     if num_replicas() == 1:
         return gradients
     context = tf.distribute.get_replica_context()
@@ -120,8 +112,3 @@ def own_number(step: tf.Tensor) -> tf.Tensor:
     if context is not None and num_replicas() > 1:
         number += tf.cast(context.replica_id_in_sync_group, tf.int64)
     return number
-
-
-def as_log(value: tf.Tensor) -> tf.Tensor:
-    """Returns a metric as Keras' distributed trainer can reduce it: (1,)."""
-    return tf.reshape(value, [1])

@@ -95,29 +95,6 @@ def _floor(step, width: float):
     return ops.floor((step + 0.5) / width)
 
 
-class Summed:
-    """Makes an optimizer take gradients that are summed over the replicas.
-
-    Keras' own sum comes after `clip_norm` and after loss scaling has looked
-    for infinities: each replica would clip by the norm of its own share, and
-    some would skip a step that the others take. The sum is made before
-    (`distribution.sum_over_replicas`) and left out here.
-    """
-
-    def _all_reduce_sum_gradients(self, grads_and_vars):
-        return list(grads_and_vars)
-
-
-@keras.saving.register_keras_serializable(package="tagforest")
-class SummedSGD(Summed, keras.optimizers.SGD):
-    """SGD for gradients that are summed already."""
-
-
-@keras.saving.register_keras_serializable(package="tagforest")
-class SummedAdamW(Summed, keras.optimizers.AdamW):
-    """AdamW for gradients that are summed already."""
-
-
 @keras.saving.register_keras_serializable(package="tagforest")
 class LossScale(keras.optimizers.LossScaleOptimizer):
     """Loss scaling whose skipped steps count as steps.
@@ -136,7 +113,7 @@ def make_optimizer(
     """Returns the optimizer with its schedule.
 
     The L2 weight decay of `sgd` is no part of it: it belongs to the gradient
-    (see `Tagger.train_step`), so that it passes through the momentum.
+    (see `Tagger.regularized`), so that it passes through the momentum.
 
     Args:
         precision: of the network; `mixed_float16` gets loss scaling.
@@ -144,9 +121,11 @@ def make_optimizer(
     rate = WarmupThenDecay(config, steps_per_epoch)
     clip = config.clip_norm or None
     if config.optimizer == "sgd":
-        made = SummedSGD(rate, momentum=config.momentum, global_clipnorm=clip)
+        made = keras.optimizers.SGD(
+            rate, momentum=config.momentum, global_clipnorm=clip
+        )
     else:
-        made = SummedAdamW(
+        made = keras.optimizers.AdamW(
             rate, weight_decay=config.weight_decay, global_clipnorm=clip
         )
         made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])

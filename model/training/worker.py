@@ -1,6 +1,6 @@
 """What one process of a training does: data, model, fit, files.
 
-    python -m model.training.train_worker DATASET WORKDIR
+    python -m model.training.worker DATASET WORKDIR
 
 runs one worker of a training whose config lies in WORKDIR, with TF_CONFIG
 saying which. `tagforest train` is the way in for everyone else.
@@ -8,6 +8,7 @@ saying which. `tagforest train` is the way in for everyone else.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import os
@@ -165,11 +166,9 @@ def _count(config, dataset, workdir, is_chief) -> TrainCounts:
 
 
 def _fit(run: _Run, profile: tuple[int, int] | None) -> None:
-    import keras
-
     from model.inputs.input_clock import InputClock
     from model.inputs.input_pipeline import as_input_errors
-    from model.training import resume, validation
+    from model.training import validation
 
     epochs = run.config.schedule.epochs
     if profile:
@@ -179,23 +178,20 @@ def _fit(run: _Run, profile: tuple[int, int] | None) -> None:
     if run.workers.is_chief and run.config.logging.input_wait:
         clock = InputClock()
     callbacks, stop = _callbacks(run, clock, profile)
-    callbacks = [keras.callbacks.History(), *callbacks]
     validate = validation.arguments(
         run.config, run.dataset, run.strategy, run.tagger.classes
     )
-    seen = resume.PartCallbacks(callbacks, run.tagger)
     with stop.listening(), as_input_errors():
-        for part in resume.parts(run.position, epochs, run.steps):
-            seen.part = part
-            run.tagger.fit(
-                _distributed(run, part, clock),
-                epochs=part.epochs,
-                initial_epoch=part.first_epoch,
-                steps_per_epoch=part.steps,
-                verbose=0,
-                callbacks=seen,
-                **validate,
-            )
+        run.tagger.fit(
+            functools.partial(_distributed, run, clock),
+            epochs=epochs,
+            initial_epoch=run.position.epoch,
+            initial_step=run.position.batch,
+            steps_per_epoch=run.steps,
+            verbose=0,
+            callbacks=callbacks,
+            **validate,
+        )
 
 
 def weights_sha256(variables) -> str:
@@ -239,18 +235,17 @@ def _make_tagger(config, counts, strategy, steps, checkpoint):
     return tagger
 
 
-def _distributed(run: _Run, part, clock):
-    """Returns a part's data as the strategy deals it to its replicas."""
-
-    before = part.first_epoch * run.steps + part.first_step
+def _distributed(run: _Run, clock, first_epoch, first_step, epochs):
+    """Returns the data from there on, as the strategy deals it to replicas."""
+    before = first_epoch * run.steps + first_step
     before = (before - run.position.step) * _batches_a_step(run)
 
     def make(context):
         batches = _dataset(
             run,
-            epochs=part.epochs,
-            first_epoch=part.first_epoch,
-            first_step=part.first_step,
+            epochs=epochs,
+            first_epoch=first_epoch,
+            first_step=first_step,
             replicas=context.num_replicas_in_sync,
             workers=context.num_input_pipelines,
             worker=context.input_pipeline_id,

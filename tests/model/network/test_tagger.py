@@ -41,7 +41,7 @@ def test_weight_decay_is_in_the_gradient_but_not_of_normalization(
     tagger = Tagger(config, CLASSES)
     tagger.compile(optimizer=schedules.make_optimizer(config.schedule, 1))
     zeros = [tf.zeros(w.shape) for w in tagger.trainable_variables]
-    decayed = tagger._decayed(zeros, tagger.trainable_variables)
+    decayed = tagger.regularized(zeros, tagger.trainable_variables)
     for found, w in zip(decayed, tagger.trainable_variables, strict=True):
         factor = 0.0 if w.name in ("gamma", "beta") else 0.5
         np.testing.assert_allclose(found, factor * w.numpy(), rtol=1e-6)

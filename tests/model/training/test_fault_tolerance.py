@@ -20,7 +20,6 @@ from model.network.tagger import Tagger
 from model.training import checkpoints, divergence, local_workers, schedules
 from model.training import prepare_workdir as prepare_workdir_
 from model.training.endings import StoppedError
-from model.training.resume import Part, parts
 from model.training.stop_requests import StopOnRequest
 from model.training.train import train
 
@@ -94,17 +93,6 @@ def test_interrupted_in_mid_epoch_equals_undisturbed(
     assert Config.from_json((tmp_path / files.CONFIG).read_text()) == other
     steps = [c.position.step for c in checkpoint_files.checkpoints(tmp_path)]
     assert steps == [6, 9]
-
-
-def test_parts_of_a_training():
-    at = checkpoint_files.Position
-    whole = Part(0, 3, 0, 4, True, True)
-    assert list(parts(at(), 3, 4)) == [whole]
-    rest = Part(2, 3, 1, 3, True, True)
-    assert list(parts(at(step=9, epoch=2, batch=1), 3, 4)) == [rest]
-    two = [Part(1, 2, 1, 3, True, False), Part(2, 3, 0, 4, False, True)]
-    assert list(parts(at(step=5, epoch=1, batch=1), 3, 4)) == two
-    assert list(parts(at(step=12, epoch=3), 3, 4)) == []
 
 
 def test_sigterm_saves_and_ends_with_143(tiny_config, tiny_dataset, tmp_path):

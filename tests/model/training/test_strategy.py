@@ -53,7 +53,7 @@ def changed(config, **sections):
     return dataclasses.replace(config, **new)
 
 
-def trained(config, strategy, steps=5, epochs=1, callbacks=()):
+def trained(config, strategy, steps=5, epochs=1):
     """Returns the tagger after some steps on random batches."""
     keras.utils.set_random_seed(0)
     images, targets = batches(steps)
@@ -81,7 +81,6 @@ def trained(config, strategy, steps=5, epochs=1, callbacks=()):
         epochs=epochs,
         steps_per_epoch=steps,
         verbose=0,
-        callbacks=list(callbacks),
     )
     return tagger
 
@@ -128,34 +127,6 @@ def test_two_replicas_equal_one_with_several_steps_a_call(
 ):
     config = synchronized(tiny_config(), steps_per_execution=2)
     check_two_equal_one(config, two_replicas)
-
-
-class Steps(keras.callbacks.Callback):
-    """Keeps what callbacks see of each call."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def on_train_batch_end(self, batch, logs=None):
-        done = int(self.model.optimizer.iterations.numpy())
-        self.seen.append((batch, done))
-
-
-def test_calls_of_several_steps_end_with_the_epoch(tiny_config):
-    one = tf.distribute.get_strategy()
-    steps = Steps()
-    several = trained(
-        tiny_config(steps_per_execution=3),
-        one,
-        steps=4,
-        epochs=2,
-        callbacks=[steps],
-    )
-    # Epochs of 4 steps: 3 and 1.
-    assert steps.seen == [(2, 3), (3, 4), (2, 7), (3, 8)]
-    single = trained(tiny_config(), one, steps=4, epochs=2)
-    assert_equal_weights(several, single, 1e-6)
 
 
 @pytest.mark.large
