@@ -87,8 +87,8 @@ class _Typed:
     """How a field is given on a command line.
 
     Attributes:
-        flag: `--set` for a field with another name; of a bool, that there is
-            no `--no-...` beside it.
+        flag: `--set` for a field with another name; of a bool either
+            `--sure` alone or `--cache/--no-cache`.
         argument: by its place, not by a name.
         panel: heading in --help.
         path: a path, or several.

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from beam_jobs.cli_options import takes_dataset_options
+from beam_jobs.cli_options import takes_options
 from tfx_pipeline import names
+from tfx_pipeline.run_options import RunOptions, find_inputs
 
 if TYPE_CHECKING:
     from tfx_pipeline.report import Result
-    from tfx_pipeline.run_options import RunOptions
-
-MinF1 = Annotated[float, typer.Option(help="F1@5 that a model must exceed.")]
-Tolerance = Annotated[
-    float, typer.Option(help="How far below the last blessed model it may be.")
-]
-ServingFolder = Annotated[
-    Path | None,
-    typer.Option(help="Where models are pushed. Default: ROOT/serving."),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,43 +20,13 @@ def register(app: typer.Typer) -> None:
     app.command("pipeline")(pipeline)
 
 
-@takes_dataset_options
-def pipeline(
-    given: dict[str, Any],
-    root: Annotated[
-        Path, typer.Option(help="Folder of artifacts and metadata.")
-    ] = Path("pipeline_output"),
-    config: Annotated[
-        str, typer.Option(help="Training config: a name or a file.")
-    ] = "demo",
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="FIELD=VALUE, on top of the config."),
-    ] = None,
-    min_f1: MinF1 = names.MIN_F1,
-    tolerance: Tolerance = names.F1_TOLERANCE,
-    serving_dir: ServingFolder = None,
-    cache: Annotated[
-        bool, typer.Option(help="Reuse steps whose inputs are unchanged.")
-    ] = True,
-) -> None:
+@takes_options
+def pipeline(options: RunOptions) -> None:
     """Run the TFX pipeline: data, checks, training, blessing, push.
 
     A second run reuses every step whose inputs have not changed, and
     measures a new model against the last blessed one.
     """
-    from tfx_pipeline.run_options import RunOptions, find_inputs
-
-    options = RunOptions(
-        root=str(root),
-        dataset=given,
-        config=config,
-        overrides=changes or [],
-        min_f1=min_f1,
-        tolerance=tolerance,
-        serving_dir=str(serving_dir) if serving_dir else None,
-        enable_cache=cache,
-    )
     find_inputs(options)
     typer.echo("Loading TFX ...")
     from tfx_pipeline.local_runner import run

@@ -20,9 +20,10 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import Examples
 
-from beam_jobs.cli_options import dataset_options
 from beam_jobs.dataset import dataset_folder as layout
 from beam_jobs.dataset_job.build_dataset import build_dataset
+from beam_jobs.dataset_job.options import DatasetOptions
+from beam_jobs.option_fields import from_mapping
 from tfx_pipeline import names
 
 SPLITS = (layout.TRAIN, layout.VALIDATION)
@@ -37,15 +38,16 @@ def DatasetGen(  # noqa: N802 (TFX names a component like a class)
     """Builds the data set into `<uri>/dataset` and shows its splits to TFX.
 
     Args:
-        options: of `tagforest dataset` as JSON, without `out`.
+        options: `DatasetOptions` as JSON, without `out`.
         sources: fingerprint of the input files. Not read: changed files
             change it, and so make TFX run this component again.
         examples: gets the splits train and validation.
     """
     del sources
     dataset = dataset_folder(examples.uri)
+    wanted = {**json.loads(options), "out": str(dataset)}
     build_dataset(
-        dataset_options(json.loads(options), str(dataset)),
+        from_mapping(DatasetOptions, wanted),
         show_progress=sys.stderr.isatty(),
     )
     publish_splits(dataset, examples)

@@ -6,9 +6,8 @@ from __future__ import annotations
 # mypy: disable-error-code="attr-defined"
 import json
 import os
-from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import tensorflow_model_analysis as tfma
 from tfx.components import (
@@ -32,6 +31,7 @@ from tfx.types.channel import BaseChannel, Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
 from beam_jobs.dataset import dataset_folder
+from beam_jobs.dataset_job.options import DatasetOptions
 from model.config import Config
 from tfx_pipeline import names
 from tfx_pipeline.blessing import eval_config
@@ -41,7 +41,7 @@ from tfx_pipeline.dataset_gen import DatasetGen
 def create_pipeline(
     root: str | os.PathLike[str],
     serving_dir: str | os.PathLike[str],
-    dataset: Mapping[str, Any],
+    dataset: DatasetOptions,
     sources: str = "",
     config: Config | None = None,
     min_f1: float = names.MIN_F1,
@@ -54,7 +54,7 @@ def create_pipeline(
         root: folder of the artifacts and of the metadata (SQLite).
         serving_dir: gets one numbered folder for each pushed model; the
             model server watches it.
-        dataset: options of `tagforest dataset`, without `out`.
+        dataset: what to build; its `out` is not used.
         sources: fingerprint of the data set's input files.
         config: of the training; None for `model.config.Config()`.
         min_f1: F1@5 that a model must exceed to be blessed, from 0 to 1.
@@ -80,12 +80,11 @@ def create_pipeline(
     )
 
 
-def _data_components(
-    dataset: Mapping[str, Any], sources: str
-) -> list[BaseNode]:
+def _data_components(dataset: DatasetOptions, sources: str) -> list[BaseNode]:
     # Reads and joins the raw annotations, and writes the records.
+    wanted = {k: v for k, v in asdict(dataset).items() if k != "out"}
     examples = DatasetGen(
-        options=json.dumps(dataset, sort_keys=True), sources=sources
+        options=json.dumps(wanted, sort_keys=True), sources=sources
     )
     # Describes the features of each split.
     statistics = StatisticsGen(examples=examples.outputs["examples"])

@@ -15,49 +15,12 @@ from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.load_classes import (
     load_classes,
 )
+from beam_jobs.classes.options import VocabularyOptions
 from beam_jobs.classes.vocabulary import TagClass, Vocabulary
 from beam_jobs.errors import InputError
 
 OPEN_IMAGES = "open_images"
 _REPORT_HEADER = ("key", "wnid", "what", "images", "detail", "name")
-
-
-@dataclass(frozen=True)
-class VocabularyOptions:
-    """Which classes a vocabulary holds.
-
-    Attributes:
-        base: published dictionary or vocabulary.tsv, used as it is.
-        grow: add annotated classes that the base lacks; its ids stay.
-        min_images: least annotated images of any class.
-        min_images_open_images: the same for classes that only Open Images
-            annotates (paper, section 2.2: 650).
-        abstract_classes: rules file; None for the shipped one, "" for no
-            filter.
-        merges: TSV `wnid<TAB>into`: classes whose labels go to another.
-        removals: TSV `wnid`: classes that become tombstones.
-    """
-
-    base: str | None = None
-    grow: bool = False
-    min_images: int = 1
-    min_images_open_images: int = 650
-    abstract_classes: str | None = None
-    merges: str | None = None
-    removals: str | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("min_images", "min_images_open_images"):
-            if getattr(self, name) < 1:
-                raise InputError(
-                    f"{name} must be at least 1; received: "
-                    f"{getattr(self, name)}"
-                )
-        if self.grow and self.base is None:
-            raise InputError(
-                "only a vocabulary that is there can grow: name one as base "
-                "(--vocabulary FILE)"
-            )
 
 
 @dataclass(frozen=True)

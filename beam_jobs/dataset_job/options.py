@@ -2,153 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    Mapping,
-)
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from beam_jobs.classes.choose_classes import VocabularyOptions
+from beam_jobs.classes.options import VocabularyOptions
 from beam_jobs.dataset import dataset_folder
-from beam_jobs.dataset.dataset_folder import (
-    SPLITS,
-    TRAIN,
-)
+from beam_jobs.dataset.dataset_folder import SPLITS, TRAIN
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
-from beam_jobs.images.check_image import (
-    ImageLimits,
-)
-from beam_jobs.images.near_duplicates import MAX_DISTANCE
+from beam_jobs.images.options import MAX_DISTANCE, ImageLimits
+from beam_jobs.labels.ledger import Rule, Source
+from beam_jobs.option_fields import Option, Options, Without
 from beam_jobs.sources.find_sources import SourcePaths
 
 
 @dataclass(frozen=True)
-class LabelOptions:
-    """How annotations become labels.
+class LabelOptions(Options):
+    """How annotations become labels."""
 
-    Attributes:
-        min_confidence: least confidence of a positive, over 0 to 1.
-        cooccurrence: pairs that `tagforest cooccurrence` found.
-    """
-
-    min_confidence: float = 0.7
-    cooccurrence: str | None = None
-
-    def __post_init__(self):
-        if not 0 < self.min_confidence <= 1:
-            raise InputError(
-                "min_confidence must be over 0 and at most 1; received: "
-                f"{self.min_confidence}"
-            )
+    min_confidence: Annotated[
+        float,
+        Option(
+            "Least confidence of a positive label.",
+            over=0,
+            max=1,
+            panel="Labels",
+        ),
+    ] = 0.7
+    cooccurrence: Annotated[
+        str | None,
+        Option(
+            "Pairs of classes that `tagforest cooccurrence` found.",
+            path=True,
+            panel="Labels",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
-class ImageChecks:
-    """How images are read.
+class ImageChecks(Options):
+    """How images are read."""
 
-    Attributes:
-        limits: which are accepted.
-        short_side: larger images are resized to this, pixels; None for none.
-        labels_only: images are not read at all.
-    """
+    limits: Annotated[ImageLimits, Without("min_side")] = ImageLimits()
+    short_side: Annotated[
+        int | None,
+        Option(
+            "Resize larger images to this short side, pixels. Default: good "
+            "JPEG files stay as they are.",
+            panel="Images",
+        ),
+    ] = None
+    labels_only: Annotated[
+        bool, Option("Write records without images.", panel="Labels")
+    ] = False
 
-    limits: ImageLimits = field(default_factory=ImageLimits)
-    short_side: int | None = None
-    labels_only: bool = False
-
-    def __post_init__(self):
+    def __post_init__(self) -> None:
+        super().__post_init__()
         least = self.limits.min_side
         if self.short_side is not None and self.short_side < least:
-            raise InputError(
-                f"short_side must be at least {least} pixels; received: "
-                f"{self.short_side}"
-            )
+            self.refuse("short_side", f"at least {least} pixels")
 
 
 DEFAULT_FRACTIONS = {"train": 0.9, "validation": 0.1}
-
-
-@dataclass(frozen=True)
-class SplitOptions:
-    """How images are split.
-
-    Attributes:
-        fractions: by split, adding up to 1; see `parse_fractions`.
-        seed: another one draws other splits.
-        validation_per_class: most validation images of an annotated class, 5
-            in the paper (section 2); 0 for no cap.
-        validation_max: most validation images in all, 50,000 in the paper; 0
-            for no cap.
-        near_duplicate_distance: bits that perceptual hashes of one picture
-            may differ in; -1 keeps only exact copies together.
-    """
-
-    fractions: Mapping[str, float] = field(
-        default_factory=lambda: dict(DEFAULT_FRACTIONS)
-    )
-    seed: int = 0
-    validation_per_class: int = 5
-    validation_max: int = 50_000
-    near_duplicate_distance: int = 6
-
-    def __post_init__(self) -> None:
-        if not -1 <= self.near_duplicate_distance <= MAX_DISTANCE:
-            raise InputError(
-                f"the near-duplicate distance must be -1 to {MAX_DISTANCE} "
-                f"bits; received: {self.near_duplicate_distance}"
-            )
-        if self.validation_per_class < 0 or self.validation_max < 0:
-            raise InputError(
-                "the caps of the validation split must be 0 (none) or more; "
-                f"received: {self.validation_per_class} a class, "
-                f"{self.validation_max} in all"
-            )
-
-
-@dataclass(frozen=True)
-class DatasetOptions:
-    """What to build.
-
-    Attributes:
-        out: folder of the data set.
-        sources: raw annotations and pictures.
-        vocabulary: which classes.
-        labels: how annotations become labels.
-        images: how images are read.
-        splits: train, validation, calibration.
-        images_per_shard: at most, on average; the count of shards follows
-            from it. None for 4,096, or 65,536 records without images.
-        overwrite: replace a data set made from other sources or options.
-    """
-
-    out: str
-    sources: SourcePaths
-    vocabulary: VocabularyOptions = field(default_factory=VocabularyOptions)
-    labels: LabelOptions = field(default_factory=LabelOptions)
-    images: ImageChecks = field(default_factory=ImageChecks)
-    splits: SplitOptions = field(default_factory=SplitOptions)
-    images_per_shard: int | None = None
-    overwrite: bool = False
-
-    def __post_init__(self):
-        if self.images_per_shard is not None and self.images_per_shard < 1:
-            raise InputError(
-                "images_per_shard must be at least 1; received: "
-                f"{self.images_per_shard}"
-            )
-
-    def described(self) -> dict[str, Any]:
-        """Returns what decides the content, for the manifest."""
-        values = asdict(self)
-        return {
-            k: v for k, v in values.items() if k not in ("out", "overwrite")
-        }
-
-    @property
-    def work(self) -> str:
-        """Folder for files between stages; removed when the job is done."""
-        return storage.join(self.out, dataset_folder.WORK)
 
 
 def parse_fractions(text: str) -> dict[str, float]:
@@ -177,3 +93,171 @@ def parse_fractions(text: str) -> dict[str, float]:
             f"received: {text!r}"
         )
     return fractions
+
+
+def show_fractions(fractions: Mapping[str, float]) -> str:
+    """Returns the text that `parse_fractions` reads."""
+    return ",".join(f"{name}={value:g}" for name, value in fractions.items())
+
+
+@dataclass(frozen=True)
+class SplitOptions(Options):
+    """How images are split.
+
+    The caps of validation are the paper's (section 2): 5 and 50,000.
+    """
+
+    fractions: Annotated[
+        Mapping[str, float],
+        Option(
+            "Fractions of train, validation, calibration.",
+            flag="--splits",
+            typed=str,
+            parse=parse_fractions,
+            show=show_fractions,
+            panel="Splits",
+        ),
+    ] = field(default_factory=lambda: dict(DEFAULT_FRACTIONS))
+    seed: Annotated[int, Option("Seed of the splits.", panel="Splits")] = 0
+    validation_per_class: Annotated[
+        int,
+        Option(
+            "Most validation images of an annotated class; 0 for no cap.",
+            min=0,
+            panel="Splits",
+        ),
+    ] = 5
+    validation_max: Annotated[
+        int,
+        Option(
+            "Most validation images in all; 0 for no cap.",
+            min=0,
+            panel="Splits",
+        ),
+    ] = 50_000
+    near_duplicate_distance: Annotated[
+        int,
+        Option(
+            "Bits of 64 that perceptual hashes of one picture may differ in; "
+            "such images share a split. -1: exact copies only.",
+            flag="--near-duplicates",
+            min=-1,
+            max=MAX_DISTANCE,
+            panel="Splits",
+        ),
+    ] = 6
+
+
+@dataclass(frozen=True)
+class DatasetOptions(Options):
+    """What to build.
+
+    How many shards there are follows from `images_per_shard`: at most so
+    many, on average.
+    """
+
+    out: Annotated[
+        str, Option("Folder of the data set, local or gs://...", path=True)
+    ]
+    sources: SourcePaths
+    vocabulary: VocabularyOptions = VocabularyOptions()
+    labels: LabelOptions = LabelOptions()
+    images: ImageChecks = ImageChecks()
+    splits: SplitOptions = field(default_factory=SplitOptions)
+    images_per_shard: Annotated[
+        int | None,
+        Option(
+            "Images of a shard, about. Default: 4096, and 65536 records "
+            "without images.",
+            min=1,
+            panel="Output",
+        ),
+    ] = None
+    overwrite: Annotated[
+        bool, Option("Replace another data set.", panel="Output")
+    ] = False
+
+    def described(self) -> dict[str, Any]:
+        """Returns what decides the content, for the manifest."""
+        values = asdict(self)
+        return {
+            k: v for k, v in values.items() if k not in ("out", "overwrite")
+        }
+
+    @property
+    def work(self) -> str:
+        """Folder for files between stages; removed when the job is done."""
+        return storage.join(self.out, dataset_folder.WORK)
+
+
+def parse_rules(names: Sequence[str]) -> tuple[Rule, ...]:
+    """Returns rules by name.
+
+    Raises:
+        InputError: no such rule, or `annotated`: what an image was annotated
+            with is all there is to start from.
+    """
+    rules = [rule for rule in Rule if rule is not Rule.ANNOTATED]
+    return tuple(_named(rules, name, "--without-rule") for name in names)
+
+
+def parse_sources(names: Sequence[str]) -> tuple[Source, ...]:
+    """Returns sources by name.
+
+    Raises:
+        InputError: no such source.
+    """
+    return tuple(_named(Source, name, "--without-source") for name in names)
+
+
+def _named(members: Any, name: str, option: str) -> Any:
+    known = {member.name.lower(): member for member in members}
+    if name.lower() not in known:
+        raise InputError(
+            f"{option}: one of {', '.join(known)}; received: {name}"
+        )
+    return known[name.lower()]
+
+
+@dataclass(frozen=True)
+class RelabelOptions(Options):
+    """What to change."""
+
+    dataset: Annotated[str, Option("Folder of a data set.", argument=True)]
+    out: Annotated[str, Option("Folder of the new data set.", path=True)]
+    cooccurrence: Annotated[
+        str | None,
+        Option("Pairs that `tagforest cooccurrence` found.", path=True),
+    ] = None
+    without_rules: Annotated[
+        Collection[Rule],
+        Option(
+            "Switch a rule off: ancestor or co_occurrence.",
+            flag="--without-rule",
+            typed=list[str],
+            parse=parse_rules,
+        ),
+    ] = ()
+    without_sources: Annotated[
+        Collection[Source],
+        Option(
+            "Leave out annotations of a source, for example "
+            "open_images_machine.",
+            flag="--without-source",
+            typed=list[str],
+            parse=parse_sources,
+        ),
+    ] = ()
+    overwrite: Annotated[bool, Option("Replace another data set in OUT.")] = (
+        False
+    )
+
+    def described(self) -> dict[str, Any]:
+        """Returns what decides the content, for the manifest."""
+        return {
+            "cooccurrence": self.cooccurrence,
+            "without_rules": sorted(r.name.lower() for r in self.without_rules),
+            "without_sources": sorted(
+                s.name.lower() for s in self.without_sources
+            ),
+        }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from beam_jobs.dataset.manifest import Manifest
 from beam_jobs.dataset.read_records import _read_batches
 from beam_jobs.dataset_job import encode_records, write_shards
 from beam_jobs.dataset_job.finish_dataset import DatasetFacts, finish_dataset
+from beam_jobs.dataset_job.options import RelabelOptions
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.labels import ledger as ledger_
@@ -35,37 +36,6 @@ from beam_jobs.rejections import Reason, Rejection, save_rejections
 from beam_jobs.runners import progress
 from beam_jobs.runners.transforms import AllTogether, Spread, pipeline_of
 from beam_jobs.statistics.counts import Statistics
-
-
-@dataclass(frozen=True)
-class RelabelOptions:
-    """What to change.
-
-    Attributes:
-        dataset: folder of the data set to read.
-        out: folder of the new one.
-        cooccurrence: pairs of classes to apply; None for none.
-        without_rules: rules to switch off.
-        without_sources: annotations to leave out, by source.
-        overwrite: replace a data set in `out`.
-    """
-
-    dataset: str
-    out: str
-    cooccurrence: str | None = None
-    without_rules: Collection[Rule] = ()
-    without_sources: Collection[Source] = ()
-    overwrite: bool = False
-
-    def described(self) -> dict[str, Any]:
-        """Returns what decides the content, for the manifest."""
-        return {
-            "cooccurrence": self.cooccurrence,
-            "without_rules": sorted(r.name.lower() for r in self.without_rules),
-            "without_sources": sorted(
-                s.name.lower() for s in self.without_sources
-            ),
-        }
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def download(
         parse_reasons,
         read_placeholders,
     )
-    from beam_jobs.images.check_image import ImageLimits
+    from beam_jobs.images.options import ImageLimits
 
     known = read_placeholders(str(placeholders)) if placeholders else ()
     options = DownloadOptions(

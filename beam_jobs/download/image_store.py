@@ -8,8 +8,9 @@ import secrets
 from collections.abc import Set
 
 from beam_jobs.download.log import IMAGES, OK, Outcome
-from beam_jobs.images.check_image import ImageError, ImageLimits, check_image
+from beam_jobs.images.check_image import ImageError, check_image
 from beam_jobs.images.find_images import download_name
+from beam_jobs.images.options import ImageLimits
 from beam_jobs.rejections import Reason
 
 # On the same disk as the pictures, so that renaming is one step.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from beam_jobs.errors import InputError
-from beam_jobs.images.check_image import ImageLimits
+from beam_jobs.images.options import ImageLimits
 from beam_jobs.rejections import Reason
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -26,6 +26,7 @@ from PIL import Image, ImageCms, features
 from PIL.JpegImagePlugin import JpegImageFile
 
 from beam_jobs.images.near_duplicates import hash_thumbnail, thumbnail
+from beam_jobs.images.options import ImageLimits
 from beam_jobs.rejections import Reason
 
 _JPEG_START = b"\xff\xd8\xff"
@@ -64,22 +65,6 @@ _SIDEWAYS = frozenset(
 # millions of files is no news. Filters are set once: threads share them.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-
-
-@dataclass(frozen=True)
-class ImageLimits:
-    """What is accepted.
-
-    Attributes:
-        max_bytes: file size.
-        max_pixels: width x height, checked before decoding; Pillow refuses
-            all above 178,956,970 whatever is said here.
-        min_side: shorter side, pixels.
-    """
-
-    max_bytes: int = 32 * 1024 * 1024
-    max_pixels: int = 64_000_000
-    min_side: int = 8
 
 
 @dataclass(frozen=True)

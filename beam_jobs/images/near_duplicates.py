@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-MAX_DISTANCE = 11
+from beam_jobs.images.options import MAX_DISTANCE
 
 _SIDE = 32
 _GRID = 128

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 from beam_jobs.classes import class_mapping
 from beam_jobs.classes.load_classes import read_dictionary
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file, check_folder
+from beam_jobs.option_fields import Option, Options
 from beam_jobs.sources import (
     coco,
     csv_tables,
@@ -34,34 +36,56 @@ _FILES = {
 }
 
 
+def _paths(text: str) -> Any:
+    return Option(text, path=True, panel="Sources")
+
+
 @dataclass(frozen=True)
-class SourcePaths:
-    """What the user named to read.
+class SourcePaths(Options):
+    """What the user named to read."""
 
-    Attributes:
-        imagenet: folders with `<wnid>.tar` files or `<wnid>/` folders.
-        imagenet_lists: list files, `n01443537/n01443537_2.JPEG` a line.
-        open_images: folders with the published CSVs, and `images/`.
-        tencent_lists: list files, a file name or URL and
-            `class:confidence` tokens a line.
-        tencent_records: files, folders or patterns of the original TFRecords.
-        coco: JSON files of instances.
-        voc: folders with `Annotations/` and `JPEGImages/`.
-        csv: tables with an image and a label column.
-        images: folders of the pictures that lists, COCO and CSVs name.
-        dictionary: the published dictionary, class index to WordNet id.
-    """
-
-    imagenet: tuple[str, ...] = ()
-    imagenet_lists: tuple[str, ...] = ()
-    open_images: tuple[str, ...] = ()
-    tencent_lists: tuple[str, ...] = ()
-    tencent_records: tuple[str, ...] = ()
-    coco: tuple[str, ...] = ()
-    voc: tuple[str, ...] = ()
-    csv: tuple[str, ...] = ()
-    images: tuple[str, ...] = ()
-    dictionary: str | None = None
+    imagenet: Annotated[
+        tuple[str, ...],
+        _paths("Folder with <wnid>.tar files or <wnid>/ folders of images."),
+    ] = ()
+    imagenet_lists: Annotated[
+        tuple[str, ...], _paths("List of images as n01443537/n01443537_2.JPEG.")
+    ] = ()
+    open_images: Annotated[
+        tuple[str, ...], _paths("Folder with Open Images CSVs and images/.")
+    ] = ()
+    tencent_lists: Annotated[
+        tuple[str, ...],
+        _paths(
+            "Tencent ML-Images list: file name or URL, class:confidence ..."
+        ),
+    ] = ()
+    tencent_records: Annotated[
+        tuple[str, ...],
+        _paths("Tencent ML-Images TFRecord file, or a folder of them."),
+    ] = ()
+    coco: Annotated[
+        tuple[str, ...], _paths("COCO JSON file of instances.")
+    ] = ()
+    voc: Annotated[
+        tuple[str, ...],
+        _paths("Pascal VOC folder: Annotations/ and JPEGImages/."),
+    ] = ()
+    csv: Annotated[
+        tuple[str, ...],
+        _paths("CSV with a column of images and one of labels."),
+    ] = ()
+    images: Annotated[
+        tuple[str, ...],
+        _paths("Folder of the images that lists, COCO files and CSVs name."),
+    ] = ()
+    dictionary: Annotated[
+        str | None,
+        _paths(
+            "Published dictionary, from Tencent's class index to WordNet id. "
+            "Default: the vocabulary, if it is one."
+        ),
+    ] = None
 
 
 def check_sources(paths: Mapping[str, str | Iterable[str] | None]) -> None:

@@ -11,7 +11,8 @@ from typing import Protocol
 import numpy as np
 from PIL import Image as PillowImage
 
-from beam_jobs.images.check_image import ImageError, ImageLimits, check_image
+from beam_jobs.images.check_image import ImageError, check_image
+from beam_jobs.images.options import ImageLimits
 from beam_jobs.rejections import Reason, Rejection
 from serving.api import contract
 from serving.api.tag_options import TagOptions

@@ -146,7 +146,7 @@ def _draw(paths: DemoPaths, seed: int) -> list[dict[str, Any]]:
 
 
 def _build(paths: DemoPaths, say: Callable) -> None:
-    from beam_jobs.classes.choose_classes import VocabularyOptions
+    from beam_jobs.classes.options import VocabularyOptions
     from beam_jobs.dataset.manifest import describe
     from beam_jobs.dataset_job.build_dataset import build_dataset
     from beam_jobs.dataset_job.options import DatasetOptions, SplitOptions

@@ -154,13 +154,13 @@ def test_help_shows_text_type_limits_and_default():
     lines = [" ".join(line.split()) for line in text.splitlines()]
     for line in (
         "│ * lists... <list[str]> Lists. [required] │",
-        "│ * --out PATH Folder. [required] │",
-        "│ --coco PATH A coco file. │",
+        "│ * --out <path> Folder. [required] │",
+        "│ --coco <path> A coco file. │",
         "│ --rate <float range> [0<x<=1] A second. │",
         "│ --mode <str> fast or good. [default: good] │",
         "│ --overwrite --no-overwrite <bool> Again. [default: no-overwrite] │",
         "│ --feed <bool> Feed. │",
-        "│ --model PATH A model. │",
+        "│ --model <path> A model. │",
         "│ --shares <str> Shares. [default: train=1.0] │",
         # In its own panel; the default is the one where it is used.
         "│ --max-bytes <int range> [x>=1] Most bytes. [default: 7] │",

@@ -20,9 +20,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from beam_jobs.cli_options import dataset_options
+from beam_jobs.cli_options import build_options
 from beam_jobs.dataset.records import Record, to_example
 from beam_jobs.dataset_job.build_dataset import build_dataset
+from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.scenes.write_scenes import write_scenes
 
 from . import timing
@@ -138,7 +139,8 @@ def _ours(raw: Path, out: Path, vocabulary: Path | None) -> None:
     }
     (out / "manifest.json").unlink(missing_ok=True)
     manifest = build_dataset(
-        dataset_options(given, str(out)), show_progress=False
+        build_options(DatasetOptions, {**given, "out": str(out)}),
+        show_progress=False,
     )
     if manifest.images["rejected"] > manifest.images["in"] // 50:
         raise RuntimeError(f"too many images rejected: {manifest.images}")

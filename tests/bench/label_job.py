@@ -117,8 +117,9 @@ def _in_process(path: Path, out: Path, mode: str) -> dict[str, float]:
 
 def measure(path: str, out: str, mode: str) -> dict[str, float]:
     """Builds the data set of one list in this process."""
-    from beam_jobs.cli_options import dataset_options
+    from beam_jobs.cli_options import build_options
     from beam_jobs.dataset_job.build_dataset import build_dataset
+    from beam_jobs.dataset_job.options import DatasetOptions
 
     shutil.rmtree(out, ignore_errors=True)
     given = {
@@ -128,7 +129,9 @@ def measure(path: str, out: str, mode: str) -> dict[str, float]:
     }
     start = time.perf_counter()
     manifest = build_dataset(
-        dataset_options(given, out), _MODES[mode], show_progress=False
+        build_options(DatasetOptions, {**given, "out": out}),
+        _MODES[mode],
+        show_progress=False,
     )
     seconds = time.perf_counter() - start
     rows = manifest.images["out"]

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from beam_jobs.cli_options import build_options
+from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.scenes.write_scenes import write_scenes
 from serving.api.version_folders import find_versions
 from tfx_pipeline.local_runner import run
@@ -22,12 +24,16 @@ def options(tmp_path_factory):
     )
     return RunOptions(
         root=str(folder / "out"),
-        dataset={
-            "imagenet": [str(folder / "imagenet")],
-            "open_images": [str(folder / "open_images")],
-            "min_images_open_images": 1,
-            "validation_per_class": 0,
-        },
+        dataset=build_options(
+            DatasetOptions,
+            {
+                "imagenet": [str(folder / "imagenet")],
+                "open_images": [str(folder / "open_images")],
+                "min_images_open_images": 1,
+                "validation_per_class": 0,
+                "out": "",
+            },
+        ),
         overrides=[
             "data.image_size=16",
             "network.blocks=(1,)",

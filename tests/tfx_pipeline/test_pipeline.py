@@ -4,6 +4,8 @@ import json
 import pytest
 from tfx.dsl.compiler.compiler import Compiler
 
+from beam_jobs.cli_options import build_options
+from beam_jobs.dataset_job.options import DatasetOptions
 from model.config import load_config
 from tfx_pipeline import names
 from tfx_pipeline.blessing import eval_config
@@ -16,7 +18,9 @@ def compiled(tmp_path_factory):
     pipeline = create_pipeline(
         root=root,
         serving_dir=root / "serving" / "tagforest",
-        dataset={"imagenet": ["images"], "seed": 3},
+        dataset=build_options(
+            DatasetOptions, {"imagenet": ["images"], "seed": 3, "out": ""}
+        ),
         sources="digest",
         config=load_config("demo"),
         min_f1=0.25,
@@ -48,7 +52,10 @@ def parameter(compiled, component, name):
 
 def test_dataset_options_decide_whether_the_cache_is_used(compiled):
     options = parameter(compiled, names.DATASET_GEN, "options")
-    assert json.loads(options) == {"imagenet": ["images"], "seed": 3}
+    given = json.loads(options)
+    assert given["sources"]["imagenet"] == ["images"]
+    assert given["splits"]["seed"] == 3
+    assert "out" not in given
     assert parameter(compiled, names.DATASET_GEN, "sources") == "digest"
 
 

@@ -1,5 +1,7 @@
 import pytest
 
+from beam_jobs.cli_options import build_options
+from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.errors import InputError
 from beam_jobs.scenes.write_scenes import write_scenes
 from tfx_pipeline.run_options import RunOptions, find_inputs
@@ -19,14 +21,18 @@ def scenes(tmp_path_factory):
 
 
 def options(root, source, **changes):
-    dataset = {"open_images": [str(source)]}
-    return RunOptions(root=str(root), dataset=dataset, **changes)
+    return RunOptions(root=str(root), dataset=dataset(source), **changes)
+
+
+def dataset(source, **given):
+    given |= {"open_images": [str(source)], "out": ""}
+    return build_options(DatasetOptions, given)
 
 
 def test_paths_become_absolute(scenes, tmp_path, monkeypatch):
     monkeypatch.chdir(scenes.parent)
     inputs = find_inputs(options(tmp_path, scenes.name))
-    assert inputs.dataset["open_images"] == [str(scenes)]
+    assert inputs.dataset.sources.open_images == (str(scenes),)
 
 
 def test_a_changed_source_changes_the_digest(scenes, tmp_path):
@@ -68,10 +74,7 @@ def test_unknown_config(scenes, tmp_path):
 def test_missing_vocabulary(scenes, tmp_path):
     given = RunOptions(
         root=str(tmp_path),
-        dataset={
-            "open_images": [str(scenes)],
-            "vocabulary": str(tmp_path / "none.tsv"),
-        },
+        dataset=dataset(scenes, vocabulary=str(tmp_path / "none.tsv")),
     )
     with pytest.raises(InputError, match="none.tsv"):
         find_inputs(given)

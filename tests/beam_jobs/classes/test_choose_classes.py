@@ -1,12 +1,12 @@
 import pytest
 
 from beam_jobs.classes.choose_classes import (
-    VocabularyOptions,
     build_classes,
     save_report,
 )
 from beam_jobs.classes.class_mapping import ClassChoice
 from beam_jobs.classes.load_classes import load_classes
+from beam_jobs.classes.options import VocabularyOptions
 from beam_jobs.errors import InputError
 
 DOG, CAT, EVENT = "n02084071", "n02121620", "n00029378"

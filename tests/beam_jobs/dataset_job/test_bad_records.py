@@ -13,9 +13,10 @@ import tensorflow as tf
 from beam_jobs import rejections
 from beam_jobs.classes import load_classes
 from beam_jobs.classes.vocabulary import Vocabulary
-from beam_jobs.cli_options import dataset_options
+from beam_jobs.cli_options import build_options
 from beam_jobs.dataset import records
 from beam_jobs.dataset.manifest import Manifest
+from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.labels import ledger
 from beam_jobs.labels.ledger import Rule
 
@@ -336,7 +337,8 @@ def raw(tmp_path_factory) -> Raw:
         "near_duplicates": -1,
         "images_per_shard": 200,
     }
-    build(dataset_options(given, str(folder / "dataset")))
+    out = str(folder / "dataset")
+    build(build_options(DatasetOptions, {**given, "out": out}))
     return raw
 
 

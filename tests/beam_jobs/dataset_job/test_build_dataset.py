@@ -15,7 +15,7 @@ from beam_jobs import rejections
 from beam_jobs.classes import load_classes
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import Vocabulary
-from beam_jobs.cli_options import dataset_options
+from beam_jobs.cli_options import build_options
 from beam_jobs.dataset import dataset_folder, records
 from beam_jobs.dataset.manifest import Manifest
 from beam_jobs.dataset_job.build_dataset import build_dataset
@@ -99,7 +99,7 @@ def options(raw, out="dataset", **changes) -> DatasetOptions:
         "validation_per_class": 0,
         **changes,
     }
-    return dataset_options(given, str(raw / out))
+    return build_options(DatasetOptions, {**given, "out": str(raw / out)})
 
 
 def read_examples(dataset) -> dict[str, dict]:
@@ -254,6 +254,9 @@ def test_wrong_values_are_refused(raw):
 
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
-    given = {"imagenet": [str(tmp_path / "empty")]}
+    given = {
+        "imagenet": [str(tmp_path / "empty")],
+        "out": str(tmp_path / "d"),
+    }
     with pytest.raises(InputError, match="no ImageNet images"):
-        build(dataset_options(given, str(tmp_path / "d")))
+        build(build_options(DatasetOptions, given))

@@ -18,7 +18,8 @@ from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.cli import register
 from beam_jobs.dataset import records
 from beam_jobs.dataset.manifest import Manifest
-from beam_jobs.dataset_job.relabel import RelabelOptions, relabel
+from beam_jobs.dataset_job.options import RelabelOptions
+from beam_jobs.dataset_job.relabel import relabel
 from beam_jobs.errors import InputError
 from beam_jobs.labels.ledger import Rule, Source
 

@@ -13,10 +13,11 @@ from PIL import Image
 from beam_jobs.classes import load_classes
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import Vocabulary
-from beam_jobs.cli_options import dataset_options
+from beam_jobs.cli_options import build_options
 from beam_jobs.dataset import records
 from beam_jobs.dataset.manifest import Manifest
 from beam_jobs.dataset_job.build_dataset import build_dataset
+from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.labels import ledger
 from beam_jobs.labels.ledger import Rule, Source
 from beam_jobs.sources import tencent
@@ -32,7 +33,10 @@ pytestmark = pytest.mark.skipif(
 
 
 def build(out, **given) -> Manifest:
-    options = dataset_options({"vocabulary": str(DICTIONARY), **given}, out)
+    options = build_options(
+        DatasetOptions,
+        {"vocabulary": str(DICTIONARY), **given, "out": out},
+    )
     return build_dataset(options, show_progress=False)
 
 

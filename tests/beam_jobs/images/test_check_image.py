@@ -9,11 +9,11 @@ from PIL import Image, ImageCms, features
 
 from beam_jobs.images.check_image import (
     ImageError,
-    ImageLimits,
     check_and_convert,
     check_image,
     convert_image,
 )
+from beam_jobs.images.options import ImageLimits
 from beam_jobs.rejections import Reason
 
 LIMITS = ImageLimits(max_bytes=200_000, max_pixels=10_000, min_side=8)

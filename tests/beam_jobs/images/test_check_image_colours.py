@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from beam_jobs.images.check_image import ImageLimits, convert_image
+from beam_jobs.images.check_image import convert_image
+from beam_jobs.images.options import ImageLimits
 
 LIMITS = ImageLimits()
 

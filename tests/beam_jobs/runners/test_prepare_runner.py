@@ -11,11 +11,15 @@ from PIL import Image
 
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import TagClass, Vocabulary
-from beam_jobs.cli_options import dataset_options
+from beam_jobs.cli_options import build_options
 from beam_jobs.dataset_job import pipeline as dataset_pipeline
 from beam_jobs.dataset_job.build_dataset import build_dataset
 from beam_jobs.dataset_job.finish_dataset import DatasetFacts
-from beam_jobs.dataset_job.options import ImageChecks, SplitOptions
+from beam_jobs.dataset_job.options import (
+    DatasetOptions,
+    ImageChecks,
+    SplitOptions,
+)
 from beam_jobs.labels.label_rules import Augmenter
 from beam_jobs.runners import prepare_runner
 
@@ -66,8 +70,8 @@ def picture(seed: int) -> bytes:
 
 
 def build(raw, out, *beam_args):
-    given = {"imagenet": [str(raw)], "images_per_shard": 4}
-    options = dataset_options(given, str(out))
+    given = {"imagenet": [str(raw)], "images_per_shard": 4, "out": str(out)}
+    options = build_options(DatasetOptions, given)
     return build_dataset(options, beam_args, show_progress=False)
 
 
