@@ -36,7 +36,7 @@ ENTRYPOINT ["/bin/sh", "-c", "case \"$*\" in *--provision_endpoint*|*--logging_e
 CMD ["--help"]
 
 # TensorFlow Serving with one model, gRPC on 8500 and REST on 8501.
-FROM tensorflow/serving:2.19.1 AS serving
+FROM tensorflow/serving:2.20.0 AS serving
 ARG MODEL=demo/models/tagforest
 COPY ${MODEL} /models/tagforest
 ENV MODEL_NAME=tagforest

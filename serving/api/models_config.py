@@ -18,6 +18,7 @@ from google.protobuf import text_format
 
 from beam_jobs.errors import InputError
 from serving.api import protos
+from serving.api.server_options import ServerOptions
 from serving.api.version_policy import VersionPolicy
 
 PLATFORM = "tensorflow"
@@ -59,6 +60,26 @@ def read_config(path: Path):
         return text_format.Parse(text, message)
     except text_format.ParseError as error:
         raise InputError(f"{path} is no models.config: {error}") from error
+
+
+def served_models(
+    model_dir: Path | None, options: ServerOptions
+) -> tuple[ModelConfig, ...]:
+    """Returns what a server has: one folder, or what `models.config` lists.
+
+    Raises:
+        InputError: neither of them, or both, or no such folder or file.
+    """
+    if (model_dir is None) == (options.models_config is None):
+        raise InputError(
+            "give either the base folder of a model or --model-config-file"
+        )
+    if options.models_config:
+        return models_of(read_config(options.models_config))
+    base = Path(model_dir or "")
+    labelled = tuple(sorted({*options.labels.values()}))
+    policy = options.policy or VersionPolicy(specific=labelled)
+    return (ModelConfig(options.name, base, policy, options.labels),)
 
 
 def write_config(path: Path, config) -> None:

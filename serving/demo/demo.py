@@ -217,8 +217,9 @@ def _serve_and_tag(
     thresholds: dict[str, float],
     say: Callable,
 ) -> None:
+    from serving.api.server_options import ServerOptions
     from serving.client.tag_client import TagClient
-    from serving.server.local_server import ServerOptions, running_server
+    from serving.server.local_server import running_server
 
     files = [paths.unseen / scene["path"] for scene in unseen]
     images = [file.read_bytes() for file in files]

@@ -6,69 +6,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from grpc import StatusCode
 
-from beam_jobs.errors import InputError
 from serving.api.errors import RequestError, from_exception
+from serving.api.server_options import BatchingOptions
 from serving.server import batch_tasks
 from serving.server.adaptive_wait import AdaptiveWait
 from serving.server.batch_tasks import Arrays, Task
 
 Run = Callable[[Arrays], dict[str, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class BatchingOptions:
-    """When requests are put together.
-
-    Attributes:
-        max_batch_size: rows in one call of the model. A larger request is
-            run in parts.
-        timeout_s: how long a batch that is not full waits for company. With
-            0 a batch is what came in while the model was busy.
-        adaptive: wait only where it pays, and `timeout_s` at most.
-        max_queued_rows: rows that wait at most; beyond, UNAVAILABLE.
-        allowed_sizes: batches are filled up to the next of these sizes,
-            ascending, the last one `max_batch_size`; empty for any size.
-        parallel_batches: calls of the model at a time, for each signature.
-
-    Raises:
-        InputError: a value out of range.
-    """
-
-    max_batch_size: int = 32
-    timeout_s: float = 0.0
-    adaptive: bool = False
-    max_queued_rows: int = 1024
-    allowed_sizes: tuple[int, ...] = ()
-    parallel_batches: int = 1
-
-    def __post_init__(self):
-        counts = {
-            "max_batch_size": self.max_batch_size,
-            "max_queued_rows": self.max_queued_rows,
-            "parallel_batches": self.parallel_batches,
-        }
-        if min(counts.values()) < 1:
-            raise InputError(f"all of these must be 1 or more: {counts}")
-        if not 0 <= self.timeout_s <= 60:
-            raise InputError(
-                f"timeout_s must be 0 to 60; received: {self.timeout_s}"
-            )
-        sizes = self.allowed_sizes
-        ascending = list(sizes) == sorted({*sizes}) and min(sizes, default=1)
-        if sizes and (not ascending or sizes[-1] != self.max_batch_size):
-            raise InputError(
-                "allowed_sizes must ascend from 1 or more to max_batch_size, "
-                f"{self.max_batch_size}; received: {list(sizes)}"
-            )
-
-    def filled_up(self, rows: int) -> int:
-        """Returns the rows that a batch is run with."""
-        return next((s for s in self.allowed_sizes if s >= rows), rows)
 
 
 class Batcher:
@@ -213,7 +161,7 @@ class Batcher:
             return batch
 
     def _wait_for_company(self) -> None:
-        end = time.monotonic() + self._options.timeout_s
+        end = time.monotonic() + self._options.longest_wait_s
         while (
             not self._closed
             and self._queued_rows < self._options.max_batch_size

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from beam_jobs.errors import InputError
-from serving.server.batching import BatchingOptions
+from serving.api.server_options import BatchingOptions, ServerOptions
 from serving.tfserving import schemas
 from serving.tfserving.check_setup import batching_problems, parse_text
 
 # `session_bundle_config.proto`: what is taken where the file is silent.
 _MAX_BATCH_SIZE = 1000
 _MAX_ENQUEUED_BATCHES = 10
+
+
+def with_batching(options: ServerOptions) -> ServerOptions:
+    """Returns options with what their `batching_file`, if any, says.
+
+    Raises:
+        InputError: as `read_batching`.
+    """
+    path = options.batching_file
+    if path is None:
+        return options
+    return replace(options, batching=read_batching(path), batching_file=None)
 
 
 def read_batching(path: Path) -> BatchingOptions:

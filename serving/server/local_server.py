@@ -11,65 +11,23 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from beam_jobs.errors import InputError
-from serving.api import contract
-from serving.api.models_config import ModelConfig, models_of, read_config
+from serving.api.models_config import served_models
+from serving.api.server_options import ServerOptions
 from serving.api.sockets import bind
-from serving.api.version_policy import VersionPolicy
-from serving.server.batching import BatchingOptions
+from serving.server.batching_file import with_batching
 from serving.server.grpc_server import GrpcServer
-from serving.server.model_registry import ModelRegistry, RegistryOptions
+from serving.server.model_registry import ModelRegistry
 from serving.server.reload import watching
 from serving.server.request_metrics import RequestMetrics
-from serving.server.rest_server import RestOptions, RestServer
-from serving.server.tls import ServerTls
-from serving.server.versions import OnWarmUp, RetryOptions
+from serving.server.rest_server import RestServer
+from serving.server.tls import load_tls
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ServerOptions:
-    """How a model is served.
-
-    Attributes:
-        name: of the model, in requests.
-        host: address to listen on.
-        grpc_port, rest_port: 0 takes a free one.
-        batching: how requests are put together.
-        poll_s: seconds between two looks for a new version.
-        policy: which versions are served.
-        labels: names for some of them.
-        models_config: a `models.config` that lists models, instead of name,
-            policy and labels.
-        models_config_poll_s: seconds between two looks at it; 0 reads it once.
-        retries: of versions that do not load.
-        allow_unavailable_labels: see `RegistryOptions`.
-        grace_s: seconds that running requests get when the server stops.
-        rest: timeout, headers and TLS of REST.
-        tls: of gRPC; None for none.
-    """
-
-    name: str = contract.MODEL_NAME
-    host: str = "127.0.0.1"
-    grpc_port: int = contract.GRPC_PORT
-    rest_port: int = contract.REST_PORT
-    batching: BatchingOptions = field(default_factory=BatchingOptions)
-    poll_s: float = 1.0
-    policy: VersionPolicy = VersionPolicy()
-    labels: Mapping[str, int] = field(default_factory=dict)
-    models_config: Path | None = None
-    models_config_poll_s: float = 0.0
-    retries: RetryOptions = RetryOptions()
-    allow_unavailable_labels: bool = False
-    grace_s: float = 10.0
-    rest: RestOptions = RestOptions()
-    tls: ServerTls | None = None
 
 
 @dataclass(frozen=True)
@@ -110,10 +68,13 @@ def running_server(
         InputError: a port in use (found before the model is loaded), or no
             model to serve.
     """
-    options = options or ServerOptions()
+    options = with_batching(options or ServerOptions())
+    tls = load_tls(options.tls)
     # There is no request, and no warm-up, before it starts below.
-    versions = _registry(
-        model_base, options, lambda *done: metrics.warmed_up(*done)
+    versions = ModelRegistry(
+        served_models(model_base, options),
+        options,
+        lambda *done: metrics.warmed_up(*done),
     )
     metrics = RequestMetrics(versions)
     with ExitStack() as stack:
@@ -122,13 +83,13 @@ def running_server(
         held = bind(options.host, options.grpc_port, "gRPC")
         stack.callback(held.close)
         where = options.host, options.rest_port
-        rest = RestServer(versions, metrics, *where, options.rest)
+        rest = RestServer(versions, metrics, *where, options.rest, tls)
         stack.callback(rest.stop, options.grace_s)
         versions.start()
         stack.callback(versions.close)
         held.close()
         where = options.host, options.grpc_port
-        grpc_server = GrpcServer(versions, metrics, *where, options.tls)
+        grpc_server = GrpcServer(versions, metrics, *where, tls)
         stack.callback(grpc_server.stop, options.grace_s)
         grpc_server.start()
         rest.start()
@@ -143,33 +104,6 @@ def running_server(
             versions,
         )
         _stop_together(rest, grpc_server, options.grace_s)
-
-
-def _registry(
-    model_base: Path | None, options: ServerOptions, on_warm_up: OnWarmUp
-) -> ModelRegistry:
-    kept = RegistryOptions(
-        options.batching,
-        options.poll_s,
-        options.retries,
-        options.allow_unavailable_labels,
-        on_warm_up,
-    )
-    return ModelRegistry(_models(model_base, options), kept)
-
-
-def _models(
-    model_base: Path | None, options: ServerOptions
-) -> Sequence[ModelConfig]:
-    if options.models_config:
-        return models_of(read_config(options.models_config))
-    if model_base is None:
-        raise InputError("a folder of a model, or a models.config, is needed")
-    return [
-        ModelConfig(
-            options.name, Path(model_base), options.policy, options.labels
-        )
-    ]
 
 
 def _stop_together(

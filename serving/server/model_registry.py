@@ -10,43 +10,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 
 from grpc import StatusCode
 
 from beam_jobs.errors import InputError
 from serving.api.errors import RequestError, invalid_argument
 from serving.api.models_config import ModelConfig
+from serving.api.server_options import ServerOptions
 from serving.api.version_folders import find_versions
-from serving.server.batching import BatchingOptions
 from serving.server.versions import (
     LoadedVersion,
     OnWarmUp,
-    RetryOptions,
     VersionManager,
     VersionState,
     not_found,
 )
-
-
-@dataclass(frozen=True)
-class RegistryOptions:
-    """How all models of a server are kept.
-
-    Attributes:
-        batching: of every version.
-        poll_s: seconds between two looks for versions; 0 looks once.
-        retries: of versions that do not load.
-        allow_unavailable_labels: a new label may name a version that is not
-            loaded (`--allow_version_labels_for_unavailable_models`).
-        on_warm_up: see `VersionManager`.
-    """
-
-    batching: BatchingOptions = field(default_factory=BatchingOptions)
-    poll_s: float = 1.0
-    retries: RetryOptions = RetryOptions()
-    allow_unavailable_labels: bool = False
-    on_warm_up: OnWarmUp | None = None
 
 
 class ModelRegistry:
@@ -55,14 +33,17 @@ class ModelRegistry:
     Args:
         models: at the start.
         options: for all of them.
+        on_warm_up: see `VersionManager`.
     """
 
     def __init__(
         self,
         models: Sequence[ModelConfig],
-        options: RegistryOptions | None = None,
+        options: ServerOptions | None = None,
+        on_warm_up: OnWarmUp | None = None,
     ):
-        self._options = options or RegistryOptions()
+        self._options = options or ServerOptions()
+        self._on_warm_up = on_warm_up
         # One change at a time. Requests read the mappings without the lock:
         # each is replaced as a whole.
         self._reloading = threading.Lock()
@@ -71,16 +52,7 @@ class ModelRegistry:
         self._labels = {m.name: dict(m.labels) for m in models}
 
     def _manager_of(self, model: ModelConfig) -> VersionManager:
-        options = self._options
-        return VersionManager(
-            model.base,
-            model.name,
-            options.batching,
-            options.poll_s,
-            model.policy,
-            options.retries,
-            options.on_warm_up,
-        )
+        return VersionManager(model, self._options, self._on_warm_up)
 
     def start(self) -> None:
         """Loads all models and watches for further versions.
@@ -127,10 +99,6 @@ class ModelRegistry:
         """Whether every model answers."""
         served = self._served
         return bool(served) and all(self._models[n].is_ready for n in served)
-
-    def labels_of(self, name: str) -> dict[str, int]:
-        """Returns label -> version of a model."""
-        return dict(self._labels.get(name, {}))
 
     def states_of(
         self, name: str, version: int | None = None

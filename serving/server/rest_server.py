@@ -12,7 +12,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -26,6 +25,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from beam_jobs.errors import InputError
 from serving.api import protos
 from serving.api.errors import from_exception, invalid_argument
+from serving.api.server_options import RestOptions
 from serving.api.sockets import bind
 from serving.server import answers, json_examples, json_tensors
 from serving.server.inference import run_classify, run_regress
@@ -57,28 +57,13 @@ _LOOKUP = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class RestOptions:
-    """How REST answers.
-
-    Attributes:
-        timeout_s: for one request; beyond, DEADLINE_EXCEEDED.
-        cors: let web pages of other origins ask.
-        tls: None for none.
-    """
-
-    timeout_s: float = 30.0
-    cors: bool = False
-    tls: ServerTls | None = None
-
-
 class RestApp:
     """The ASGI application.
 
     Args:
         versions: what is served.
         metrics: counts the requests.
-        options: timeout, headers and TLS.
+        options: timeout and headers.
 
     Attributes:
         is_stopping: it answers still, but wants no more requests.
@@ -285,7 +270,8 @@ class RestServer:
         versions: what is served.
         metrics: counts the requests.
         host, port: where; port 0 takes a free one.
-        options: timeout, headers and TLS.
+        options: timeout and headers.
+        tls: None for none.
 
     Raises:
         InputError: the port is in use.
@@ -298,9 +284,9 @@ class RestServer:
         host: str,
         port: int,
         options: RestOptions | None = None,
+        tls: ServerTls | None = None,
     ):
         self._app = RestApp(versions, metrics, options)
-        tls = options.tls if options else None
         self._socket = bind(host, port, "REST")
         self.port = self._socket.getsockname()[1]
         config = uvicorn.Config(

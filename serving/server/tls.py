@@ -19,6 +19,7 @@ from google.protobuf import proto_builder, text_format
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
 from beam_jobs.errors import InputError
+from serving.api.server_options import TlsOptions
 
 _FIELDS = OrderedDict(
     server_key=FieldDescriptorProto.TYPE_STRING,
@@ -91,31 +92,21 @@ class ServerTls:
         )
 
 
-def load_tls(
-    cert: Path | None,
-    key: Path | None,
-    client_ca: Path | None = None,
-    ssl_config_file: Path | None = None,
-) -> ServerTls | None:
-    """Returns the TLS that command line options ask for; None for none.
-
-    Args:
-        cert, key: PEM files of the server.
-        client_ca: PEM file; with it, clients need certificates.
-        ssl_config_file: TensorFlow Serving's `SSLConfig`, instead of them.
+def load_tls(files: TlsOptions) -> ServerTls | None:
+    """Returns the TLS that options ask for; None for none.
 
     Raises:
         InputError: options that do not go together, or a bad file.
     """
-    files = (cert, key, client_ca)
-    if ssl_config_file is not None:
-        if any(files):
+    cert, key, client_ca = given = files.cert, files.key, files.client_ca
+    if files.ssl_config_file is not None:
+        if any(given):
             raise InputError(
                 "--ssl-config-file holds key and certificates; leave out "
                 "--tls-cert, --tls-key and --tls-client-ca"
             )
-        return read_ssl_config(ssl_config_file)
-    if cert is None and key is None and client_ca is None:
+        return read_ssl_config(files.ssl_config_file)
+    if not any(given):
         return None
     if cert is None or key is None:
         raise InputError(
@@ -126,7 +117,7 @@ def load_tls(
         cert=_read(cert),
         client_ca=_read(client_ca) if client_ca else b"",
         verify_client=client_ca is not None,
-        source=", ".join(str(f) for f in files if f),
+        source=", ".join(str(f) for f in given if f),
     )
 
 

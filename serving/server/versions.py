@@ -20,11 +20,13 @@ from grpc import StatusCode
 
 from beam_jobs.errors import InputError
 from serving.api.errors import RequestError, from_exception
+from serving.api.models_config import ModelConfig
+from serving.api.server_options import BatchingOptions, ServerOptions
 from serving.api.version_folders import require_versions, version_paths
 from serving.api.version_policy import VersionPolicy
 from serving.saved_model.servable import Servable
 from serving.server.batch_tasks import Arrays
-from serving.server.batching import Batcher, BatchingOptions
+from serving.server.batching import Batcher
 
 _log = logging.getLogger(__name__)
 
@@ -89,18 +91,6 @@ class VersionState:
 
 
 @dataclass(frozen=True)
-class RetryOptions:
-    """How often a version that does not load is tried again.
-
-    The defaults are TensorFlow Serving's `max_num_load_retries` and
-    `load_retry_interval_micros`.
-    """
-
-    count: int = 5
-    interval_s: float = 60.0
-
-
-@dataclass(frozen=True)
 class _Source:
     """Where versions come from, and which are wanted."""
 
@@ -121,32 +111,22 @@ class VersionManager:
     """Keeps the versions of a base folder loaded that a policy names.
 
     Args:
-        base: `<base>/<version>/saved_model.pb`.
-        name: of the model.
-        options: batching of every version.
-        poll_s: seconds between two looks at the folder; 0 looks once.
-        policy: which versions.
-        retries: of versions that do not load.
+        model: name, base folder and policy.
+        options: batching, retries, and how often the folder is looked at.
         on_warm_up: told path, seconds, requests and gRPC status of each.
     """
 
     def __init__(
         self,
-        base: Path,
-        name: str,
-        options: BatchingOptions | None = None,
-        poll_s: float = 1.0,
-        policy: VersionPolicy | None = None,
-        retries: RetryOptions | None = None,
+        model: ModelConfig,
+        options: ServerOptions | None = None,
         on_warm_up: OnWarmUp | None = None,
     ):
-        self.name = name
+        self.name = model.name
         self._on_warm_up = on_warm_up
-        self._source: _Source | None
-        self._source = _Source(Path(base), policy or VersionPolicy())
-        self._options = options or BatchingOptions()
-        self._poll_s = poll_s
-        self._retries = retries or RetryOptions()
+        self._source: _Source | None = _Source(model.base, model.policy)
+        self._options = options or ServerOptions()
+        self._retries = self._options.retries
         self._changed = threading.Condition()
         self._loaded: dict[int, LoadedVersion] = {}
         self._in_flight: dict[int, int] = {}
@@ -175,9 +155,16 @@ class VersionManager:
             )
         paths = version_paths(source.base)
         for version in reversed(wanted):
-            self._load(version, paths[version])
-            if version in self._failures:
-                raise InputError(self._failures[version].error)
+            try:
+                self._load(version, paths[version])
+            except Exception as error:
+                # Nothing answers yet: nobody waits for further tries.
+                reason = str(error).strip().partition("\n")[0]
+                raise InputError(
+                    f"version {version} of {self.name} does not load: "
+                    f"{reason}; `tagforest doctor {source.base}` finds the "
+                    "cause"
+                ) from error
         self._watcher.start()
 
     def watch(self) -> None:
@@ -276,7 +263,7 @@ class VersionManager:
             for failure in self._failures.values()
             if failure.count <= self._retries.count
         ]
-        return min([self._poll_s or None, *waiting], key=_or_infinity)
+        return min([self._options.poll_s or None, *waiting], key=_or_infinity)
 
     def _poll(self) -> None:
         source = self._source
@@ -291,7 +278,10 @@ class VersionManager:
         self._give_up_all_but(wanted)
         for version in reversed(wanted):
             if version not in self._loaded and self._is_due(version):
-                self._load(version, paths[version])
+                try:
+                    self._load(version, paths[version])
+                except Exception as error:
+                    self._fail(version, str(error))
             if self._source is not source or self._is_stopped:
                 return
         # Where none of the wanted ones loads, the old ones go on.
@@ -321,15 +311,13 @@ class VersionManager:
 
     def _load(self, version: int, path: Path) -> None:
         self._note(version, LOADING)
-        try:
-            servable = Servable(path)
-            self._warm_up(servable)
-        except Exception as error:
-            self._fail(version, str(error))
-            return
+        servable = Servable(path)
+        self._warm_up(servable)
         with self._changed:
             self._failures.pop(version, None)
-            self._loaded[version] = LoadedVersion(servable, self._options)
+            self._loaded[version] = LoadedVersion(
+                servable, self._options.batching
+            )
             self._note(version, AVAILABLE)
         _log.info("%s: serving version %d", self.name, version)
 

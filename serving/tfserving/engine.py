@@ -9,43 +9,23 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from beam_jobs.errors import InputError
-
-if TYPE_CHECKING:
-    from serving.tfserving.setup import TfServingSetup
-
+from serving.api.server_options import (
+    BatchingOptions,
+    ServerOptions,
+    TlsOptions,
+)
+from serving.tfserving.setup import (
+    TfServingSetup,
+    write_server_files,
+    write_setup,
+)
 
 BINARY = "tensorflow_model_server"
 PYTHON, TFSERVING, AUTO = ENGINES = ("python", "tfserving", "auto")
 _EVERYWHERE = ("0.0.0.0", "::")
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """What `tagforest serve` and TensorFlow Serving both have.
-
-    Attributes:
-        grpc_port, rest_port: 1 or more.
-        models_config_poll_s: seconds between two looks at the file; 0: one.
-        max_load_retries, load_retry_s: of versions that do not load.
-        rest_timeout_ms: of a REST request.
-        cors: other sites' pages may use REST.
-        batching_file: how to batch; None for what `tagforest tfserving`
-            writes.
-    """
-
-    grpc_port: int
-    rest_port: int
-    models_config_poll_s: float = 0.0
-    max_load_retries: int = 5
-    load_retry_s: float = 60.0
-    rest_timeout_ms: int = 30_000
-    cors: bool = False
-    batching_file: Path | None = None
 
 
 def find_binary(engine: str, host: str) -> str | None:
@@ -91,17 +71,17 @@ def _problem(binary: str | None, host: str) -> str:
 
 
 def arguments(
-    options: EngineOptions, models_config: Path, configs: Path
+    options: ServerOptions, models_config: Path, configs: Path
 ) -> list[str]:
     """Returns the flags of `tensorflow_model_server`.
 
     Args:
-        options: ports and times.
+        options: its ports are 1 or more.
         models_config: a file with base paths of this machine.
         configs: folder of batching, monitoring and session config.
     """
     batching = options.batching_file or configs / "batching.config"
-    micros = round(1e6 * options.load_retry_s)
+    micros = round(1e6 * options.retries.interval_s)
     poll_s = math.ceil(options.models_config_poll_s)
     flags = {
         "port": options.grpc_port,
@@ -110,7 +90,7 @@ def arguments(
         "model_config_file_poll_wait_seconds": poll_s,
         # Else it does not start with labels.
         "allow_version_labels_for_unavailable_models": "true",
-        "max_num_load_retries": options.max_load_retries,
+        "max_num_load_retries": options.retries.count,
         "load_retry_interval_micros": micros,
         "enable_batching": "true",
         "batching_parameters_file": batching,
@@ -119,38 +99,59 @@ def arguments(
         "enable_grpc_healthcheck_service": "true",
         # A new version loads on one thread: the others go on answering.
         "num_load_threads": 1,
-        "rest_api_timeout_in_ms": options.rest_timeout_ms,
-        "rest_api_enable_cors_support": str(options.cors).lower(),
+        "rest_api_timeout_in_ms": round(1000 * options.rest.timeout_s),
+        "rest_api_enable_cors_support": str(options.rest.cors).lower(),
     }
     return [f"--{name}={value}" for name, value in flags.items()]
 
 
 def serve_model_server(
-    binary: str, served: Path | TfServingSetup, options: EngineOptions
+    binary: str, model_dir: Path | None, options: ServerOptions
 ) -> int:
     """Runs TensorFlow Serving until it ends or is told to.
 
     Args:
         binary: its path.
-        served: a `models.config`, or what one is to say.
-        options: ports and times.
+        model_dir: base folder of the model; None where a `models.config`
+            lists several.
+        options: its ports are 1 or more.
 
     Returns:
         Its exit status; 128 and the signal's number where one ended it.
 
     Raises:
-        InputError: it would not start with that.
+        InputError: it would not start with that, or cannot do it.
     """
-    from serving.tfserving import setup
-
+    _check_options(options)
     with tempfile.TemporaryDirectory(prefix="tagforest-") as name:
         folder = Path(name)
-        if isinstance(served, Path):
-            models_config = served.resolve()
-            setup.write_server_files(folder)
+        if model_dir is None:
+            models_config = Path(options.models_config or "").resolve()
+            write_server_files(folder)
         else:
-            models_config = setup.write_setup(folder, served)[0]
+            base = model_dir.resolve()
+            setup = TfServingSetup(
+                base,
+                options.name,
+                options.labels,
+                policy=options.policy,
+                base_path=base,
+            )
+            models_config = write_setup(folder, setup)[0]
         return run([binary, *arguments(options, models_config, folder)])
+
+
+def _check_options(options: ServerOptions) -> None:
+    if options.tls != TlsOptions():
+        raise InputError(
+            "TensorFlow Serving has TLS for gRPC alone; use --engine python, "
+            "or a proxy with TLS in front of it"
+        )
+    if options.batching != BatchingOptions():
+        raise InputError(
+            "with --engine tfserving --batching-parameters-file says how to "
+            "batch"
+        )
 
 
 def run(command: Sequence[str]) -> int:

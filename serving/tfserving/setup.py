@@ -34,8 +34,6 @@ from serving.tfserving.check_setup import (
     check_setup,
 )
 
-STABLE = "stable"
-CANARY = "canary"
 _SERVER_FILES = (BATCHING_CONFIG, MONITORING_CONFIG, SESSION_CONFIG)
 _COMPOSE = "compose.yaml"
 # Inside the container.

@@ -37,9 +37,10 @@ from model.config import Config, DataConfig, NetworkConfig
 from model.configs import demo
 from model.network.tagger import Tagger
 from serving.api import contract
+from serving.api.server_options import ServerOptions
 from serving.saved_model.export import export
 from serving.saved_model.servable import Servable
-from serving.server.local_server import ServerOptions, running_server
+from serving.server.local_server import running_server
 
 from . import timing
 from .classes import save_classes

@@ -106,7 +106,8 @@ def wait_until():
 
 @pytest.fixture(scope="session")
 def server(model_base):
-    from serving.server.local_server import ServerOptions, running_server
+    from serving.api.server_options import ServerOptions
+    from serving.server.local_server import running_server
 
     options = ServerOptions(grpc_port=0, rest_port=0, poll_s=0.1)
     with running_server(model_base, options) as running:

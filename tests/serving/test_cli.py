@@ -182,8 +182,10 @@ def test_a_taken_port_is_told(run, tmp_path):
 def test_the_commands_load_nothing_heavy():
     code = (
         "import sys, typer; "
-        "from serving import cli_export, cli_serve, cli_tag; "
-        "[c.register(typer.Typer()) for c in (cli_export, cli_serve, cli_tag)];"
+        "from serving.client import cli as tag; "
+        "from serving.saved_model import cli as export; "
+        "from serving.server import cli as serve; "
+        "[c.register(typer.Typer()) for c in (export, serve, tag)]; "
         "print({'tensorflow', 'keras', 'grpc', 'numpy'} & set(sys.modules))"
     )
     done = subprocess.run(

@@ -10,7 +10,8 @@ from grpc import StatusCode
 
 from beam_jobs.errors import InputError
 from serving.api.errors import RequestError
-from serving.server.batching import Batcher, BatchingOptions
+from serving.api.server_options import BatchingOptions
+from serving.server.batching import Batcher
 
 
 class Doubler:
@@ -249,7 +250,7 @@ def test_bad_options():
         BatchingOptions(max_batch_size=2, allowed_sizes=(4, 2))
     with pytest.raises(InputError, match="received: .1"):
         BatchingOptions(max_batch_size=2, allowed_sizes=(1,))
-    with pytest.raises(InputError, match="max_batch_size': 0"):
+    with pytest.raises(InputError, match="at least 1; received: 0"):
         BatchingOptions(max_batch_size=0)
     with pytest.raises(InputError, match="received: -1"):
         BatchingOptions(timeout_s=-1)

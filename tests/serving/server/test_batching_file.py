@@ -1,7 +1,7 @@
 import pytest
 
 from beam_jobs.errors import InputError
-from serving.server.batching import BatchingOptions
+from serving.api.server_options import BatchingOptions
 from serving.server.batching_file import read_batching
 
 

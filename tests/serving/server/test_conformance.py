@@ -117,7 +117,8 @@ def numbers(tmp_path_factory):
         yield found
         found.close()
         return
-    from serving.server.local_server import ServerOptions, running_server
+    from serving.api.server_options import ServerOptions
+    from serving.server.local_server import running_server
     from tests.helpers import numbers_model
 
     base = tmp_path_factory.mktemp("models") / "numbers"

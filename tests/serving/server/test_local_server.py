@@ -14,11 +14,12 @@ import pytest
 
 from beam_jobs.errors import InputError
 from serving.api import contract, protos
+from serving.api.server_options import ServerOptions
 from serving.api.tensor_proto import to_proto
 from serving.api.version_policy import VersionPolicy
 from serving.client.tag_client import TagClient
 from serving.server import local_server as server_module
-from serving.server.local_server import ServerOptions, running_server, serve
+from serving.server.local_server import running_server, serve
 
 
 @pytest.fixture

@@ -13,13 +13,14 @@ from beam_jobs.errors import InputError
 from serving.api import contract, protos
 from serving.api.errors import RequestError
 from serving.api.models_config import ModelConfig
+from serving.api.server_options import RetryOptions, ServerOptions
 from serving.api.version_policy import VersionPolicy
-from serving.server.local_server import ServerOptions, running_server
-from serving.server.model_registry import ModelRegistry, RegistryOptions
-from serving.server.versions import AVAILABLE, END, RetryOptions
+from serving.server.local_server import running_server
+from serving.server.model_registry import ModelRegistry
+from serving.server.versions import AVAILABLE, END
 
 ONE, TWO = VersionPolicy(specific=(1,)), VersionPolicy(specific=(1, 2))
-OPTIONS = RegistryOptions(poll_s=0.05, retries=RetryOptions(0))
+OPTIONS = ServerOptions(poll_s=0.05, retries=RetryOptions(0))
 
 
 @pytest.fixture(name="base")
@@ -94,7 +95,9 @@ def test_promotion_takes_two_steps(base, registry, picture, wait_until):
         "Request to assign label to version 2 of model dogs, which is not "
         "currently available for inference",
     )
-    assert registry.labels_of("dogs") == {"stable": 1}
+    assert version_of(registry, "dogs", label="stable") == 1
+    with pytest.raises(RequestError, match="label: old"):
+        version_of(registry, "dogs", label="old")
     assert registry.names == ("dogs", "cats")
     registry.reload([ModelConfig("dogs", base, TWO, {"stable": 1})])
     wait_until(lambda: states(registry, "dogs").get(2) == AVAILABLE)
@@ -136,7 +139,7 @@ def test_new_models_that_do_not_load(base, registry, tmp_path, wait_until):
 
 
 def test_labels_of_versions_that_are_not_loaded(base):
-    options = RegistryOptions(poll_s=0.05, allow_unavailable_labels=True)
+    options = ServerOptions(poll_s=0.05, allow_unavailable_labels=True)
     registry = ModelRegistry(
         [ModelConfig("dogs", base, ONE, {"stable": 1, "next": 3})], options
     )

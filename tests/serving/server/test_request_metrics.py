@@ -8,8 +8,9 @@ from grpc import StatusCode
 from prometheus_client.parser import text_string_to_metric_families
 
 from serving.api.errors import RequestError, invalid_argument
+from serving.api.server_options import ServerOptions
 from serving.client.tag_client import ClientOptions, ServerError, TagClient
-from serving.server.local_server import ServerOptions, running_server
+from serving.server.local_server import running_server
 from serving.server.request_metrics import PATH, RequestMetrics, current
 
 COUNT = ":tensorflow:serving:request_count"

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from serving.api import contract
-from serving.server.local_server import ServerOptions, running_server
-from serving.server.rest_server import RestOptions
+from serving.api.server_options import RestOptions, ServerOptions
+from serving.server.local_server import running_server
 
 PREDICT = "/v1/models/tagforest:predict"
 

@@ -9,10 +9,10 @@ import pytest
 
 from beam_jobs.errors import InputError
 from serving.api.client_tls import ClientTls
+from serving.api.server_options import ServerOptions, TlsOptions
 from serving.client.client_options import ClientOptions
 from serving.client.tag_client import ServerError, TagClient
-from serving.server.local_server import ServerOptions, running_server
-from serving.server.rest_server import RestOptions
+from serving.server.local_server import running_server
 from serving.server.tls import ServerTls, load_tls, read_ssl_config
 from tests.helpers.certificates import write_certificates
 
@@ -36,10 +36,8 @@ def ssl_config(pem, **fields):
 def secure(model_base, pem):
     path = pem / "ssl_config.txt"
     path.write_text(ssl_config(pem, client_verify=True))
-    tls = read_ssl_config(path)
-    options = ServerOptions(
-        grpc_port=0, rest_port=0, tls=tls, rest=RestOptions(tls=tls)
-    )
+    tls = TlsOptions(ssl_config_file=path)
+    options = ServerOptions(grpc_port=0, rest_port=0, tls=tls)
     with running_server(model_base, options) as server:
         yield {"grpc": server.grpc_address, "rest": server.rest_address}
 
@@ -73,11 +71,11 @@ def test_others_are_not(secure, pem, picture, kind):
 
 def test_files(pem):
     files = (pem / "server.pem", pem / "server.key")
-    assert load_tls(None, None) is None
-    open_to_all = load_tls(*files)
+    assert load_tls(TlsOptions()) is None
+    open_to_all = load_tls(TlsOptions(*files))
     assert not open_to_all.verify_client
     assert isinstance(open_to_all.credentials(), grpc.ServerCredentials)
-    mutual = load_tls(*files, pem / "ca.pem")
+    mutual = load_tls(TlsOptions(*files, pem / "ca.pem"))
     assert mutual.verify_client
     assert mutual.client_ca == (pem / "ca.pem").read_bytes()
 
@@ -99,7 +97,7 @@ def test_bad_files(pem, tmp_path):
     ]
     for arguments, message in cases:
         with pytest.raises(InputError, match=message):
-            load_tls(*arguments)
+            load_tls(TlsOptions(*arguments))
     text.write_text(ssl_config(pem, custom_ca="", client_verify=True))
     with pytest.raises(InputError, match="custom_ca"):
         read_ssl_config(text)

@@ -13,13 +13,14 @@ from grpc import StatusCode
 from beam_jobs.errors import InputError
 from serving.api import contract
 from serving.api.errors import RequestError
+from serving.api.models_config import ModelConfig
+from serving.api.server_options import RetryOptions, ServerOptions
 from serving.api.version_folders import find_versions, version_paths
 from serving.api.version_policy import VersionPolicy, parse_labels
 from serving.server.versions import (
     AVAILABLE,
     END,
     LOADING,
-    RetryOptions,
     VersionManager,
     VersionState,
 )
@@ -33,9 +34,8 @@ def base(model_base, tmp_path):
 
 @pytest.fixture
 def manager(base):
-    manager = VersionManager(
-        base, "tagforest", poll_s=0.05, retries=RetryOptions(1, 0.1)
-    )
+    options = ServerOptions(poll_s=0.05, retries=RetryOptions(1, 0.1))
+    manager = VersionManager(ModelConfig("tagforest", base), options)
     manager.start()
     yield manager
     manager.close()
@@ -127,7 +127,8 @@ def test_a_version_that_does_not_load_leaves_the_old_one(base, manager):
 
 def test_a_version_that_loads_late_is_served(base):
     retries = RetryOptions(count=1, interval_s=0.5)
-    manager = VersionManager(base, "tagforest", poll_s=0.05, retries=retries)
+    options = ServerOptions(poll_s=0.05, retries=retries)
+    manager = VersionManager(ModelConfig("tagforest", base), options)
     manager.start()
     try:
         (base / "2").mkdir()
@@ -162,13 +163,22 @@ def test_an_empty_base_folder_unloads_a_missing_one_does_not(base, manager):
 def test_no_version(tmp_path, missing):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="tagforest export"):
-        VersionManager(tmp_path / missing, "tagforest").start()
+        VersionManager(ModelConfig("tagforest", tmp_path / missing)).start()
 
 
-def test_a_first_version_that_does_not_load(tmp_path):
+@pytest.mark.parametrize("content", [None, b"broken"])
+def test_a_first_version_that_does_not_load(tmp_path, content, caplog):
     (tmp_path / "1").mkdir()
-    with pytest.raises(InputError, match="saved_model.pb"):
-        VersionManager(tmp_path, "tagforest").start()
+    if content:
+        (tmp_path / "1" / "saved_model.pb").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        VersionManager(ModelConfig("tagforest", tmp_path)).start()
+    message = str(caught.value)
+    assert message.startswith("version 1 of tagforest does not load: ")
+    assert message.endswith(f"`tagforest doctor {tmp_path}` finds the cause")
+    assert "saved_model.pb" in message or "cannot be loaded" in message
+    # One line, and no word of tries that are not made.
+    assert "\n" not in message and caplog.text == ""
 
 
 def test_only_numbers_are_versions(tmp_path):
@@ -203,8 +213,8 @@ def test_no_policies(text):
 
 def test_the_newest_two(base):
     publish(base, 2)
-    policy = VersionPolicy(latest=2)
-    manager = VersionManager(base, "tagforest", poll_s=0.05, policy=policy)
+    model = ModelConfig("tagforest", base, VersionPolicy(latest=2))
+    manager = VersionManager(model, ServerOptions(poll_s=0.05))
     manager.start()
     try:
         states = [(s.version, s.state) for s in manager.states()]
@@ -218,9 +228,9 @@ def test_the_newest_two(base):
 
 
 def test_what_cannot_be_served_is_refused(base):
-    policy = VersionPolicy.parse("7")
+    model = ModelConfig("tagforest", base, VersionPolicy.parse("7"))
     with pytest.raises(InputError, match=r"none of the versions \[7\]"):
-        VersionManager(base, "tagforest", policy=policy).start()
+        VersionManager(model).start()
 
 
 def test_label_texts():

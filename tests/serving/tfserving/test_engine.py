@@ -12,9 +12,9 @@ from google.protobuf import text_format
 
 from beam_jobs.errors import InputError
 from serving.api import protos
+from serving.api.server_options import RestOptions, RetryOptions, ServerOptions
 from serving.tfserving.engine import (
     BINARY,
-    EngineOptions,
     arguments,
     find_binary,
 )
@@ -55,7 +55,11 @@ def fixture_path(tmp_path, monkeypatch):
 
 
 def test_arguments():
-    options = EngineOptions(8500, 8501, 0.5, 3, 1.5, 5000, True)
+    options = ServerOptions(
+        models_config_poll_s=0.5,
+        retries=RetryOptions(3, 1.5),
+        rest=RestOptions(5.0, cors=True),
+    )
     assert arguments(options, Path("/m/models.config"), Path("/c")) == [
         "--port=8500",
         "--rest_api_port=8501",

@@ -1,6 +1,7 @@
 """Tests of serving.tfserving.setup: TensorFlow Serving's own formats."""
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,6 +11,8 @@ from tensorflow.core.protobuf import config_pb2
 from beam_jobs.errors import InputError
 from serving.api import contract, protos
 from serving.tfserving.setup import TfServingSetup, models_config, write_setup
+
+DOCKERFILE = Path(__file__).parents[3] / "Dockerfile"
 
 
 @pytest.fixture(name="base")
@@ -45,6 +48,8 @@ def test_files(base, tmp_path):
     compose = yaml.safe_load(paths["compose.yaml"].read_text())
     service = compose["services"]["tagforest"]
     assert f"{base.resolve()}:/models/tagforest:ro" in service["volumes"]
+    # What the compose file runs is what the image is built on.
+    assert f"FROM {service['image']} AS serving" in DOCKERFILE.read_text()
     assert all(p.startswith("127.0.0.1:") for p in service["ports"])
     mounted = re.findall(r"/config/([a-z.]+)", " ".join(service["command"]))
     assert {*mounted, "compose.yaml"} == set(paths)

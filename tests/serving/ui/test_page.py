@@ -9,8 +9,9 @@ import urllib.request
 import psutil
 import pytest
 
+from serving.api.server_options import ServerOptions
 from serving.api.version_policy import VersionPolicy
-from serving.server.local_server import ServerOptions, running_server
+from serving.server.local_server import running_server
 from serving.ui.page_process import page_beside
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")

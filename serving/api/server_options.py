@@ -1,0 +1,272 @@
+"""How models are served, by `tagforest serve` or by TensorFlow Serving."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from beam_jobs.errors import InputError
+from beam_jobs.option_fields import Option, Options
+from serving.api import contract
+from serving.api.cli_options import TLS
+from serving.api.version_policy import VersionPolicy, parse_labels
+
+_models = partial(Option, panel="Models and versions")
+_listen = partial(Option, panel="Where it listens")
+_batching = partial(Option, panel="Batching")
+_tls = partial(Option, panel=TLS)
+# Adaptive batching waits at most so long, unless told otherwise.
+_ADAPTIVE_S = 0.1
+
+
+def _seconds(milliseconds: float) -> float:
+    return milliseconds / 1000
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:g}"
+
+
+@dataclass(frozen=True)
+class BatchingOptions(Options):
+    """When requests are put together.
+
+    Attributes:
+        max_batch_size: rows in one call of the model. A larger request is
+            run in parts.
+        timeout_s: how long a batch that is not full waits for company. With
+            0 a batch is what came in while the model was busy.
+        adaptive: wait only where it pays, and `timeout_s` at most, or 0.1 s
+            if that is 0.
+        max_queued_rows: rows that wait at most; beyond, UNAVAILABLE.
+        parallel_batches: calls of the model at a time, for each signature.
+        allowed_sizes: batches are filled up to the next of these sizes,
+            ascending, the last one `max_batch_size`; empty for any size.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    max_batch_size: Annotated[
+        int, _batching("Images in one call of the model.", min=1)
+    ] = 32
+    timeout_s: Annotated[
+        float,
+        _batching(
+            "How long a batch waits for company.",
+            min=0,
+            max=60,
+            flag="--batch-timeout-ms",
+            metavar="<float>",
+            parse=_seconds,
+            show=_milliseconds,
+        ),
+    ] = 0.0
+    adaptive: Annotated[
+        bool,
+        _batching(
+            "Wait only where it pays; 100 ms at most unless told.",
+            flag="--adaptive-batching",
+        ),
+    ] = False
+    max_queued_rows: Annotated[
+        int, _batching("Images that wait; beyond, UNAVAILABLE.", min=1)
+    ] = 1024
+    parallel_batches: Annotated[
+        int, _batching("Calls of the model at a time.", min=1)
+    ] = 1
+    allowed_sizes: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        sizes = self.allowed_sizes
+        ascending = list(sizes) == sorted({*sizes}) and min(sizes, default=1)
+        if sizes and (not ascending or sizes[-1] != self.max_batch_size):
+            raise InputError(
+                "allowed_sizes must ascend from 1 or more to max_batch_size, "
+                f"{self.max_batch_size}; received: {list(sizes)}"
+            )
+
+    @property
+    def longest_wait_s(self) -> float:
+        """How long a batch that is not full waits at most."""
+        return self.timeout_s or (_ADAPTIVE_S if self.adaptive else 0.0)
+
+    def filled_up(self, rows: int) -> int:
+        """Returns the rows that a batch is run with."""
+        return next((s for s in self.allowed_sizes if s >= rows), rows)
+
+
+@dataclass(frozen=True)
+class RetryOptions(Options):
+    """How often a version that does not load is tried again.
+
+    The defaults are TensorFlow Serving's `max_num_load_retries` and
+    `load_retry_interval_micros`.
+    """
+
+    count: Annotated[
+        int,
+        _models(
+            "Of a version that does not load.", min=0, flag="--max-load-retries"
+        ),
+    ] = 5
+    interval_s: Annotated[
+        float,
+        _models(
+            "Seconds before it is tried again.", min=0, flag="--load-retry-s"
+        ),
+    ] = 60
+
+
+@dataclass(frozen=True)
+class RestOptions(Options):
+    """How REST answers.
+
+    Attributes:
+        timeout_s: for one request; beyond, DEADLINE_EXCEEDED.
+        cors: let web pages of other origins ask.
+    """
+
+    timeout_s: Annotated[
+        float,
+        _listen(
+            "For one REST request.",
+            over=0,
+            flag="--rest-api-timeout-in-ms",
+            metavar="<int range> [x>=1]",
+            typed=int,
+            parse=_seconds,
+            show=_milliseconds,
+        ),
+    ] = 30.0
+    cors: Annotated[
+        bool, _listen("Let other sites' pages use REST.", flag="--cors")
+    ] = False
+
+
+@dataclass(frozen=True)
+class TlsOptions(Options):
+    """The server's PEM files; none for connections without TLS."""
+
+    cert: Annotated[
+        Path | None, _tls("Certificate, PEM: TLS for both.", flag="--tls-cert")
+    ] = None
+    key: Annotated[
+        Path | None, _tls("Its private key, PEM.", flag="--tls-key")
+    ] = None
+    client_ca: Annotated[
+        Path | None,
+        _tls(
+            "PEM; clients need a certificate of this one.",
+            flag="--tls-client-ca",
+        ),
+    ] = None
+    ssl_config_file: Annotated[
+        Path | None, _tls("TensorFlow Serving's SSLConfig, instead.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class ServerOptions(Options):
+    """How models are served.
+
+    Attributes:
+        name: of the model, in requests.
+        policy: which versions are served; None for those that have labels,
+            or the highest.
+        labels: names for some of them.
+        models_config: a `models.config` that lists models, instead of name,
+            policy and labels.
+        models_config_poll_s: seconds between two looks at it; 0 reads it once.
+        allow_unavailable_labels: a new label may name a version that is not
+            loaded.
+        retries: of versions that do not load.
+        host: address to listen on.
+        grpc_port, rest_port: 0 takes a free one.
+        rest: timeout and headers of REST.
+        batching: how requests are put together.
+        batching_file: TensorFlow Serving's, instead.
+        tls: of gRPC and REST.
+        poll_s: seconds between two looks for versions; 0 looks once.
+        grace_s: seconds that running requests get when the server stops.
+
+    Raises:
+        InputError: a value out of range, or options that exclude each other.
+    """
+
+    name: Annotated[str, _models("Name of the model in requests.")] = (
+        contract.MODEL_NAME
+    )
+    policy: Annotated[
+        VersionPolicy | None,
+        _models(
+            "latest, latest:N, all, or numbers as 1,3.",
+            flag="--versions",
+            typed=str,
+            parse=VersionPolicy.parse,
+        ),
+    ] = None
+    labels: Annotated[
+        Mapping[str, int],
+        _models(
+            "LABEL=VERSION, as stable=1; repeatable.",
+            flag="--label",
+            typed=list[str],
+            parse=parse_labels,
+        ),
+    ] = field(default_factory=dict)
+    models_config: Annotated[
+        Path | None,
+        _models(
+            "models.config with several models.", flag="--model-config-file"
+        ),
+    ] = None
+    models_config_poll_s: Annotated[
+        float,
+        _models(
+            "Look at it so often; 0: once.", min=0, flag="--model-config-poll-s"
+        ),
+    ] = 0
+    allow_unavailable_labels: Annotated[
+        bool,
+        _models(
+            "New labels may name versions that are not loaded.",
+            flag="--allow-version-labels-for-unavailable-models",
+        ),
+    ] = False
+    retries: RetryOptions = RetryOptions()
+    host: Annotated[str, _listen("Address to listen on.")] = "127.0.0.1"
+    grpc_port: Annotated[int, _listen("0 takes a free one.")] = (
+        contract.GRPC_PORT
+    )
+    rest_port: Annotated[int, _listen("0 takes a free one.")] = (
+        contract.REST_PORT
+    )
+    rest: RestOptions = RestOptions()
+    batching: BatchingOptions = BatchingOptions()
+    batching_file: Annotated[
+        Path | None,
+        _batching(
+            "TensorFlow Serving's, instead.", flag="--batching-parameters-file"
+        ),
+    ] = None
+    tls: TlsOptions = TlsOptions()
+    poll_s: float = 1.0
+    grace_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.models_config and (self.labels or self.policy):
+            raise InputError(
+                "--label and --versions go with a folder; with "
+                "--model-config-file they stand in the file"
+            )
+        if self.batching_file and self.batching != BatchingOptions():
+            raise InputError(
+                "--batching-parameters-file takes the place of the other "
+                "options for batching; leave those out"
+            )
