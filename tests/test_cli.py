@@ -6,18 +6,16 @@ takes seconds; two go through the real command.
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import socket
-import subprocess
-import sys
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from PIL import Image
+
+from tests.helpers.commands import python
+from tests.helpers.images import noise_image
+from tests.helpers.tars import write_tar
 
 COMMANDS = (
     "bulk",
@@ -45,6 +43,7 @@ COMMANDS = (
 )
 LABELS = "train-annotations-human-imagelabels.csv"
 HEADER = "ImageID,Source,LabelName,Confidence\n"
+IMAGE = noise_image(0)
 NAMES = "LabelName,DisplayName\n/m/d,Dog\n"
 
 _HELP = """
@@ -129,13 +128,7 @@ def open_images(folder: Path, labels: str, names: str = NAMES) -> None:
     (folder / "images").mkdir(parents=True)
     (folder / LABELS).write_text(labels)
     (folder / "class-descriptions.csv").write_text(names, encoding="latin-1")
-    (folder / "images" / "a.jpg").write_bytes(picture())
-
-
-def picture() -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (16, 16), "red").save(file, "JPEG")
-    return file.getvalue()
+    (folder / "images" / "a.jpg").write_bytes(IMAGE)
 
 
 @pytest.fixture(scope="module")
@@ -154,10 +147,8 @@ def folders(tmp_path_factory) -> Path:
     open_images(root / "open_quote", HEADER + '"a,verification,/m/d,1\n')
     open_images(root / "binary_names", good, NAMES + "/m/e,\xff\xfe\n")
     (root / "unknown_wnid").mkdir()
-    with tarfile.open(root / "unknown_wnid" / "n99999999.tar", "w") as tar:
-        member = tarfile.TarInfo("n99999999_1.JPEG")
-        member.size = len(picture())
-        tar.addfile(member, io.BytesIO(picture()))
+    members = {"n99999999_1.JPEG": IMAGE}
+    write_tar(root / "unknown_wnid" / "n99999999.tar", members)
     return root
 
 
@@ -182,17 +173,6 @@ def results(folders, port) -> dict[str, dict]:
     done = python("-c", _CASES, stdin=json.dumps(cases))
     assert done.returncode == 0, done.stderr
     return dict(zip(CASES, json.loads(done.stdout), strict=True))
-
-
-def python(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
-        timeout=240,
-    )
 
 
 def test_help_is_light_and_complete():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import io
 import os
 import socket
 import struct
@@ -15,20 +14,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import numpy as np
-from PIL import Image
+from tests.helpers.images import noise_image
 
 # Longer than any time-out of a test.
 _LONG = 60.0
 _PAGE = b"<!DOCTYPE html><html><body>Sorry, no picture here.</body></html>"
-
-
-def picture(seed: int, form: str = "JPEG", side: int = 24) -> bytes:
-    """Returns a picture file; equal seeds give equal bytes."""
-    noise = np.random.default_rng(seed).integers(0, 256, (side, side, 3))
-    out = io.BytesIO()
-    Image.fromarray(noise.astype(np.uint8)).save(out, form)
-    return out.getvalue()
 
 
 def bomb() -> bytes:
@@ -149,16 +139,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _do_ok(self) -> None:
-        self._send(picture(self._number), Set_Cookie="id=1")
+        self._send(noise_image(self._number), Set_Cookie="id=1")
 
     def _do_png(self) -> None:
-        self._send(picture(self._number, "PNG"), kind="text/html")
+        self._send(noise_image(self._number, form="PNG"), kind="text/html")
 
     def _do_same(self) -> None:
-        self._send(picture(-1 + 10**6))
+        self._send(noise_image(-1 + 10**6))
 
     def _do_packed(self) -> None:
-        self._send(gzip.compress(picture(3)), Content_Encoding="gzip")
+        self._send(gzip.compress(noise_image(3)), Content_Encoding="gzip")
 
     def _do_packed_bomb(self) -> None:
         packed = gzip.compress(bytes(20_000_000))
@@ -172,7 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._wait()
 
     def _do_cut(self) -> None:
-        data = picture(self._number)
+        data = noise_image(self._number)
         self._send(data[: len(data) // 2], length=len(data))
         self.close_connection = True
 
@@ -180,18 +170,18 @@ class _Handler(BaseHTTPRequestHandler):
         self._do_cut() if self._attempt == 1 else self._do_ok()
 
     def _do_long(self) -> None:
-        data = picture(self._number)
+        data = noise_image(self._number)
         self._send(data, length=len(data) + 10)
         self.close_connection = True
 
     def _do_short(self) -> None:
-        data = picture(self._number)
+        data = noise_image(self._number)
         self._send(data, length=len(data) - 100)
         self.close_connection = True
 
     def _do_chunks(self) -> None:
         self._send(length=-1, Transfer_Encoding="chunked")
-        self.wfile.write(b"400\r\n" + picture(self._number)[:100])
+        self.wfile.write(b"400\r\n" + noise_image(self._number)[:100])
         self.close_connection = True
 
     def _do_status(self) -> None:
@@ -260,10 +250,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(bomb(), kind="image/png")
 
     def _do_truncated(self) -> None:
-        self._send(picture(self._number)[:-200])
+        self._send(noise_image(self._number)[:-200])
 
     def _do_tiny(self) -> None:
-        self._send(picture(self._number, side=4))
+        self._send(noise_image(self._number, (4, 4)))
 
     def _do_pdf(self) -> None:
         self._send(b"%PDF-1.7\n" + os.urandom(200))

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import time
 from functools import partial
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from serving.api import contract
 
 WNIDS = ("n00001740", "n02084071", "n02121620", "n04257986")
 NAMES = ("entity", "dog, domestic dog", "cat, true cat", "soap")
-
-
-def _picture(seed: int, size=(48, 40), form: str = "JPEG") -> bytes:
-    rng = np.random.default_rng(seed)
-    pixels = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, form)
-    return buffer.getvalue()
 
 
 def _make_tagger():
@@ -49,12 +37,6 @@ def _make_tagger():
         ),
         hierarchy=Hierarchy([(), (0,), (0,), (0,)]),
     )
-
-
-@pytest.fixture(scope="session")
-def picture():
-    """picture(seed, size, form): an image file with random pixels."""
-    return _picture
 
 
 @pytest.fixture(scope="session")
@@ -89,19 +71,6 @@ def versions_base(tmp_path_factory):
         tf.saved_model.save(module, str(base / version), signature)
     (base / "9").mkdir()
     return base
-
-
-def _wait_until(condition):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
-@pytest.fixture(scope="session")
-def wait_until():
-    """wait_until(condition): looks often, gives up after a minute."""
-    return _wait_until
 
 
 @pytest.fixture(scope="session")

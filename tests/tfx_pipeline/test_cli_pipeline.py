@@ -1,42 +1,25 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from beam_jobs.errors import InputError
+from tests.helpers.commands import loaded_by, run
 from tfx_pipeline import cli_pipeline
 from tfx_pipeline.report import Result
 from tfx_pipeline.run_options import RunOptions
 
 
-@pytest.fixture
-def app():
-    app = typer.Typer()
-    cli_pipeline.register(app)
-    return app
-
-
-def test_a_wrong_source_is_told_before_tfx_is_loaded(app, tmp_path):
-    given = ["--imagenet", str(tmp_path / "nowhere"), "--root", str(tmp_path)]
-    result = CliRunner().invoke(app, given)
+def test_a_wrong_source_is_told_before_tfx_is_loaded(tmp_path):
+    given = ("--imagenet", tmp_path / "nowhere", "--root", tmp_path)
+    result = run("pipeline", *given)
     assert isinstance(result.exception, InputError)
     assert "nowhere" in str(result.exception)
     assert "Loading TFX" not in result.output
 
 
 def test_the_module_loads_nothing_heavy():
-    code = (
-        "import sys, tfx_pipeline.cli_pipeline; "
-        "print([m for m in ('tfx', 'tensorflow', 'apache_beam') "
-        "if m in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"
+    heavy = ("tfx", "tensorflow", "apache_beam")
+    assert loaded_by("import tfx_pipeline.cli_pipeline", *heavy) == []
 
 
 @pytest.mark.parametrize(

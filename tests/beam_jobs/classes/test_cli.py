@@ -1,10 +1,8 @@
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from beam_jobs.classes import cli
 from beam_jobs.classes.vocabulary import TagClass, Vocabulary
 from beam_jobs.errors import InputError
+from tests.helpers.commands import run
 
 DOG, CAT, POODLE = "n02084071", "n02121620", "n02113335"
 
@@ -16,14 +14,8 @@ def file(tmp_path):
     return path
 
 
-def call(*arguments):
-    app = typer.Typer()
-    cli.register(app)
-    return CliRunner().invoke(app, [str(a) for a in arguments])
-
-
 def test_shows_a_summary(file):
-    shown = call(file).output
+    shown = run("vocabulary", file).output
     assert "active classes" in shown
     assert "2: dog, cat" in shown
 
@@ -34,14 +26,14 @@ def test_grows_and_shows_what_changed(file, tmp_path):
     gone = tmp_path / "gone.tsv"
     gone.write_text(f"wnid\n{CAT}\n")
     out = tmp_path / "new" / "vocabulary.tsv"
-    shown = call(
-        file, "--grow-with", more, "--remove", gone, "--out", out
+    shown = run(
+        "vocabulary", file, "--grow-with", more, "--remove", gone, "--out", out
     ).output
     assert f"{POODLE} poodle" in shown
     assert "active -> removed" in shown
     assert Vocabulary.load(out).index_of(POODLE) == 2
     assert (out.parent / "hierarchy.tsv").is_file()
-    assert f"{POODLE} poodle" in call(file, "--diff", out).output
+    assert f"{POODLE} poodle" in run("vocabulary", file, "--diff", out).output
 
 
 @pytest.mark.parametrize(
@@ -49,6 +41,6 @@ def test_grows_and_shows_what_changed(file, tmp_path):
     [("--remove", "give --out FILE"), ("--out", "--out goes with a change")],
 )
 def test_options_belong_together(file, tmp_path, option, message):
-    error = call(file, option, tmp_path / "x.tsv").exception
+    error = run("vocabulary", file, option, tmp_path / "x.tsv").exception
     assert isinstance(error, InputError)
     assert message in str(error)

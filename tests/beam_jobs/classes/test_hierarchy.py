@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -7,14 +5,7 @@ from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.load_classes import load_published
 from beam_jobs.classes.vocabulary import TagClass, Vocabulary
 from beam_jobs.errors import InputError
-
-PUBLISHED = (
-    Path(__file__)
-    .parents[4]
-    .joinpath(
-        "shared/data/tencent_ml_images/dictionary_and_semantic_hierarchy.txt"
-    )
-)
+from tests.helpers.shared_data import TENCENT_DICTIONARY, needs_tencent
 
 
 def diamond() -> Hierarchy:
@@ -114,9 +105,9 @@ def test_published_form(tmp_path):
     assert tree.parents == ((1,), ())
 
 
-@pytest.mark.skipif(not PUBLISHED.is_file(), reason=f"{PUBLISHED} is absent")
+@needs_tencent
 def test_published_hierarchy_has_the_papers_figures():
-    vocabulary, tree = load_published(PUBLISHED)
+    vocabulary, tree = load_published(TENCENT_DICTIONARY)
     assert len(vocabulary) == 11166
     assert len(tree.roots) == 4
     assert tree.depth.max() == 16

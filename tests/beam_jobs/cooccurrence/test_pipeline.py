@@ -2,14 +2,11 @@ import json
 
 import pytest
 import tensorflow as tf
-import typer
-from typer.testing import CliRunner
 
 from beam_jobs.classes import load_classes
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import TagClass, Vocabulary
-from beam_jobs.cli_options import PASS_TO_BEAM
-from beam_jobs.cooccurrence import cli, predict
+from beam_jobs.cooccurrence import predict
 from beam_jobs.cooccurrence.options import CooccurrenceOptions, ModelOptions
 from beam_jobs.cooccurrence.pipeline import find_cooccurrence
 from beam_jobs.dataset import dataset_folder, read_records, records
@@ -17,6 +14,7 @@ from beam_jobs.dataset.records import Label, Record
 from beam_jobs.errors import InputError
 from beam_jobs.labels.ledger import Rule, Source
 from beam_jobs.labels.pairs import Pairs
+from tests.helpers import commands
 
 ANIMAL, DOG, HUSKY, SNOW, SLED = range(5)
 VOCABULARY = Vocabulary(
@@ -66,7 +64,7 @@ def labels_of(annotated):
     return found
 
 
-def picture(name):
+def scores_as_image(name):
     """The scores of an image as text: what the model below reads."""
     values = [SCORES[name].get(i, 0.0) for i in range(len(VOCABULARY))]
     return " ".join(map(str, values)).encode()
@@ -76,7 +74,7 @@ def make_dataset(folder, extra=()):
     path = folder / dataset_folder.shard_path("train", 0, 1)
     path.parent.mkdir(parents=True)
     examples = [
-        Record(name, picture(name), 1, 1, labels_of(label))
+        Record(name, scores_as_image(name), 1, 1, labels_of(label))
         for name, label in LABELS.items()
     ]
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -374,13 +372,10 @@ def test_no_model_there(tmp_path, dataset):
 
 
 def test_command_joins_scores_with_labels(tmp_path, dataset):
-    app = typer.Typer()
-    app.command(context_settings=PASS_TO_BEAM)(cli.cooccurrence)
     scores = save_scores(tmp_path / "s.jsonl")
     out = tmp_path / "pairs.tsv"
-    result = CliRunner().invoke(
-        app, ["--scores", scores, "--dataset", dataset, "--out", str(out)]
-    )
+    given = ("--scores", scores, "--dataset", dataset, "--out", out)
+    result = commands.run("cooccurrence", *given)
     assert result.exit_code == 0, result.output
     text = " ".join(result.output.split())
     assert "4 predictions in = 4 out + 0 rejected" in text

@@ -19,16 +19,10 @@ from beam_jobs.dataset.manifest import Manifest
 from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.labels import ledger
 from beam_jobs.labels.ledger import Rule
-
-from .test_build_dataset import (
-    APPLE,
-    CAT,
-    DOG,
-    build,
-    picture,
-    read_examples,
-    write_tar,
-)
+from tests.helpers.datasets import build, read_examples
+from tests.helpers.images import noise_image
+from tests.helpers.raw_sources import APPLE, CAT, DOG
+from tests.helpers.tars import write_tar
 
 WNIDS = (DOG, CAT, APPLE)
 NAMES = ("dog", "cat", "apple")
@@ -50,7 +44,7 @@ class Raw:
         self.folder = folder
         self.good: dict[str, int] = {}
         self.bad: list[tuple[str, str, str]] = []
-        self._pictures = [picture(i) for i in range(GOOD)]
+        self._pictures = [noise_image(i) for i in range(GOOD)]
         self.images = folder / "images"
         self.images.mkdir()
         write_imagenet(self)
@@ -93,13 +87,14 @@ def write_imagenet(raw: Raw) -> None:
     folder = raw.folder / "imagenet"
     (folder / APPLE).mkdir(parents=True)
     for number, wnid in enumerate((DOG, CAT)):
-        members = []
+        members = {}
         for i in range(GOOD // 3):
-            members.append((f"{wnid}_{i}.JPEG", raw.picture(wnid, i)))
+            members[f"{wnid}_{i}.JPEG"] = raw.picture(wnid, i)
             raw.good[f"imagenet/{wnid}_{i}"] = number
         if wnid == DOG:
-            members += [(f"{k}.JPEG", v) for k, v in raw.broken().items()]
-            members.append((f"{DOG}_0.JPEG", raw.picture(wnid, 149)))
+            members |= {f"{k}.JPEG": v for k, v in raw.broken().items()}
+            # A folder in the archive: the name is the same image again.
+            members[f"again/{DOG}_0.JPEG"] = raw.picture(wnid, 149)
             raw.reject("duplicate_id", f"imagenet/{DOG}_0", f"{DOG}.tar")
             for reason in raw.broken():
                 raw.reject(reason, f"imagenet/{reason}", f"{DOG}.tar")

@@ -1,15 +1,10 @@
 """The whole job on a few images: contents, rejections, determinism."""
 
-import hashlib
-import io
 import json
 import os
-import tarfile
 
-import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 from beam_jobs import rejections
 from beam_jobs.classes import load_classes
@@ -17,109 +12,27 @@ from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.cli_options import build_options
 from beam_jobs.dataset import dataset_folder, records
-from beam_jobs.dataset.manifest import Manifest
-from beam_jobs.dataset_job.build_dataset import build_dataset
 from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.errors import InputError
 from beam_jobs.labels import ledger
-
-DOG, CAT, APPLE = "n02084071", "n02121620", "n07739125"
-
-
-def picture(seed: int, form: str = "JPEG") -> bytes:
-    noise = np.random.default_rng(seed).integers(0, 256, (16, 24, 3))
-    out = io.BytesIO()
-    Image.fromarray(noise.astype(np.uint8)).save(out, form)
-    return out.getvalue()
-
-
-def write_tar(path, members) -> None:
-    with tarfile.open(path, "w") as archive:
-        for name, data in members:
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
+from tests.helpers.datasets import build, file_hashes, options, read_examples
+from tests.helpers.images import noise_image
+from tests.helpers.raw_sources import (
+    APPLE,
+    CAT,
+    DOG,
+    write_defective_open_images,
+    write_imagenet,
+)
+from tests.helpers.tars import write_tar
 
 
 @pytest.fixture
 def raw(tmp_path):
     """10 dogs, 10 cats, and an Open Images folder with every defect."""
-    images = tmp_path / "imagenet" / "images"
-    images.mkdir(parents=True)
-    for number, wnid in enumerate((DOG, CAT)):
-        members = [
-            (f"{wnid}_{i}.JPEG", picture(100 * number + i)) for i in range(10)
-        ]
-        write_tar(images / f"{wnid}.tar", members)
-    write_open_images(tmp_path / "open_images")
+    write_imagenet(tmp_path / "imagenet" / "images", (DOG, CAT), 10)
+    write_defective_open_images(tmp_path / "open_images")
     return tmp_path
-
-
-def write_open_images(folder) -> None:
-    (folder / "images" / "more").mkdir(parents=True)
-    files = {
-        "good.jpg": picture(1000),
-        "turned.png": picture(1001, "PNG"),
-        "cut.jpg": picture(1002)[:-99],
-        "page.jpg": b"<html>not found</html>",
-        "empty.jpg": b"",
-        "twice.jpg": picture(1003),
-        "more/twice.jpg": picture(1004),
-        "unlabelled.jpg": picture(1005),
-        "other.jpg": picture(1006),
-    }
-    for name, data in files.items():
-        (folder / "images" / name).write_bytes(data)
-    (folder / "class-descriptions.csv").write_text(
-        "LabelName,DisplayName\n/m/d,Dog\n/m/c,Cat\n/m/a,Apple\n"
-        "/m/x,Nonesuch xyz\n"
-    )
-    labelled = ("good", "turned", "cut", "page", "empty", "twice", "gone")
-    rows = [f"{name},verification,/m/d,1" for name in labelled]
-    rows += [
-        "good,verification,/m/c,0",
-        "good,verification,/m/a,1",
-        "other,verification,/m/x,1",
-        "good,verification,/m/d,often",
-    ]
-    (folder / "train-annotations-human-imagelabels.csv").write_text(
-        "ImageID,Source,LabelName,Confidence\n" + "\n".join(rows) + "\n"
-    )
-    (folder / "train-images-with-labels-with-rotation.csv").write_text(
-        "ImageID,Rotation\ngood,0.0\nturned,90.0\n"
-    )
-
-
-def options(raw, out="dataset", **changes) -> DatasetOptions:
-    """Returns options as the command line gives them, without caps."""
-    given = {
-        "imagenet": [str(raw / "imagenet")],
-        "open_images": [str(raw / "open_images")],
-        "min_images_open_images": 1,
-        "validation_per_class": 0,
-        **changes,
-    }
-    return build_options(DatasetOptions, {**given, "out": str(raw / out)})
-
-
-def read_examples(dataset) -> dict[str, dict]:
-    manifest = Manifest.load(dataset)
-    paths = [
-        str(p)
-        for s in manifest.splits
-        for p in dataset_folder.shard_paths(dataset, s)
-    ]
-    found = {}
-    for data in tf.data.TFRecordDataset(paths):
-        parsed = tf.io.parse_single_example(data, records.feature_spec())
-        found[parsed[records.IMAGE_ID].numpy().decode()] = {
-            k: v.numpy() for k, v in parsed.items()
-        }
-    return found
-
-
-def build(options) -> Manifest:
-    return build_dataset(options, show_progress=False)
 
 
 def test_every_input_is_accounted_for(raw):
@@ -161,18 +74,10 @@ def test_records_hold_closed_labels_and_upright_jpegs(raw):
     assert rules[tree.roots[0]] == ledger.Rule.ANCESTOR
     turned = examples["open_images/turned"]
     shape = tf.io.decode_jpeg(turned[records.IMAGE_ENCODED]).shape
-    assert shape == (24, 16, 3)
-    assert turned[records.IMAGE_HEIGHT] == 24
+    assert shape == (40, 48, 3)
+    assert turned[records.IMAGE_HEIGHT] == 40
     kept = examples[f"imagenet/{DOG}_3"][records.IMAGE_ENCODED]
-    assert kept == picture(3), "a good JPEG keeps its bytes"
-
-
-def file_hashes(folder) -> dict[str, str]:
-    return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted(folder.rglob("*"))
-        if p.is_file()
-    }
+    assert kept == noise_image(3), "a good JPEG keeps its bytes"
 
 
 def test_a_rerun_is_byte_equal(raw):
@@ -217,9 +122,9 @@ def test_broken_archive_keeps_what_was_read(raw):
 
 
 def test_exact_copies_share_a_split(raw):
-    same = picture(7)
+    same = noise_image(7)
     path = raw / "imagenet" / "images" / f"{APPLE}.tar"
-    write_tar(path, [(f"{APPLE}_{i}.JPEG", same) for i in range(12)])
+    write_tar(path, {f"{APPLE}_{i}.JPEG": same for i in range(12)})
     build(options(raw, splits="train=0.5,validation=0.5"))
     where = set()
     for split in ("train", "validation"):

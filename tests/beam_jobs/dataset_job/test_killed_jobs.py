@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import signal
@@ -14,36 +13,28 @@ from pathlib import Path
 
 import pytest
 
-from .test_build_dataset import (
+from tests.helpers.datasets import file_hashes
+from tests.helpers.images import noise_image
+from tests.helpers.jobs import starting
+from tests.helpers.raw_sources import (
     APPLE,
     CAT,
     DOG,
-    file_hashes,
-    picture,
-    write_open_images,
-    write_tar,
+    write_defective_open_images,
+    write_imagenet,
 )
 
-# Imports once, then runs each command line in a process group of its own.
-_JOBS = """
-import json, logging, os, sys
+_SETUP = """
+import json, os, sys
 import tensorflow
 from beam_jobs.dataset_job import pipeline
 from beam_jobs.labels import label_rules_kernel
 from beam_jobs.statistics import page
 from tfx_pipeline.cli import main
-for line in sys.stdin:
-    child = os.fork()
-    if not child:
-        os.setpgid(0, 0)
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)
-        sys.argv = ["tagforest", *json.loads(line)]
-        status = main()
-        os._exit(status or 0)
-    print(child, flush=True)
-    status = os.waitpid(child, 0)[1]
-    print(os.waitstatus_to_exitcode(status), flush=True)
+
+def job(arguments):
+    sys.argv = ["tagforest", *arguments]
+    return main()
 """
 # What shows that a stage has begun, and how many files of it at least.
 _MOMENTS = {
@@ -61,59 +52,22 @@ _PROCESSES = (
 )
 
 
-class Jobs:
-    """Starts commands, and kills them with all their children."""
-
-    def __init__(self):
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", _JOBS],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-
-    def start(self, arguments: list[str]) -> int:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(arguments) + "\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def end(self) -> int:
-        return self._read()
-
-    def close(self) -> None:
-        self._process.communicate()
-
-    def _read(self) -> int:
-        assert self._process.stdout is not None
-        return int(self._process.stdout.readline())
-
-
 @pytest.fixture(scope="module")
 def jobs():
-    jobs = Jobs()
-    yield jobs
-    jobs.close()
+    with starting(_SETUP) as jobs:
+        yield jobs
 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory) -> Path:
     """60 images of tars, an Open Images folder with defects, a CSV."""
     folder = tmp_path_factory.mktemp("killed")
-    images = folder / "imagenet" / "images"
-    images.mkdir(parents=True)
-    for number, wnid in enumerate((DOG, CAT, APPLE)):
-        names = [f"{wnid}_{i}.JPEG" for i in range(20)]
-        write_tar(
-            images / f"{wnid}.tar",
-            [(name, picture(50 * number + i)) for i, name in enumerate(names)],
-        )
-    write_open_images(folder / "open_images")
+    write_imagenet(folder / "imagenet" / "images", (DOG, CAT, APPLE), 20)
+    write_defective_open_images(folder / "open_images")
     rows = [f"{i}.png,{DOG if i % 2 else 'apple'}" for i in range(20)]
     (folder / "own.csv").write_text("\n".join(["image,label", *rows]) + "\n")
     for i in range(19):
-        (folder / f"{i}.png").write_bytes(picture(500 + i, "PNG"))
+        (folder / f"{i}.png").write_bytes(noise_image(500 + i, form="PNG"))
     return folder
 
 

@@ -9,29 +9,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from beam_jobs import rejections
 from beam_jobs.classes import load_classes
 from beam_jobs.classes.vocabulary import Vocabulary
-from beam_jobs.cli import register
 from beam_jobs.dataset import records
 from beam_jobs.dataset.manifest import Manifest
 from beam_jobs.dataset_job.options import RelabelOptions
 from beam_jobs.dataset_job.relabel import relabel
 from beam_jobs.errors import InputError
 from beam_jobs.labels.ledger import Rule, Source
-
-from .test_build_dataset import (
+from tests.helpers.commands import run
+from tests.helpers.datasets import build, options, read_examples
+from tests.helpers.images import noise_image
+from tests.helpers.raw_sources import (
     APPLE,
     CAT,
     DOG,
-    build,
-    options,
-    picture,
-    read_examples,
-    write_tar,
+    write_imagenet,
+    write_open_images,
 )
 
 ANIMAL = "n00015388"
@@ -103,25 +99,15 @@ def made(tmp_path_factory) -> Made:
 
 def write_sources(folder: Path) -> None:
     """5 dogs, 5 cats, and images of which several sources speak."""
-    images = folder / "imagenet" / "images"
-    images.mkdir(parents=True)
-    for number, wnid in enumerate((DOG, CAT)):
-        names = [f"{wnid}_{i}.JPEG" for i in range(5)]
-        write_tar(
-            images / f"{wnid}.tar",
-            [(name, picture(10 * number + i)) for i, name in enumerate(names)],
-        )
-    source = folder / "open_images"
-    (source / "images").mkdir(parents=True)
+    write_imagenet(folder / "imagenet" / "images", (DOG, CAT), 5)
     names = ("both", "twice", "against", "unsure", "guessed", "only")
-    for number, name in enumerate(names):
-        (source / "images" / f"{name}.jpg").write_bytes(picture(50 + number))
-    (source / "class-descriptions.csv").write_text(
-        "LabelName,DisplayName\n/m/d,Dog\n/m/c,Cat\n/m/a,Apple\n/m/an,Animal\n"
+    write_open_images(
+        folder / "open_images",
+        {f"{name}.jpg": noise_image(50 + i) for i, name in enumerate(names)},
+        {"/m/d": "Dog", "/m/c": "Cat", "/m/a": "Apple", "/m/an": "Animal"},
+        human=HUMAN_ROWS.splitlines(),
+        machine=MACHINE_ROWS.splitlines(),
     )
-    for kind, rows in (("human", HUMAN_ROWS), ("machine", MACHINE_ROWS)):
-        path = source / f"train-annotations-{kind}-imagelabels.csv"
-        path.write_text("ImageID,Source,LabelName,Confidence\n" + rows)
 
 
 def test_pairs_applied_later_give_the_same_data_set(made):
@@ -261,9 +247,7 @@ def test_wrong_input_is_refused(made, tmp_path):
     ],
 )
 def test_unknown_names_are_refused(made, option, message):
-    app = typer.Typer()
-    register(app)
-    arguments = ["relabel", made.path("plain"), "--out", made.path("x")]
-    result = CliRunner().invoke(app, [*arguments, *option])
+    given = ("relabel", made.path("plain"), "--out", made.path("x"))
+    result = run(*given, *option)
     assert isinstance(result.exception, InputError)
     assert message in str(result.exception)

@@ -21,21 +21,16 @@ from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.labels import ledger
 from beam_jobs.labels.ledger import Rule, Source
 from beam_jobs.sources import tencent
+from tests.helpers.datasets import read_examples
+from tests.helpers.shared_data import TENCENT, TENCENT_DICTIONARY, needs_tencent
 
-from .test_build_dataset import read_examples
-
-FOLDER = Path(__file__).parents[4] / "shared/data/tencent_ml_images"
-DICTIONARY = FOLDER / "dictionary_and_semantic_hierarchy.txt"
-
-pytestmark = pytest.mark.skipif(
-    not FOLDER.is_dir(), reason=f"{FOLDER} is absent"
-)
+pytestmark = needs_tencent
 
 
 def build(out, **given) -> Manifest:
     options = build_options(
         DatasetOptions,
-        {"vocabulary": str(DICTIONARY), **given, "out": out},
+        {"vocabulary": str(TENCENT_DICTIONARY), **given, "out": out},
     )
     return build_dataset(options, show_progress=False)
 
@@ -46,7 +41,7 @@ def listed(tmp_path_factory):
     out = str(tmp_path_factory.mktemp("rows") / "dataset")
     build(
         out,
-        tencent_lists=[str(FOLDER / "train_urls_tiny.txt")],
+        tencent_lists=[str(TENCENT / "train_urls_tiny.txt")],
         labels_only=True,
     )
     return out
@@ -61,7 +56,7 @@ def test_every_row_becomes_a_record(listed, examples):
     manifest = Manifest.load(listed)
     assert manifest.images == {"in": 100, "out": 100, "rejected": 0}
     assert manifest.classes["count"] == 11_166
-    lines = (FOLDER / "train_urls_tiny.txt").read_text().splitlines()
+    lines = (TENCENT / "train_urls_tiny.txt").read_text().splitlines()
     names = {f"tencent/{line.split()[0]}" for line in lines}
     assert {e[records.IMAGE_ID].decode() for e in examples} == names
 
@@ -104,7 +99,7 @@ def test_labels_take_under_200_bytes_a_record(listed):
 
 
 def test_original_records_keep_their_pictures(tmp_path):
-    folder = FOLDER / "tfrecords"
+    folder = TENCENT / "tfrecords"
     manifest = build(str(tmp_path / "out"), tencent_records=[str(folder)])
     originals = original_records(folder / "0.tfrecords")
     assert manifest.images == {

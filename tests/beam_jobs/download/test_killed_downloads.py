@@ -6,8 +6,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 
@@ -16,61 +14,25 @@ import pytest
 from beam_jobs.download.log import OK, log_files, read_log
 from beam_jobs.download.share import RERUN
 from beam_jobs.rejections import Reason
+from tests.helpers.jobs import Jobs, starting
 from tests.helpers.misbehaving_server import Server, serving
 
-# Imports once, then does each job in a process of its own.
-_JOBS = """
-import json, os, sys
+_SETUP = """
 from beam_jobs.download import pipeline
 from beam_jobs.download.download import download
 from beam_jobs.download.options import DownloadOptions
-for line in sys.stdin:
-    given = json.loads(line)
-    child = os.fork()
-    if not child:
-        beam_args = given.pop("beam_args")
-        download(DownloadOptions(**given), beam_args, show_progress=False)
-        os._exit(0)
-    print(child, flush=True)
-    status = os.waitpid(child, 0)[1]
-    print(os.waitstatus_to_exitcode(status), flush=True)
+
+def job(given):
+    beam_args = given.pop("beam_args")
+    download(DownloadOptions(**given), beam_args, show_progress=False)
 """
 _PATIENCE = 60.0
 
 
-class Jobs:
-    """Starts jobs, and kills them."""
-
-    def __init__(self):
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", _JOBS],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def start(self, **given) -> int:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(given) + "\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def end(self) -> int:
-        return self._read()
-
-    def close(self) -> None:
-        self._process.communicate()
-
-    def _read(self) -> int:
-        assert self._process.stdout is not None
-        return int(self._process.stdout.readline())
-
-
 @pytest.fixture(scope="module")
 def jobs():
-    jobs = Jobs()
-    yield jobs
-    jobs.close()
+    with starting(_SETUP) as jobs:
+        yield jobs
 
 
 def finished(out) -> set[str]:
@@ -126,14 +88,14 @@ def check(tmp_path, jobs: Jobs, kills: int, seed: int, *beam_args) -> None:
             "placeholder_copies": 5,
             "allow_private": True,
         }
-        jobs.start(out=str(tmp_path / "whole"), **given)
+        jobs.start({"out": str(tmp_path / "whole"), **given})
         assert jobs.end() == 0
         server.requests.clear()
         out = tmp_path / "killed"
         known: dict[str, int] = {}
         for kill in range(kills):
             had = sum(server.counts().values())
-            job = jobs.start(out=str(out), **given)
+            job = jobs.start({"out": str(out), **given})
             left = max(2, (len(paths) - had) // (kills - kill))
             kill_when(server, job, had + dice.randrange(1, left))
             assert jobs.end() == -signal.SIGKILL
@@ -141,7 +103,7 @@ def check(tmp_path, jobs: Jobs, kills: int, seed: int, *beam_args) -> None:
             for url in finished(out) - set(known):
                 known[url] = counts[url.split("/", 3)[3]]
         assert known
-        jobs.start(out=str(out), **given)
+        jobs.start({"out": str(out), **given})
         assert jobs.end() == 0
         counts = server.counts()
     assert Counter({u: counts[u.split("/", 3)[3]] for u in known}) == known

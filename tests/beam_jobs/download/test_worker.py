@@ -13,7 +13,8 @@ from beam_jobs.download.worker import Counts, JobGoneError, finish_share
 from beam_jobs.images.find_images import download_name
 from beam_jobs.images.options import ImageLimits
 from beam_jobs.rejections import Reason
-from tests.helpers.misbehaving_server import picture, serving
+from tests.helpers.images import noise_image
+from tests.helpers.misbehaving_server import serving
 
 # What each path ends as, and after how many requests with one retry.
 ENDS = {
@@ -128,10 +129,10 @@ def test_only_good_pictures_get_a_name(everything):
     assert saved(out) == names
     assert counts == Counts(urls=len(ENDS), duplicates=0, fetched=len(ENDS))
     kept = out / "images" / download_name(server.url("ok/1"))
-    assert kept.read_bytes() == picture(1)
+    assert kept.read_bytes() == noise_image(1)
     assert list((out / "partial").iterdir()) == []
     one = found[server.url("ok/1")]
-    assert (one.width, one.height, one.bytes) == (24, 24, len(picture(1)))
+    assert (one.width, one.height, one.bytes) == (40, 48, len(noise_image(1)))
     assert one.content_type == "image/jpeg"
 
 
@@ -277,7 +278,7 @@ def test_a_picture_that_was_removed_or_cut_is_fetched_again(tmp_path):
         (images / download_name(urls[1])).write_bytes(b"")
         _, counts = work(options(tmp_path), urls, Run(2))
         assert counts.fetched == 2
-    assert (images / download_name(urls[1])).read_bytes() == picture(1)
+    assert (images / download_name(urls[1])).read_bytes() == noise_image(1)
 
 
 def test_a_share_given_twice_within_a_run_is_gone_on_with(tmp_path):
@@ -291,7 +292,7 @@ def test_a_share_given_twice_within_a_run_is_gone_on_with(tmp_path):
 def test_known_placeholders_are_refused_by_content(tmp_path):
     import hashlib
 
-    known = frozenset({hashlib.sha256(picture(1)).hexdigest()})
+    known = frozenset({hashlib.sha256(noise_image(1)).hexdigest()})
     with serving() as server:
         urls = [server.url("ok/1"), server.url("ok/2")]
         found, _ = work(options(tmp_path, placeholders=known), urls)

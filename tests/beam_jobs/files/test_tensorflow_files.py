@@ -1,14 +1,13 @@
 """TensorFlow reads what the data set job wrote to an object store."""
 
 import importlib.util
-import subprocess
-import sys
 
 import pytest
 import tensorflow as tf
 
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, tensorflow_files
+from tests.helpers.commands import python
 
 # In a process of its own, as tensorflow-io may abort at the end of one.
 READ = """
@@ -51,9 +50,7 @@ def test_records_of_s3(shard):
         with pytest.raises(InputError, match="copy the data set"):
             tensorflow_files.register(shard)
         return
-    found = subprocess.run(
-        [sys.executable, "-c", READ, shard], capture_output=True, text=True
-    )
+    found = python("-c", READ, shard)
     assert found.stdout == "[0, 1000, 2000, 3000, 4000]\n", found.stderr
     assert found.returncode == 7
 

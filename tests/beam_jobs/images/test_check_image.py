@@ -15,17 +15,18 @@ from beam_jobs.images.check_image import (
 )
 from beam_jobs.images.options import ImageLimits
 from beam_jobs.rejections import Reason
+from tests.helpers.images import encode
 
 LIMITS = ImageLimits(max_bytes=200_000, max_pixels=10_000, min_side=8)
 FORMS = ("JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP")
 
 
-def picture(width=40, height=20, mode="RGB", form="JPEG", **options) -> bytes:
+def ramp_image(
+    width=40, height=20, mode="RGB", form="JPEG", **options
+) -> bytes:
     ramp = np.linspace(0, 255, width * height * 3).astype(np.uint8)
     image = Image.fromarray(ramp.reshape(height, width, 3)).convert(mode)
-    out = io.BytesIO()
-    image.save(out, form, **options)
-    return out.getvalue()
+    return encode(image, form, **options)
 
 
 def rotated_exif(orientation: int) -> Image.Exif:
@@ -35,13 +36,13 @@ def rotated_exif(orientation: int) -> Image.Exif:
 
 
 def test_good_jpeg_stays_as_it_is():
-    facts = check_image(picture(), LIMITS)
+    facts = check_image(ramp_image(), LIMITS)
     assert (facts.width, facts.height, facts.as_is) == (40, 20, True)
     assert len(facts.sha256) == 64
 
 
 def test_grayscale_jpeg_stays_as_it_is():
-    assert check_image(picture(mode="L"), LIMITS).as_is
+    assert check_image(ramp_image(mode="L"), LIMITS).as_is
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_grayscale_jpeg_stays_as_it_is():
     ],
 )
 def test_other_forms_become_rgb_jpeg(mode, form):
-    data = picture(mode=mode, form=form)
+    data = ramp_image(mode=mode, form=form)
     assert not check_image(data, LIMITS).as_is
     converted = Image.open(io.BytesIO(convert_image(data, LIMITS)))
     assert (converted.format, converted.mode) == ("JPEG", "RGB")
@@ -80,7 +81,7 @@ def test_transparent_parts_become_white():
     ],
 )
 def test_orientation_and_rotation_are_applied(orientation, rotation, size):
-    data = picture(exif=rotated_exif(orientation))
+    data = ramp_image(exif=rotated_exif(orientation))
     facts = check_image(data, LIMITS, rotation)
     converted = Image.open(io.BytesIO(convert_image(data, LIMITS, rotation)))
     assert (facts.width, facts.height) == converted.size == size
@@ -103,10 +104,10 @@ def test_rotation_is_counter_clockwise():
     [
         (b"", Reason.EMPTY_FILE),
         (b"<html>404</html>", Reason.NOT_AN_IMAGE),
-        (picture()[:-60], Reason.BROKEN_IMAGE),
-        (picture(form="PNG")[:-30], Reason.BROKEN_IMAGE),
-        (picture(101, 100), Reason.TOO_MANY_PIXELS),
-        (picture(40, 7), Reason.TOO_SMALL),
+        (ramp_image()[:-60], Reason.BROKEN_IMAGE),
+        (ramp_image(form="PNG")[:-30], Reason.BROKEN_IMAGE),
+        (ramp_image(101, 100), Reason.TOO_MANY_PIXELS),
+        (ramp_image(40, 7), Reason.TOO_SMALL),
         (b"\xff\xd8" + b"0" * 200_000, Reason.TOO_MANY_BYTES),
     ],
 )
@@ -118,7 +119,7 @@ def test_rejects_with_the_reason(data, reason):
 
 def test_any_mutation_is_either_fine_or_an_image_error():
     random = np.random.default_rng(0)
-    for data in [picture(form=f) for f in FORMS]:
+    for data in [ramp_image(form=f) for f in FORMS]:
         for _ in range(150):
             mutated = bytearray(data)
             for position in random.integers(0, len(data), 8):
@@ -140,12 +141,6 @@ def upright() -> Image.Image:
     ):
         image.paste(colour, box)
     return image
-
-
-def encoded(image: Image.Image, form="PNG", **options) -> bytes:
-    out = io.BytesIO()
-    image.save(out, form, **options)
-    return out.getvalue()
 
 
 def converted(data: bytes, *args, limits=LIMITS) -> np.ndarray:
@@ -175,9 +170,7 @@ STORED = {
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_becomes_upright(orientation, form):
     pixels = np.ascontiguousarray(STORED[orientation](np.asarray(upright())))
-    data = encoded(
-        Image.fromarray(pixels), form, exif=rotated_exif(orientation)
-    )
+    data = encode(Image.fromarray(pixels), form, exif=rotated_exif(orientation))
     facts = check_image(data, LIMITS)
     assert (facts.width, facts.height) == (48, 32)
     assert facts.as_is == (orientation == 1 and form == "JPEG")
@@ -188,18 +181,18 @@ def test_every_orientation_becomes_upright(orientation, form):
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_rotation_comes_on_top_of_orientation(orientation, rotation):
     pixels = np.ascontiguousarray(STORED[orientation](np.asarray(upright())))
-    data = encoded(Image.fromarray(pixels), exif=rotated_exif(orientation))
+    data = encode(Image.fromarray(pixels), exif=rotated_exif(orientation))
     expected = np.rot90(np.asarray(upright()), rotation // 90)
     assert difference(converted(data, rotation), expected) < 8
 
 
 def test_refuses_other_rotations():
     with pytest.raises(ValueError, match="rotation"):
-        check_image(picture(), LIMITS, 45)
+        check_image(ramp_image(), LIMITS, 45)
 
 
 def test_one_decoding_gives_what_two_give():
-    for data in (picture(), picture(form="PNG"), picture(300, 20)):
+    for data in (ramp_image(), ramp_image(form="PNG"), ramp_image(300, 20)):
         for short_side in (None, 10, 20, 30):
             facts, jpeg = check_and_convert(data, LIMITS, 0, short_side)
             assert facts == check_image(data, LIMITS, 0, short_side)
@@ -212,22 +205,22 @@ def test_one_decoding_gives_what_two_give():
     [(None, (40, 20), True), (20, (40, 20), True), (10, (20, 10), False)],
 )
 def test_short_side_is_reduced_never_enlarged(short_side, size, as_is):
-    facts = check_image(picture(), LIMITS, 0, short_side)
+    facts = check_image(ramp_image(), LIMITS, 0, short_side)
     assert ((facts.width, facts.height), facts.as_is) == (size, as_is)
-    assert converted(picture(), 0, short_side).shape == (*size[::-1], 3)
-    turned = check_image(picture(), LIMITS, 90, short_side)
+    assert converted(ramp_image(), 0, short_side).shape == (*size[::-1], 3)
+    turned = check_image(ramp_image(), LIMITS, 90, short_side)
     assert (turned.height, turned.width) == size
 
 
 def test_resize_keeps_the_picture():
     large = upright().resize((480, 320), Image.Resampling.NEAREST)
     limits = ImageLimits()
-    found = converted(encoded(large, "JPEG"), 0, 32, limits=limits)
+    found = converted(encode(large, "JPEG"), 0, 32, limits=limits)
     assert difference(found, np.asarray(upright())) < 8
 
 
 def test_converted_bytes_hold_no_metadata():
-    data = encoded(
+    data = encode(
         upright(), "JPEG", comment=b"here", exif=rotated_exif(3), dpi=(9, 9)
     )
     image = Image.open(io.BytesIO(convert_image(data, LIMITS)))
@@ -236,18 +229,18 @@ def test_converted_bytes_hold_no_metadata():
 
 def test_jpeg_with_a_profile_keeps_its_bytes():
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    data = encoded(upright(), "JPEG", icc_profile=srgb.tobytes())
+    data = encode(upright(), "JPEG", icc_profile=srgb.tobytes())
     assert check_image(data, LIMITS).as_is
 
 
 @pytest.mark.parametrize("options", [{"progressive": True}, {"quality": 20}])
 def test_jpeg_variants_stay_as_they_are(options):
-    assert check_image(picture(**options), LIMITS).as_is
+    assert check_image(ramp_image(**options), LIMITS).as_is
 
 
 def test_picture_of_several_views_counts_as_its_first():
     views = [Image.new("RGB", (16, 16), c) for c in ("red", "blue")]
-    data = encoded(views[0], "MPO", save_all=True, append_images=views[1:])
+    data = encode(views[0], "MPO", save_all=True, append_images=views[1:])
     assert check_image(data, LIMITS).as_is
     assert difference(converted(data), (254, 0, 0)) < 3
 
@@ -255,7 +248,7 @@ def test_picture_of_several_views_counts_as_its_first():
 @pytest.mark.parametrize("form", ["GIF", "TIFF", "WEBP", "PNG"])
 def test_first_of_many_frames(form):
     frames = [Image.new("RGB", (48, 32), (i, 9, 9)) for i in range(200)]
-    data = encoded(
+    data = encode(
         upright(), form, save_all=True, append_images=frames, lossless=True
     )
     found = converted(data, limits=ImageLimits())
@@ -264,7 +257,7 @@ def test_first_of_many_frames(form):
 
 @pytest.mark.skipif(not features.check("avif"), reason="Pillow lacks AVIF")
 def test_avif():
-    data = encoded(upright(), "AVIF", quality=95)
+    data = encode(upright(), "AVIF", quality=95)
     assert difference(converted(data), np.asarray(upright())) < 8
 
 
@@ -277,7 +270,7 @@ def png_chunk(name: bytes, body: bytes) -> bytes:
     ("name", "start"), [(b"iCCP", b"p\0\0"), (b"zTXt", b"Comment\0\0")]
 )
 def test_metadata_that_unpacks_to_much_is_refused(name, start):
-    data = picture(form="PNG")
+    data = ramp_image(form="PNG")
     bomb = png_chunk(name, start + zlib.compress(bytes(50_000_000), 9))
     with pytest.raises(ImageError) as caught:
         check_image(data[:33] + bomb + data[33:], LIMITS)
@@ -286,7 +279,7 @@ def test_metadata_that_unpacks_to_much_is_refused(name, start):
 
 def claims(width: int, height: int, form: str) -> bytes:
     """A small file whose header claims a large picture."""
-    data = bytearray(picture(form=form))
+    data = bytearray(ramp_image(form=form))
     if form == "PNG":
         data[16:24] = struct.pack(">II", width, height)
         data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
@@ -306,7 +299,7 @@ def test_size_is_checked_before_decoding(form, size):
 
 
 def test_no_jpeg_is_that_long():
-    data = encoded(Image.new("1", (70_000, 8)))
+    data = encode(Image.new("1", (70_000, 8)))
     limits = ImageLimits(max_pixels=600_000)
     with pytest.raises(ImageError) as caught:
         check_image(data, limits)
@@ -316,7 +309,7 @@ def test_no_jpeg_is_that_long():
 
 @pytest.mark.parametrize("form", ["PNG", "GIF", "TIFF", "WEBP", "BMP"])
 def test_any_cut_file_is_rejected(form):
-    data = picture(form=form)
+    data = ramp_image(form=form)
     # Pillow forgives a missing end mark, so long as all pixels are there.
     for length in range(9, len(data) - 30, len(data) // 17):
         with pytest.raises(ImageError):
@@ -337,10 +330,10 @@ def blobs() -> Image.Image:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_hash_is_that_of_the_upright_picture(orientation):
-    expected = check_image(encoded(blobs()), LIMITS)
+    expected = check_image(encode(blobs()), LIMITS)
     pixels = np.ascontiguousarray(STORED[orientation](np.asarray(blobs())))
     exif = rotated_exif(orientation)
-    data = encoded(Image.fromarray(pixels), "JPEG", exif=exif)
+    data = encode(Image.fromarray(pixels), "JPEG", exif=exif)
     facts = check_image(data, LIMITS)
     assert (facts.perceptual ^ expected.perceptual).bit_count() <= 6
     assert facts.sha256 == hashlib.sha256(data).hexdigest()

@@ -8,14 +8,9 @@ from PIL import Image, ImageCms
 
 from beam_jobs.images.check_image import convert_image
 from beam_jobs.images.options import ImageLimits
+from tests.helpers.images import encode
 
 LIMITS = ImageLimits()
-
-
-def encoded(image: Image.Image, form="PNG", **options) -> bytes:
-    out = io.BytesIO()
-    image.save(out, form, **options)
-    return out.getvalue()
 
 
 def converted(data: bytes, *args, limits=LIMITS) -> np.ndarray:
@@ -43,19 +38,19 @@ GRAY = np.linspace(0, 255, 64 * 32).reshape(32, 64)
     ],
 )
 def test_deep_grayscale_is_scaled_not_clipped(values, form):
-    found = converted(encoded(Image.fromarray(values), form))
+    found = converted(encode(Image.fromarray(values), form))
     assert difference(found, GRAY[:, :, None]) < 2
 
 
 def test_floats_within_0_to_1_are_not_stretched():
     half = Image.fromarray(np.full((16, 16), 0.5, np.float32))
-    assert difference(converted(encoded(half, "TIFF")), 128) < 2
+    assert difference(converted(encode(half, "TIFF")), 128) < 2
     odd = Image.fromarray(np.full((16, 16), np.nan, np.float32))
-    assert converted(encoded(odd, "TIFF")).max() == 0
+    assert converted(encode(odd, "TIFF")).max() == 0
 
 
 def test_one_bit_pictures():
-    data = encoded(Image.fromarray(GRAY > 128))
+    data = encode(Image.fromarray(GRAY > 128))
     assert difference(converted(data), (GRAY > 128)[..., None] * 255) < 4
 
 
@@ -67,14 +62,14 @@ def half_seen(mode: str) -> bytes:
         image = Image.new("P", (16, 16))
         image.putpalette([0, 0, 0, 255, 0, 0])
         image.paste(1, (8, 0, 16, 16))
-        return encoded(image, transparency=1)
+        return encode(image, transparency=1)
     if mode == "L":
         image = Image.new("L", (16, 16))
         image.paste(9, (8, 0, 16, 16))
-        return encoded(image, transparency=9)
+        return encode(image, transparency=9)
     image = Image.new(mode[:-1], (16, 16))
     image.putalpha(alpha)
-    return encoded(image)
+    return encode(image)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L"])
@@ -96,14 +91,14 @@ def test_every_kind_of_transparency_becomes_white(mode):
 @pytest.mark.parametrize("form", ["JPEG", "TIFF"])
 def test_cmyk_has_the_colours_of_its_inks(ink, colour, form):
     # Pillow writes JPEG with Adobe's marker, so inverted.
-    data = encoded(Image.new("CMYK", (32, 32), ink), form)
+    data = encode(Image.new("CMYK", (32, 32), ink), form)
     assert b"Adobe" in data or form == "TIFF"
     assert difference(converted(data), np.array(colour)) < 4
 
 
 def test_lab_is_converted():
     lab = Image.new("LAB", (16, 16), (255, 128, 128))
-    assert difference(converted(encoded(lab, "TIFF")), 255) < 4
+    assert difference(converted(encode(lab, "TIFF")), 255) < 4
 
 
 def test_a_colour_profile_is_applied():
@@ -111,16 +106,16 @@ def test_a_colour_profile_is_applied():
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     red = Image.new("RGB", (16, 16), "red")
     # A profile of other pixels than these changes nothing.
-    data = encoded(red, icc_profile=lab.tobytes())
+    data = encode(red, icc_profile=lab.tobytes())
     assert difference(converted(data), (254, 0, 0)) < 3
-    data = encoded(red, icc_profile=srgb.tobytes())
+    data = encode(red, icc_profile=srgb.tobytes())
     assert difference(converted(data), (254, 0, 0)) < 3
-    data = encoded(red, icc_profile=b"broken")
+    data = encode(red, icc_profile=b"broken")
     assert difference(converted(data), (254, 0, 0)) < 3
     # Red and blue swapped: the primaries of sRGB's profile, exchanged.
     swapped = srgb.tobytes().replace(b"sRGB", b"none")
     swapped = swapped.replace(b"s\0R\0G\0B", b"n\0o\0n\0e")
     swapped = swapped.replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ")
     swapped = swapped.replace(b"????", b"bXYZ")
-    data = encoded(red, icc_profile=swapped)
+    data = encode(red, icc_profile=swapped)
     assert difference(converted(data), (0, 0, 254)) < 3

@@ -1,13 +1,9 @@
 """The data set job on every runner."""
 
-import io
 import json
-import tarfile
 
-import numpy as np
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2
-from PIL import Image
 
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import TagClass, Vocabulary
@@ -22,8 +18,8 @@ from beam_jobs.dataset_job.options import (
 )
 from beam_jobs.labels.label_rules import Augmenter
 from beam_jobs.runners import prepare_runner
+from tests.helpers.raw_sources import CAT, DOG, write_imagenet
 
-DOG, CAT = "n02084071", "n02121620"
 IMAGE = "europe-docker.pkg.dev/some-project/images/tagforest"
 
 
@@ -51,22 +47,8 @@ def test_options_stay_as_they_are():
 def raw(tmp_path_factory):
     """Returns a folder of ten dogs and ten cats."""
     folder = tmp_path_factory.mktemp("raw")
-    (folder / "images").mkdir()
-    for first, wnid in ((0, DOG), (100, CAT)):
-        with tarfile.open(folder / "images" / f"{wnid}.tar", "w") as archive:
-            for seed in range(first, first + 10):
-                data = picture(seed)
-                member = tarfile.TarInfo(f"{wnid}_{seed}.JPEG")
-                member.size = len(data)
-                archive.addfile(member, io.BytesIO(data))
+    write_imagenet(folder / "images", (DOG, CAT), 10)
     return folder
-
-
-def picture(seed: int) -> bytes:
-    noise = np.random.default_rng(seed).integers(0, 256, (16, 24, 3))
-    out = io.BytesIO()
-    Image.fromarray(noise.astype(np.uint8)).save(out, "JPEG")
-    return out.getvalue()
 
 
 def build(raw, out, *beam_args):

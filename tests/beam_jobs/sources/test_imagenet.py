@@ -1,6 +1,3 @@
-import io
-import tarfile
-
 import pytest
 
 from beam_jobs.errors import InputError
@@ -9,19 +6,13 @@ from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources import imagenet
 from beam_jobs.sources.reader import AnnotatedImage, Part
+from tests.helpers.tars import write_tar
 
+ID = "n00000002"
 DICTIONARY = (
     "category_index\tcategory_id\tindex_of_parent_category\tcategory name\n"
     "0\tn00000001\t-1\tthing\n1\tn00000002\t0\tdog\n"
 )
-
-
-def write_tar(path, **members):
-    with tarfile.open(path, "w") as archive:
-        for name, data in members.items():
-            info = tarfile.TarInfo(f"{name}.JPEG")
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
 
 
 def read(folder, **options):
@@ -31,7 +22,7 @@ def read(folder, **options):
 
 def test_members_of_tars_with_their_place(tmp_path):
     tar = tmp_path / "n00000002.tar"
-    write_tar(tar, n00000002_1=b"abc", n00000002_2=b"de")
+    write_tar(tar, {f"{ID}_1.JPEG": b"abc", f"{ID}_2.JPEG": b"de"})
     assert read(tmp_path) == [
         AnnotatedImage(
             f"imagenet/n00000002_{number}",
@@ -61,7 +52,7 @@ def test_files_of_folders_with_their_bytes(tmp_path):
 
 
 def test_labels_alone_have_no_place(tmp_path):
-    write_tar(tmp_path / "n00000002.tar", n00000002_1=b"abc")
+    write_tar(tmp_path / "n00000002.tar", {f"{ID}_1.JPEG": b"abc"})
     (image,) = read(tmp_path, labels_only=True)
     assert image.ref is None
     assert image.classes == ("n00000002",)
@@ -77,7 +68,7 @@ def test_labels_alone_have_no_place(tmp_path):
 )
 def test_broken_tar_gives_what_lies_before_the_break(tmp_path, there):
     tar = tmp_path / "n00000002.tar"
-    write_tar(tar, n00000002_1=b"abc", n00000002_2=b"de")
+    write_tar(tar, {f"{ID}_1.JPEG": b"abc", f"{ID}_2.JPEG": b"de"})
     tar.write_bytes(tar.read_bytes()[:there])
     first, rejection = read(tmp_path)
     assert first.image_id == "imagenet/n00000002_1"
@@ -87,7 +78,7 @@ def test_broken_tar_gives_what_lies_before_the_break(tmp_path, there):
 
 def test_small_files_share_a_part(tmp_path):
     for number in range(5):
-        write_tar(tmp_path / f"n0000000{number}.tar", x=b"abc")
+        write_tar(tmp_path / f"n0000000{number}.tar", {"x.JPEG": b"abc"})
     (part,) = imagenet.find_parts(str(tmp_path))
     assert [path[-13:] for path, _ in part.files] == [
         f"n0000000{number}.tar" for number in range(5)

@@ -9,9 +9,8 @@ from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason
 from beam_jobs.sources import tencent
 from beam_jobs.sources.reader import AnnotatedImage
+from tests.helpers.shared_data import TENCENT, TENCENT_DICTIONARY, needs_tencent
 
-DATA = Path(__file__).parents[4] / "shared" / "data" / "tencent_ml_images"
-PUBLISHED = "dictionary_and_semantic_hierarchy.txt"
 DICTIONARY = (
     "category_index\tcategory_id\tindex_of_parent_category\tcategory name\n"
     "0\tn00000001\t-1\tthing\n1\tn00000002\t0\tdog\n2\tn00000003\t0\tcat\n"
@@ -143,10 +142,10 @@ def test_refuses_what_is_no_tfrecord_file(tmp_path):
         tencent.find_parts(str(tmp_path))
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not here")
+@needs_tencent
 def test_published_file():
-    options = (("dictionary", str(DATA / PUBLISHED)),)
-    folder = str(DATA / "tfrecords")
+    options = (("dictionary", str(TENCENT_DICTIONARY)),)
+    folder = str(TENCENT / "tfrecords")
     (part,) = tencent.find_parts(folder, options)
     first, second = tencent.read_part(part)
     assert first.image_id == "tencent/im_2.jpeg"

@@ -1,5 +1,4 @@
 import hashlib
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +12,8 @@ from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.reader import AnnotatedImage, Part
 from beam_jobs.sources.tencent import read_list
+from tests.helpers.shared_data import TENCENT, TENCENT_DICTIONARY, needs_tencent
 
-DATA = Path(__file__).parents[4] / "shared" / "data" / "tencent_ml_images"
 DICTIONARY = (
     "category_index\tcategory_id\tindex_of_parent_category\tcategory name\n"
     "0\tn00000001\t-1\tthing\n1\tn00000002\t0\tdog\n"
@@ -105,11 +104,11 @@ def test_names_that_leave_the_folder():
     assert [is_inside(name) for name in outside] == [False] * 6
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not here")
+@needs_tencent
 @pytest.mark.parametrize("name", ["train_urls_tiny", "train_im_list_tiny"])
 def test_published_lists(name):
-    path = DATA / f"{name}.txt"
-    dictionary = DATA / "dictionary_and_semantic_hierarchy.txt"
+    path = TENCENT / f"{name}.txt"
+    dictionary = TENCENT_DICTIONARY
     options = (("dictionary", str(dictionary)),)
     rows = list(read_list(Part("", str(path), options=options)))
     lines = path.read_text().splitlines()

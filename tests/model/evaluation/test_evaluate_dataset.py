@@ -1,18 +1,13 @@
 """`evaluate` on files: a tiny data set and a tagger that knows nothing."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
-import typer
-from typer.testing import CliRunner
 
-from beam_jobs.classes import load_classes
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import TagClass, Vocabulary
-from beam_jobs.dataset import dataset_folder, records
+from beam_jobs.dataset import dataset_folder
 from beam_jobs.dataset.records import Label, Record
 from beam_jobs.errors import InputError
 from beam_jobs.labels.ledger import Rule, Source
@@ -20,10 +15,12 @@ from beam_jobs.labels.ragged_columns import Labels
 from beam_jobs.statistics import page
 from beam_jobs.statistics.counts import Statistics
 from model.config import Config, DataConfig, NetworkConfig
-from model.evaluation import cli
 from model.evaluation.evaluate import evaluate
 from model.network.tagger import Tagger
 from model.workdir import CONFIG, WEIGHTS
+from tests.helpers.commands import run
+from tests.helpers.datasets import write_classes, write_shards
+from tests.helpers.images import encode
 
 VOCABULARY = Vocabulary(
     [
@@ -41,7 +38,7 @@ SPLITS = {
 
 
 def record(name, labels, confidence=1.0):
-    image = tf.io.encode_jpeg(np.full((20, 24, 3), 128, np.uint8)).numpy()
+    image = encode(np.full((20, 24, 3), 128, np.uint8), "JPEG")
     rows = [
         Label(i, confidence, Rule.ANNOTATED, i, Source.IMAGENET) for i in labels
     ]
@@ -55,25 +52,16 @@ def annotated(images) -> Labels:
     return Labels(splits, ids, np.ones(len(ids)), codes, ids, codes)
 
 
-def save_classes(folder: Path, vocabulary=VOCABULARY, tree=TREE):
-    vocabulary.save(folder / load_classes.VOCABULARY)
-    tree.save(folder / load_classes.HIERARCHY, vocabulary)
-
-
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dataset")
     counts = {}
     for split, images in SPLITS.items():
-        path = folder / dataset_folder.shard_path(split, 0, 1)
-        path.parent.mkdir()
+        rows = [record(f"{i}", labels) for i, labels in enumerate(images)]
+        write_shards(folder, split, rows)
         counts[split] = Statistics(len(VOCABULARY))
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            for number, labels in enumerate(images):
-                example = records.to_example(record(f"{number}", labels))
-                writer.write(example)
         counts[split].add(annotated(images))
-    save_classes(folder)
+    write_classes(folder, VOCABULARY, TREE)
     page.write(counts, folder / dataset_folder.STATISTICS, VOCABULARY)
     (folder / dataset_folder.MANIFEST).write_text("{}")
     return folder
@@ -92,7 +80,7 @@ def workdir(tmp_path_factory):
     tagger.head.bias.assign([-4.0, -3.0, -2.0, -1.0])
     (folder / CONFIG).write_text(config.to_json())
     tagger.save_weights(folder / WEIGHTS)
-    save_classes(folder)
+    write_classes(folder, VOCABULARY, TREE)
     return folder
 
 
@@ -155,7 +143,7 @@ def test_evaluate_refuses_other_classes(tmp_path, workdir, dataset):
         if path.is_file():
             (tmp_path / path.name).write_bytes(path.read_bytes())
     fewer = Vocabulary(list(VOCABULARY)[:3])
-    save_classes(tmp_path, fewer, Hierarchy([(), (0,), (0,)]))
+    write_classes(tmp_path, fewer, Hierarchy([(), (0,), (0,)]))
     (tmp_path / WEIGHTS).unlink()
     tagger = Tagger(Config.from_json((tmp_path / CONFIG).read_text()), 3)
     tagger.save_weights(tmp_path / WEIGHTS)
@@ -176,23 +164,16 @@ def test_a_least_confidence_counts_in_the_baseline_too(
     assert found["best_leaf_right"].baseline == pytest.approx(1 / 3)
 
 
-def run(*arguments):
-    app = typer.Typer()
-    app.callback()(lambda: None)
-    cli.register(app)
-    return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
-
-
 def test_command_refuses(tmp_path, workdir, dataset):
-    result = run(tmp_path / "none", dataset)
+    result = run("evaluate", tmp_path / "none", dataset)
     assert isinstance(result.exception, InputError)
     assert "no such folder" in str(result.exception)
-    result = run(workdir, dataset, "--split", "test")
+    result = run("evaluate", workdir, dataset, "--split", "test")
     assert "no records in split 'test'" in str(result.exception)
 
 
 def test_command(workdir, dataset):
-    result = run(workdir, dataset, "--no-progress")
+    result = run("evaluate", workdir, dataset, "--no-progress")
     assert result.exit_code == 0, result.output
     assert "3 validation images, 2.00 labels each" in result.output
     assert "best leaf right" in result.output

@@ -5,17 +5,16 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-import typer
 from PIL import Image
-from typer.testing import CliRunner
 
 from beam_jobs.errors import InputError
-from model.features import cli, extract, feature_files
+from model.features import extract, feature_files
 from model.features import similar as similar_images
 from model.features.feature_files import Source
 from model.inputs import preprocessing
 from model.network.load_tagger import load_tagger
 from model.training.train import train
+from tests.helpers.commands import run
 
 SOURCE = Source("/somewhere", "ab12")
 
@@ -115,17 +114,12 @@ def test_in_is_out_and_rejected(workdir, folder, tmp_path):
 
 
 def test_commands_find_the_same_picture_again(workdir, folder, tmp_path):
-    app = typer.Typer()
-    cli.register(app)
     out, plot = tmp_path / "f.parquet", tmp_path / "look.png"
-    made = CliRunner().invoke(
-        app, ["features", str(workdir), str(folder), "--out", str(out)]
-    )
+    made = run("features", workdir, folder, "--out", out)
     assert "5 images in = 4 embeddings of 8 numbers" in made.output
     query = folder / "sub" / "noise.jpg"
-    arguments = ["similar", str(query), "--features", str(out)]
-    arguments += ["--images", str(folder), "--plot", str(plot)]
-    found = CliRunner().invoke(app, [*arguments, "--count", "2"])
+    given = ("similar", query, "--features", out, "--images", folder)
+    found = run(*given, "--plot", plot, "--count", 2)
     assert found.exit_code == 0, found.output
     lines = [line for line in found.output.splitlines() if "noise" in line]
     # Red pictures are less like it than the two of the same noise.

@@ -1,18 +1,17 @@
 """Tests of model.inputs.host_images: the pixels of TensorFlow's decoder."""
 
-import io
-
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
 from model.inputs import host_images, preprocessing
+from tests.helpers.images import encode
 
 WORKSPACE = host_images.Workspace()
 
 
-def picture(seed=0, height=61, width=83):
+def photograph(seed=0, height=61, width=83):
     """Coarse shapes and fine grain."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (4, 5, 3)).astype(np.uint8))
@@ -21,32 +20,26 @@ def picture(seed=0, height=61, width=83):
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-def encode(image, kind="JPEG", **options):
-    content = io.BytesIO()
-    image.save(content, kind, **options)
-    return content.getvalue()
-
-
 def sideways():
     exif = Image.Exif()
     exif[0x0112] = 6
-    return encode(picture(), exif=exif)
+    return encode(photograph(), "JPEG", exif=exif)
 
 
 FILES = {
-    "4:2:0": encode(picture(), subsampling="4:2:0"),
-    "4:2:2": encode(picture(), subsampling="4:2:2"),
-    "4:4:4": encode(picture(), subsampling="4:4:4", quality=100),
-    "progressive": encode(picture(), progressive=True),
-    "grayscale": encode(picture().convert("L")),
-    "CMYK": encode(picture().convert("CMYK")),
-    "RGB": encode(picture(), keep_rgb=True),
+    "4:2:0": encode(photograph(), "JPEG", subsampling="4:2:0"),
+    "4:2:2": encode(photograph(), "JPEG", subsampling="4:2:2"),
+    "4:4:4": encode(photograph(), "JPEG", subsampling="4:4:4", quality=100),
+    "progressive": encode(photograph(), "JPEG", progressive=True),
+    "grayscale": encode(photograph().convert("L"), "JPEG"),
+    "CMYK": encode(photograph().convert("CMYK"), "JPEG"),
+    "RGB": encode(photograph(), "JPEG", keep_rgb=True),
     "turned by its EXIF": sideways(),
-    "one pixel": encode(picture(0, 1, 1)),
-    "PNG": encode(picture(), "PNG"),
-    "PNG with alpha": encode(picture().convert("RGBA"), "PNG"),
-    "GIF": encode(picture(), "GIF"),
-    "BMP": encode(picture(), "BMP"),
+    "one pixel": encode(photograph(0, 1, 1), "JPEG"),
+    "PNG": encode(photograph(), "PNG"),
+    "PNG with alpha": encode(photograph().convert("RGBA"), "PNG"),
+    "GIF": encode(photograph(), "GIF"),
+    "BMP": encode(photograph(), "BMP"),
 }
 
 
@@ -60,14 +53,14 @@ def test_pixels_of_tensorflow(name):
 
 def test_larger_and_smaller_images_share_the_memory():
     for height in (40, 90, 20):
-        encoded = encode(picture(height, height, 50))
+        encoded = encode(photograph(height, height, 50), "JPEG")
         found = host_images.decode(encoded, WORKSPACE)
         np.testing.assert_array_equal(found, preprocessing.decode(encoded))
 
 
 def test_damaged_files_are_taken_and_refused_as_by_tensorflow():
     rng = np.random.default_rng(0)
-    whole = encode(picture())
+    whole = encode(photograph(), "JPEG")
     verdicts = []
     for _ in range(60):
         damaged = bytearray(whole)

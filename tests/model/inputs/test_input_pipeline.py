@@ -9,6 +9,7 @@ from beam_jobs.errors import InputError
 from model.config import DataConfig
 from model.inputs import input_pipeline
 from model.inputs.input_pipeline import as_input_errors
+from tests.helpers.datasets import write_dataset
 
 PLAIN = DataConfig(
     image_size=16,
@@ -131,7 +132,7 @@ def test_images_wait_as_bytes(tiny_dataset):
     assert (images.dtype, targets.dtype) == (np.uint8, np.int8)
 
 
-def test_broken_record_is_named(tmp_path, write_dataset):
+def test_broken_record_is_named(tmp_path):
     folder = write_dataset(tmp_path / "broken", images=8)
     path = folder / dataset_folder.shard_path("train", 0, 2)
     broken = records.Record("coco/7", b"\xff\xd8\xff none", 1, 1)
@@ -143,7 +144,7 @@ def test_broken_record_is_named(tmp_path, write_dataset):
             read(folder)
 
 
-def test_damaged_shard_is_named(tmp_path, write_dataset):
+def test_damaged_shard_is_named(tmp_path):
     folder = write_dataset(tmp_path / "damaged", images=8)
     path = folder / dataset_folder.shard_path("train", 0, 2)
     content = bytearray(path.read_bytes())

@@ -8,9 +8,10 @@ import tensorflow as tf
 from PIL import Image
 
 from model.inputs import preprocessing
+from tests.helpers.images import encode
 
 
-def picture(width=24, height=16):
+def ramps(width=24, height=16):
     """Red grows to the right, green downwards, blue is 40."""
     pixels = np.full((height, width, 3), 40, np.uint8)
     pixels[..., 0] = np.linspace(0, 250, width).astype(np.uint8)
@@ -18,23 +19,17 @@ def picture(width=24, height=16):
     return pixels
 
 
-def encode(pixels, kind="PNG", **options):
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, kind, **options)
-    return content.getvalue()
-
-
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP"])
 def test_every_format_becomes_rgb(kind):
-    found = preprocessing.decode_and_resize(encode(picture(), kind), 16)
+    found = preprocessing.decode_and_resize(encode(ramps(), kind), 16)
     assert found.shape == (16, 16, 3)
     assert found.dtype == tf.float32
-    expected = picture()[:, 4:20] * (2 / 255) - 1
+    expected = ramps()[:, 4:20] * (2 / 255) - 1
     assert abs(found.numpy() - expected).mean() < 0.05
 
 
 def test_grayscale_becomes_three_channels():
-    found = preprocessing.decode(encode(picture()[..., 0], "JPEG"))
+    found = preprocessing.decode(encode(ramps()[..., 0], "JPEG"))
     assert found.shape == (16, 24, 3)
 
 
@@ -55,13 +50,13 @@ def test_range_is_minus_one_to_one():
 
 def test_central_crop_fraction():
     # Half of the short side 16: columns 8 to 15 and rows 4 to 11.
-    found = preprocessing.decode_and_resize(encode(picture()), 8, 0.5)
-    expected = picture()[4:12, 8:16] * (2 / 255) - 1
+    found = preprocessing.decode_and_resize(encode(ramps()), 8, 0.5)
+    expected = ramps()[4:12, 8:16] * (2 / 255) - 1
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_direct_and_tf_data_agree():
-    content = [encode(picture(w, 20), "JPEG") for w in (20, 31, 44)]
+    content = [encode(ramps(w, 20), "JPEG") for w in (20, 31, 44)]
 
     def resize(encoded):
         return preprocessing.decode_and_resize(encoded, 16, 0.875)

@@ -11,13 +11,14 @@ from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
 from model.inputs import train_counts
 from model.inputs.train_counts import TrainCounts
+from tests.helpers.datasets import write_dataset
 
 
 def write_manifest(folder, **content):
     (folder / dataset_folder.MANIFEST).write_text(json.dumps(content))
 
 
-def test_images_come_from_the_manifest_of_these_shards(write_dataset, tmp_path):
+def test_images_come_from_the_manifest_of_these_shards(tmp_path):
     folder = write_dataset(tmp_path / "d", 6)
     assert train_counts.images_in(folder, dataset_folder.TRAIN) is None
     shards = [
@@ -37,7 +38,7 @@ def test_a_data_set_of_labels_only_is_refused(tmp_path):
         train_counts.check_has_images(tmp_path)
 
 
-def test_what_was_read_is_remembered(write_dataset, tmp_path):
+def test_what_was_read_is_remembered(tmp_path):
     folder = write_dataset(tmp_path / "d", 6)
     vocabulary = Vocabulary.load(folder / load_classes.VOCABULARY)
     kept, reads = tmp_path / "counts.json", []

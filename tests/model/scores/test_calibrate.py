@@ -4,9 +4,7 @@ import json
 
 import numpy as np
 import pytest
-import typer
 from scipy.special import expit
-from typer.testing import CliRunner
 
 from beam_jobs.classes import load_classes
 from beam_jobs.classes.hierarchy import Hierarchy
@@ -19,10 +17,12 @@ from beam_jobs.statistics.counts import Statistics
 from model.evaluation.evaluate import evaluate, evaluate_scores
 from model.network.load_tagger import load_tagger, weights_fingerprint
 from model.network.tagger import Tagger
-from model.scores import cli, tagging
+from model.scores import tagging
 from model.scores.calibrate import CalibrateOptions, calibrate, calibrate_scores
 from model.scores.scoring import Scored
 from model.workdir import CONFIG, WEIGHTS
+from tests.helpers.commands import run
+from tests.helpers.datasets import write_dataset
 
 CLASSES = 40
 TREE = Hierarchy([()] + [(0,)] * (CLASSES - 1))
@@ -90,7 +90,7 @@ def test_options_refuse():
 
 
 @pytest.fixture(scope="module")
-def dataset(write_dataset, tmp_path_factory):
+def dataset(tmp_path_factory):
     """180 images: classes 1 to 3 below 0; a third of them to calibrate."""
     folder = tmp_path_factory.mktemp("calibrate") / "dataset"
     write_dataset(folder, images=180)
@@ -196,15 +196,10 @@ def test_no_calibration_split(workdir, tiny_dataset):
     assert wanted in str(error.value)
 
 
-def run(*arguments):
-    app = typer.Typer()
-    app.callback()(lambda: None)
-    cli.register(app)
-    return CliRunner().invoke(app, ["calibrate", *map(str, arguments)])
-
-
 def test_command(workdir, dataset):
-    result = run(workdir, dataset, "--precision", "0.3", "--no-progress")
+    result = run(
+        "calibrate", workdir, dataset, "--precision", "0.3", "--no-progress"
+    )
     assert result.exit_code == 0, result.output
     assert "90 calibration images" in result.output
     assert f"{workdir}/thresholds.tsv" in result.output
@@ -220,6 +215,6 @@ def test_command_refuses(tmp_path, workdir, dataset, tiny_dataset):
         ((workdir, tmp_path), "is no data set"),
         ((workdir, tiny_dataset), "has no calibration split"),
     ):
-        result = run(*arguments)
+        result = run("calibrate", *arguments)
         assert isinstance(result.exception, InputError)
         assert wrong in str(result.exception)

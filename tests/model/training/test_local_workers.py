@@ -16,19 +16,19 @@ from model.network.load_tagger import load_tagger
 from model.training import prepare_workdir as prepare_workdir_
 from model.training.local_workers import check_equal_weights, free_ports
 from model.training.train import train
+from tests.helpers.datasets import coloured_square, write_dataset, write_records
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(name="uneven", scope="module")
-def fixture_uneven(tmp_path_factory, write_dataset):
+def fixture_uneven(tmp_path_factory):
     """Returns a data set whose shards divide among no two workers.
 
     29 training images in shards of 17, 9 and 3; 11 validation images.
     """
     folder = write_dataset(tmp_path_factory.mktemp("uneven") / "d", 29)
-    conftest = sys.modules[write_dataset.__module__]
-    rows = [conftest.example(i) for i in range(29)]
+    rows = [coloured_square(i) for i in range(29)]
     for split, ends in (
         (dataset_folder.TRAIN, (17, 26)),
         (dataset_folder.VALIDATION, (7, 8)),
@@ -40,7 +40,7 @@ def fixture_uneven(tmp_path_factory, write_dataset):
         for shard in range(3):
             path = folder / dataset_folder.shard_path(split, shard, 3)
             part = rows[starts[shard] : starts[shard + 1]]
-            conftest.write_records(path, part)
+            write_records(path, part)
     return folder
 
 

@@ -3,11 +3,8 @@
 import json
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from beam_jobs.errors import InputError
-from model import cli
 from model import workdir as files
 from model.config import Config
 from model.network.load_tagger import load_tagger
@@ -15,6 +12,7 @@ from model.training import local_workers
 from model.training import prepare_workdir as prepare_workdir_
 from model.training.train import train
 from model.training.worker import weights_sha256
+from tests.helpers.commands import run
 
 
 @pytest.fixture(name="finished", scope="module")
@@ -98,14 +96,11 @@ def test_refusals_before_any_work(tiny_config, tiny_dataset, tmp_path):
 
 
 def test_command_line(tiny_config, tiny_dataset, tmp_path):
-    app = typer.Typer()
-    app.callback()(lambda: None)
-    cli.register(app)
     (tmp_path / "tiny.json").write_text(tiny_config().to_json())
-    arguments = ["train", str(tiny_dataset), "--workdir"]
-    arguments += [str(tmp_path / "run"), "--config"]
-    arguments += [str(tmp_path / "tiny.json"), "--set", "schedule.epochs=1"]
-    outcome = CliRunner().invoke(app, arguments)
+    outcome = run(
+        *("train", tiny_dataset, "--workdir", tmp_path / "run"),
+        *("--config", tmp_path / "tiny.json", "--set", "schedule.epochs=1"),
+    )
     assert outcome.exit_code == 0, outcome.output
     assert "trained 1 epochs" in outcome.output
     assert (tmp_path / "run" / files.WEIGHTS).is_file()

@@ -14,6 +14,7 @@ from model.network.load_tagger import load_tagger
 from model.network.metrics import f1_at_k, precision_at_k, recall_at_k
 from model.training import validation
 from model.training.train import train
+from tests.helpers.datasets import write_dataset
 
 
 def test_fit_validates_every_image_once(tiny_config, tiny_dataset, tmp_path):
@@ -52,7 +53,7 @@ def test_replicas_get_equal_shares(two_replicas, tiny_config, tiny_dataset):
     assert weights == [[1, 1], [1, 1], [1, 1], [0, 0]]
 
 
-def test_an_empty_split_is_refused(tiny_config, write_dataset, tmp_path):
+def test_an_empty_split_is_refused(tiny_config, tmp_path):
     folder = write_dataset(tmp_path / "dataset")
     for path in (folder / dataset_folder.VALIDATION).iterdir():
         path.write_bytes(b"")

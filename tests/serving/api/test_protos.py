@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import subprocess
-import sys
+from tests.helpers.commands import loaded_by, python
 
 _SCRIPT = """
 import sys
@@ -21,9 +20,7 @@ assert tf.add(1, 2).numpy() == 3
 
 
 def test_client_loads_no_tensorflow_and_tensorflow_still_loads_after():
-    done = subprocess.run(
-        [sys.executable, "-c", _SCRIPT], capture_output=True, text=True
-    )
+    done = python("-c", _SCRIPT)
     assert done.returncode == 0, done.stderr
 
 
@@ -38,13 +35,8 @@ def test_tensorflow_first_shares_its_messages():
 
 def test_the_whole_client_stays_light():
     code = (
-        "import sys\n"
         "from serving.client import tag_command, url_reader\n"
-        "from serving.client import grpc_client, rest_client\n"
-        "heavy = {'tensorflow', 'keras', 'apache_beam', 'PIL', 'scipy'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
+        "from serving.client import grpc_client, rest_client"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True
-    )
-    assert done.stdout.strip() == "[]", done.stderr
+    heavy = ("tensorflow", "keras", "apache_beam", "PIL", "scipy")
+    assert loaded_by(code, *heavy) == []

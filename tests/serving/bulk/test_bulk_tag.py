@@ -32,6 +32,8 @@ from serving.bulk.read_images import Image, read_batches
 from serving.bulk.sources import Piece, cut_part, find_parts
 from serving.bulk.tag_files import digest, tag_lines, tag_table
 from serving.bulk.tag_piece import Outcome
+from tests.helpers.images import noise_image
+from tests.helpers.tars import write_tar
 
 TWO_PROCESSES = (
     "--direct_num_workers=2",
@@ -48,11 +50,11 @@ BROKEN = {
 }
 
 
-def broken(picture) -> dict[str, bytes]:
-    good = picture(99)
+def broken() -> dict[str, bytes]:
+    good = noise_image(99)
     tif = io.BytesIO()
     PillowImage.new("RGB", (16, 16)).save(tif, "TIFF")
-    vast = bytearray(picture(98, form="PNG"))
+    vast = bytearray(noise_image(98, form="PNG"))
     vast[16:24] = (11_000).to_bytes(4, "big") * 2
     vast[29:33] = zlib.crc32(vast[12:29]).to_bytes(4, "big")
     return {
@@ -65,16 +67,8 @@ def broken(picture) -> dict[str, bytes]:
     }
 
 
-def add_to_tar(path: Path, members: dict[str, bytes]) -> None:
-    with tarfile.open(path, "w") as archive:
-        for name, data in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-
-
 @pytest.fixture(scope="module")
-def photos(picture, tmp_path_factory) -> Path:
+def photos(tmp_path_factory) -> Path:
     """33 good images, 10 of them in a tar, and 6 broken ones."""
     root = tmp_path_factory.mktemp("photos")
     (root / "below").mkdir()
@@ -82,11 +76,11 @@ def photos(picture, tmp_path_factory) -> Path:
         folder = root / "below" if seed % 2 else root
         form = "PNG" if seed % 5 == 0 else "JPEG"
         path = folder / f"{seed:02d}.{form.lower()}"
-        path.write_bytes(picture(seed, (30 + seed, 40), form))
-    for name, data in broken(picture).items():
+        path.write_bytes(noise_image(seed, (30 + seed, 40), form))
+    for name, data in broken().items():
         (root / name).write_bytes(data)
-    members = {f"{seed}.jpg": picture(seed) for seed in range(30, 40)}
-    add_to_tar(root / "more.tar", {**members, "0.json": b"{}"})
+    members = {f"{seed}.jpg": noise_image(seed) for seed in range(30, 40)}
+    write_tar(root / "more.tar", {**members, "0.json": b"{}"})
     (root / "notes.txt").write_text("no image")
     return root
 
@@ -159,8 +153,10 @@ def test_answers_are_those_of_the_model(tagged, servable):
         assert row["model_version"] == manifest.model["model_version"]
 
 
-def test_table_and_lines_say_what_clients_see(servable, picture):
-    images = [Image(f"{seed}.jpg", "a.tar", picture(seed)) for seed in range(5)]
+def test_table_and_lines_say_what_clients_see(servable):
+    images = [
+        Image(f"{seed}.jpg", "a.tar", noise_image(seed)) for seed in range(5)
+    ]
     asked = TagOptions(min_confidence=0.5, exclude=("n02084071",))
     for select in (None, asked):
         outputs = tag_batch.tag_batch(servable, images, select).outputs
@@ -261,8 +257,8 @@ class Fragile:
         return self._servable.run(signature_name, inputs)
 
 
-def test_a_poisoned_image_alone_is_rejected(servable, picture):
-    images = [Image(f"{n}", "", picture(n)) for n in range(5)]
+def test_a_poisoned_image_alone_is_rejected(servable):
+    images = [Image(f"{n}", "", noise_image(n)) for n in range(5)]
     model = Fragile(servable, {images[3].data})
     tagged = tag_batch.tag_batch(model, images)
     assert [image.name for image in tagged.images] == ["0", "1", "2", "4"]
@@ -316,11 +312,11 @@ def test_pieces_depend_on_the_sources_alone(photos):
         find_parts([str(photos / "notes")], 8)
 
 
-def test_records_and_a_damaged_one(picture, tmp_path):
+def test_records_and_a_damaged_one(tmp_path):
     path = tmp_path / "some.tfrecord"
     with tf.io.TFRecordWriter(str(path)) as writer:
         for seed in range(6):
-            record = records.Record(f"csv/{seed}", picture(seed), 48, 40)
+            record = records.Record(f"csv/{seed}", noise_image(seed), 48, 40)
             writer.write(records.to_example(record))
     data = bytearray(path.read_bytes())
     data[-20] ^= 1

@@ -14,6 +14,7 @@ from serving.client.load_images import (
     expand,
     load,
 )
+from tests.helpers.images import noise_image
 
 
 def test_folders_are_walked_in_order(tmp_path, monkeypatch):
@@ -47,8 +48,8 @@ def test_folders_are_walked_in_order(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])
-def test_images_pass(picture, form):
-    check_bytes(picture(1, form=form))
+def test_images_pass(form):
+    check_bytes(noise_image(1, form=form))
 
 
 @pytest.mark.parametrize(
@@ -75,11 +76,11 @@ def test_what_cannot_be_read_says_so(tmp_path):
         check_names(["https://example.org/x", str(tmp_path), missing])
 
 
-def test_bytes_of_files_and_urls(tmp_path, picture):
+def test_bytes_of_files_and_urls(tmp_path):
     path = tmp_path / "a.jpg"
-    path.write_bytes(picture(1))
+    path.write_bytes(noise_image(1))
     found = load(str(path), None)
-    assert found == LoadedImage(str(path), picture(1))
+    assert found == LoadedImage(str(path), noise_image(1))
     assert load(found, None) is found
-    urls = {"http://a/b": io.BytesIO(picture(2)).getvalue()}
-    assert load("http://a/b", urls.get).data == picture(2)
+    urls = {"http://a/b": io.BytesIO(noise_image(2)).getvalue()}
+    assert load("http://a/b", urls.get).data == noise_image(2)

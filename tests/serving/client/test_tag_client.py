@@ -20,6 +20,7 @@ from serving.client.batches import BatchLimits
 from serving.client.client_options import ClientOptions, parse_server
 from serving.client.load_images import LoadedImage
 from serving.client.tag_client import ServerError, TagClient
+from tests.helpers.images import noise_image
 
 
 @pytest.fixture(params=["grpc", "rest"])
@@ -30,8 +31,8 @@ def client(request, server):
         yield client
 
 
-def test_both_transports_give_the_same(server, picture):
-    images = [picture(1), b"broken", picture(2)]
+def test_both_transports_give_the_same(server):
+    images = [noise_image(1), b"broken", noise_image(2)]
     with TagClient(server.grpc_address) as grpc_client:
         over_grpc = grpc_client.tag(images)
     with TagClient(server.rest_address, "rest") as rest_client:
@@ -45,8 +46,8 @@ def wnids(prediction):
     return [tag.wnid for tag in prediction.tags]
 
 
-def test_options(client, picture):
-    images = [picture(1), b"broken", picture(2)]
+def test_options(client):
+    images = [noise_image(1), b"broken", noise_image(2)]
     everything = client.tag(images)
     low = TagOptions(min_confidence=0.0)
     assert [p.tags for p in client.tag(images, low)] == [
@@ -84,19 +85,19 @@ def test_wrong_options(wrong):
         TagOptions(**wrong)
 
 
-def test_batches_are_cut_and_keep_their_order(client, picture):
-    images = [picture(n) for n in range(8)]
+def test_batches_are_cut_and_keep_their_order(client):
+    images = [noise_image(n) for n in range(8)]
     together = client.tag(images)
     client._limits = BatchLimits(images=3, size=5000)
     assert client.tag(images) == together
     assert client.tag([]) == []
 
 
-def test_files_in_order_with_what_is_wrong(client, tmp_path, picture):
-    images = {f"{n:03}.jpg": picture(n) for n in range(70)}
+def test_files_in_order_with_what_is_wrong(client, tmp_path):
+    images = {f"{n:03}.jpg": noise_image(n) for n in range(70)}
     images["005.jpg"] = b"no image"
     images["006.jpg"] = b""
-    images["007.jpg"] = picture(7)[:200]
+    images["007.jpg"] = noise_image(7)[:200]
     for name, data in images.items():
         (tmp_path / name).write_bytes(data)
     (tmp_path / "notes.txt").write_text("no image, by its name")
@@ -120,21 +121,21 @@ def test_files_in_order_with_what_is_wrong(client, tmp_path, picture):
     assert [f.prediction for f in good] == client.tag(data)
 
 
-def test_what_was_named_already_is_skipped(client, tmp_path, picture):
+def test_what_was_named_already_is_skipped(client, tmp_path):
     for name in "abc":
-        (tmp_path / f"{name}.jpg").write_bytes(picture(1))
+        (tmp_path / f"{name}.jpg").write_bytes(noise_image(1))
     done = {str(tmp_path / "b.jpg")}
     found = client.tag_files([tmp_path], skip=done)
     assert [f.name[-5:] for f in found] == ["a.jpg", "c.jpg"]
 
 
-def test_versions_and_labels(server, client, picture):
+def test_versions_and_labels(server, client):
     address, kind = client.address, client.kind
     newest = client.status()[0]
     assert (newest.state, newest.error) == ("AVAILABLE", "")
     pinned = ClientOptions(version=newest.version)
     with TagClient(address, kind, pinned) as other:
-        assert other.tag([picture(1)]) == client.tag([picture(1)])
+        assert other.tag([noise_image(1)]) == client.tag([noise_image(1)])
         assert other.status() == [newest]
     for wrong in (
         ClientOptions(version=newest.version + 1),
@@ -142,19 +143,19 @@ def test_versions_and_labels(server, client, picture):
     ):
         with TagClient(address, kind, wrong) as other:
             with pytest.raises(ServerError, match="canary|not found"):
-                other.tag([picture(1)])
+                other.tag([noise_image(1)])
 
 
-def test_a_url_says_the_transport(server, picture):
+def test_a_url_says_the_transport(server):
     with TagClient(f"http://{server.rest_address}") as over_rest:
         with TagClient(f"grpc://{server.grpc_address}") as over_grpc:
-            images = [picture(1)]
+            images = [noise_image(1)]
             assert over_rest.tag(images) == over_grpc.tag(images)
     assert (over_rest.kind, over_grpc.kind) == ("rest", "grpc")
 
 
-def test_concurrent_requests_get_their_own_answers(client, picture):
-    images = [picture(n) for n in range(24)]
+def test_concurrent_requests_get_their_own_answers(client):
+    images = [noise_image(n) for n in range(24)]
     alone = [client.tag([image])[0] for image in images]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda image: client.tag([image])[0], images))
@@ -267,13 +268,13 @@ def test_messages_too_large_for_grpc_are_halved(tmp_path):
     assert "larger than max" in found[7].error
 
 
-def test_the_rest_may_be_given_up(client, picture):
+def test_the_rest_may_be_given_up(client):
     taken = []
 
     def items():
         for number in range(10_000):
             taken.append(number)
-            yield LoadedImage(str(number), picture(1))
+            yield LoadedImage(str(number), noise_image(1))
 
     client._limits = BatchLimits(images=1)
     found = client.tag_items(items())
@@ -281,7 +282,7 @@ def test_the_rest_may_be_given_up(client, picture):
     found.close()
     # Some are loaded and some sent ahead, never all.
     assert len(taken) < 100
-    assert len(client.tag([picture(1)])) == 1
+    assert len(client.tag([noise_image(1)])) == 1
 
 
 @pytest.mark.parametrize(

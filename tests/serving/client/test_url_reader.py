@@ -11,10 +11,11 @@ from serving.client.client_options import ClientOptions
 from serving.client.load_images import ImageProblem
 from serving.client.tag_client import TagClient
 from serving.client.url_reader import UrlReader
+from tests.helpers.images import noise_image
 
 
 class Web(BaseHTTPRequestHandler):
-    """A picture, and what is none."""
+    """A and what is none."""
 
     files: dict[str, bytes] = {}
     asked: list[str] = []
@@ -43,8 +44,8 @@ class Web(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def web(picture):
-    Web.files = {"/a.jpg": picture(1), "/busy": picture(2)}
+def web():
+    Web.files = {"/a.jpg": noise_image(1), "/busy": noise_image(2)}
     Web.asked.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Web) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -74,12 +75,12 @@ def test_private_addresses_are_not_asked(web):
     assert not Web.asked
 
 
-def test_urls_are_tagged_like_files(web, server, picture):
+def test_urls_are_tagged_like_files(web, server):
     options = ClientOptions(allow_private=True)
     with TagClient(server.grpc_address, options=options) as client:
         names = [web + "/a.jpg", web + "/none", web + "/busy"]
         found = list(client.tag_files(names))
-        expected = client.tag([picture(1), picture(2)])
+        expected = client.tag([noise_image(1), noise_image(2)])
     assert [f.name for f in found] == names
     assert [f.reason for f in found] == ["", "not_found", ""]
     assert [found[0].prediction, found[2].prediction] == expected

@@ -4,15 +4,13 @@ import shutil
 
 import pytest
 import tensorflow as tf
-import typer
-from typer.testing import CliRunner
 
 from beam_jobs.errors import InputError
 from serving.api import protos
 from serving.saved_model import doctor
 from serving.saved_model.warmup import WARMUP_FILE, write_warmup
-from serving.tfserving import cli
 from serving.tfserving.setup import TfServingSetup, write_setup
+from tests.helpers.commands import run
 
 
 @pytest.fixture(name="base")
@@ -118,18 +116,13 @@ def test_the_command_checks_a_setup(light, tmp_path):
     setup = tmp_path / "setup"
     write_setup(setup, TfServingSetup(light, labels={"stable": 1}))
 
-    def run():
-        app = typer.Typer()
-        cli.register(app)
-        arguments = ["doctor", str(light), "--setup", str(setup)]
-        return CliRunner().invoke(app, arguments)
-
-    assert "can be served" in run().stdout
+    given = ("doctor", light, "--setup", setup)
+    assert "can be served" in run(*given).stdout
     config = setup / "models.config"
     config.write_text(config.read_text().replace("value: 1", "value: 4"))
     own = light / "1" / "batching_params.pbtxt"
     own.write_text("allowed_batch_sizes: 4")
-    done = run()
+    done = run(*given)
     assert done.exit_code == 1
     assert "label stable: version 4 is not served" in done.stdout
     assert f"{own}: the last of allowed_batch_sizes" in done.stdout

@@ -15,6 +15,7 @@ from model.inputs.preprocessing import decode_and_resize
 from serving.api import contract
 from serving.saved_model import export
 from serving.saved_model.servable import Servable
+from tests.helpers.images import noise_image
 
 WNIDS = ("n00001740", "n02084071", "n02121620", "n04257986")
 NAMES = ("entity", "dog", "cat", "soap")
@@ -71,8 +72,8 @@ def test_signatures_have_the_names_of_the_contract(servable):
     }
 
 
-def test_served_scores_are_the_models(servable, tagger, picture):
-    images = [picture(1), picture(2, (20, 90), "PNG")]
+def test_served_scores_are_the_models(servable, tagger):
+    images = [noise_image(1), noise_image(2, (20, 90), "PNG")]
     served = run(servable, contract.SCORES, images)
     np.testing.assert_allclose(
         served["scores"], expected_scores(tagger, images), atol=1e-6
@@ -82,8 +83,8 @@ def test_served_scores_are_the_models(servable, tagger, picture):
     )
 
 
-def test_tags_are_the_best_classes_best_first(servable, tagger, picture):
-    images = [picture(3)]
+def test_tags_are_the_best_classes_best_first(servable, tagger):
+    images = [noise_image(3)]
     scores = expected_scores(tagger, images)[0]
     best = np.argsort(-scores, kind="stable")[:3]
     tags = run(servable, contract.TAGS, images)
@@ -92,8 +93,8 @@ def test_tags_are_the_best_classes_best_first(servable, tagger, picture):
     np.testing.assert_allclose(tags["scores"][0], scores[best], atol=1e-6)
 
 
-def test_a_bad_image_never_touches_its_neighbours(servable, picture):
-    good = [picture(4), picture(5, form="PNG")]
+def test_a_bad_image_never_touches_its_neighbours(servable):
+    good = [noise_image(4), noise_image(5, form="PNG")]
     alone = run(servable, contract.TAGS, good)
     mixed = run(
         servable,
@@ -108,8 +109,8 @@ def test_a_bad_image_never_touches_its_neighbours(servable, picture):
     assert not mixed["scores"][[0, 2, 4]].any()
 
 
-def test_tf_example_scores_equal_image_scores(servable, picture):
-    images = [picture(6), picture(7)]
+def test_tf_example_scores_equal_image_scores(servable):
+    images = [noise_image(6), noise_image(7)]
     examples = [
         records.to_example(records.Record(f"x/{n}", image, 48, 40))
         for n, image in enumerate(images)
@@ -120,8 +121,8 @@ def test_tf_example_scores_equal_image_scores(servable, picture):
     )
 
 
-def test_embedding(servable, tagger, picture):
-    image = picture(8)
+def test_embedding(servable, tagger):
+    image = noise_image(8)
     pixels = tagger.preprocess(tf.constant(image))[None]
     found = run(servable, contract.EMBEDDING, [image, b"?"])
     np.testing.assert_allclose(
@@ -131,17 +132,17 @@ def test_embedding(servable, tagger, picture):
     assert not found["embedding"][1].any()
 
 
-def test_no_mutated_image_raises(servable, picture):
+def test_no_mutated_image_raises(servable):
     rng = np.random.default_rng(0)
     seeds = [
-        picture(1),
-        picture(1, form="PNG"),
-        picture(1, form="GIF"),
-        picture(1, form="BMP"),
-        picture(1, form="WEBP"),
+        noise_image(1),
+        noise_image(1, form="PNG"),
+        noise_image(1, form="GIF"),
+        noise_image(1, form="BMP"),
+        noise_image(1, form="WEBP"),
     ]
     images = [mutate(seeds[n % 5], rng) for n in range(400)]
-    found = run(servable, contract.TAGS, [*images, picture(1)])
+    found = run(servable, contract.TAGS, [*images, noise_image(1)])
     assert found["scores"].shape == (401, 3)
     assert np.isfinite(found["scores"]).all()
     assert found["valid"][-1]
@@ -165,23 +166,21 @@ def png_that_claims(png: bytes, width: int, height: int) -> bytes:
     return bytes(data)
 
 
-def test_oversized_images_are_not_valid(servable, picture):
-    png = picture(1, form="PNG")
+def test_oversized_images_are_not_valid(servable):
+    png = noise_image(1, form="PNG")
     images = [
         png_that_claims(png, 20_000, 20_000),
         png_that_claims(png, 2**31 - 1, 2**31 - 1),
-        picture(1) + b"\0" * contract.MAX_IMAGE_BYTES,
-        picture(1),
+        noise_image(1) + b"\0" * contract.MAX_IMAGE_BYTES,
+        noise_image(1),
     ]
     found = run(servable, contract.SCORES, images)
     assert found["valid"].tolist() == [False, False, False, True]
 
 
-def test_the_graph_answers_the_same_in_a_plain_session(
-    model_base, servable, picture
-):
+def test_the_graph_answers_the_same_in_a_plain_session(model_base, servable):
     """TensorFlow Serving runs the graph this way."""
-    images = [picture(1), b"broken", picture(2)]
+    images = [noise_image(1), b"broken", noise_image(2)]
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
         graph = tf.compat.v1.saved_model.load(
             session, ["serve"], str(model_base / "1")
@@ -197,8 +196,8 @@ def test_the_graph_answers_the_same_in_a_plain_session(
     np.testing.assert_allclose(found["scores"], served["scores"], atol=1e-6)
 
 
-def test_classify_names_the_best_classes(servable, picture):
-    images = [picture(1), b"broken"]
+def test_classify_names_the_best_classes(servable):
+    images = [noise_image(1), b"broken"]
     tags = run(servable, contract.TAGS, images)
     feature = {
         "image/encoded": tf.train.Feature(
@@ -263,7 +262,7 @@ def test_bad_options(tagger, tmp_path, options):
         export.export_tagger(tagger, tmp_path, **options)
 
 
-def test_export_of_a_working_directory(tmp_path, picture):
+def test_export_of_a_working_directory(tmp_path):
     """What `train` leaves is served with evaluation's own preprocessing."""
     from model.config import Config, DataConfig, NetworkConfig
     from model.network.tagger import Tagger
@@ -285,7 +284,7 @@ def test_export_of_a_working_directory(tmp_path, picture):
     trained.save_weights(tmp_path / WEIGHTS)
 
     path = export.export(tmp_path, tmp_path / "models", top_k=50)
-    images = [picture(1), picture(2, (20, 90), "PNG")]
+    images = [noise_image(1), noise_image(2, (20, 90), "PNG")]
     served = Servable(path)
     pixels = tf.stack([decode_and_resize(i, 32, 0.875) for i in images])
     np.testing.assert_allclose(

@@ -12,6 +12,7 @@ from PIL import Image
 from model.inputs import preprocessing
 from serving.api import contract
 from serving.saved_model.image_headers import first_frame, header_size
+from tests.helpers.images import noise_image
 
 HAS_WEBP = hasattr(tf.io, "decode_webp")
 
@@ -90,7 +91,7 @@ def test_a_gif_that_ends_early_has_no_frame(read, kept):
     assert read(encode("GIF")[:kept])[2] == b""
 
 
-def test_a_gif_of_a_thousand_huge_frames_costs_one(server_run, picture):
+def test_a_gif_of_a_thousand_huge_frames_costs_one(server_run):
     """10 KB that TensorFlow's own reader would unpack to 1 GB."""
     one = encode("GIF", size=(1000, 1000))
     tiny = encode("GIF", size=(1, 1))
@@ -103,8 +104,8 @@ def test_a_gif_of_a_thousand_huge_frames_costs_one(server_run, picture):
     np.testing.assert_array_equal(found["scores"][0], found["scores"][1])
 
 
-def test_webp_where_tensorflow_reads_it(server_run, picture):
-    files = [encode("WEBP"), encode("WEBP", lossless=True), picture(1)]
+def test_webp_where_tensorflow_reads_it(server_run):
+    files = [encode("WEBP"), encode("WEBP", lossless=True), noise_image(1)]
     found = server_run(files)
     assert found["valid"].tolist() == [HAS_WEBP, HAS_WEBP, True]
 

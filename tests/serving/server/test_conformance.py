@@ -26,6 +26,7 @@ import pytest
 from google.protobuf import json_format
 
 from serving.api import protos
+from tests.helpers.images import noise_image
 
 TABLES = Path(__file__).parent / "conformance"
 REAL = {
@@ -92,15 +93,18 @@ def table(name: str):
 
 
 @pytest.fixture(scope="module")
-def target(request, picture):
+def target(request):
     """The tagger."""
     if all(REAL.values()):
         model = os.environ.get("TFS_MODEL", "tagforest")
-        found = Target(REAL["grpc"], REAL["rest"], model, picture(1))
+        found = Target(REAL["grpc"], REAL["rest"], model, noise_image(1))
     else:
         server = request.getfixturevalue("server")
         found = Target(
-            server.grpc_address, server.rest_address, server.name, picture(1)
+            server.grpc_address,
+            server.rest_address,
+            server.name,
+            noise_image(1),
         )
     yield found
     found.close()

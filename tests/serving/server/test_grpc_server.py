@@ -8,6 +8,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from serving.api import contract, protos
 from serving.api.tensor_proto import from_proto, to_proto
+from tests.helpers.images import noise_image
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +42,8 @@ def code_and_message(call, request):
     return caught.value.code().name, caught.value.details()
 
 
-def test_predict(stub, server, picture):
-    images = [picture(1), b"broken", picture(2, form="PNG")]
+def test_predict(stub, server):
+    images = [noise_image(1), b"broken", noise_image(2, form="PNG")]
     reply = stub.Predict(predict_request(images), timeout=30)
     with server.versions.acquire("tagforest") as loaded:
         expected = loaded.servable.run(
@@ -58,8 +59,8 @@ def test_predict(stub, server, picture):
     assert reply.model_spec.signature_name == "serving_default"
 
 
-def test_output_filter(stub, picture):
-    request = predict_request([picture(1)], signature="embedding")
+def test_output_filter(stub):
+    request = predict_request([noise_image(1)], signature="embedding")
     request.output_filter.append("valid")
     assert list(stub.Predict(request, timeout=30).outputs) == ["valid"]
 
@@ -69,8 +70,8 @@ def test_no_images(stub):
     assert from_proto(reply.outputs["names"]).shape == (0, 3)
 
 
-def test_bad_requests_get_tensorflow_servings_codes(stub, picture):
-    image = picture(1)
+def test_bad_requests_get_tensorflow_servings_codes(stub):
+    image = noise_image(1)
     pinned = predict_request([image])
     pinned.model_spec.version.value = 50
     labelled = predict_request([image])

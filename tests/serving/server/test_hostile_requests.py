@@ -14,14 +14,15 @@ import pytest
 from serving.api import contract
 from serving.client.tag_client import TagClient
 from tests.helpers import hostile_requests
+from tests.helpers.images import noise_image
 
 FORMS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 
 
 @pytest.fixture(scope="module")
-def healthy(server, picture):
+def healthy(server):
     """Asserts that a good request gets the same answer as ever."""
-    image = picture(1)
+    image = noise_image(1)
     with TagClient(server.grpc_address) as client:
         [expected] = client.tag([image])
         yield lambda: client.tag([image]) == [expected]
@@ -54,9 +55,9 @@ def ask_grpc(address, cases):
             assert code in case.codes, case
 
 
-def ask_images(address, picture, rng, count):
-    originals = [picture(seed, form=f) for seed in range(3) for f in FORMS]
-    whole = picture(9)
+def ask_images(address, rng, count):
+    originals = [noise_image(seed, form=f) for seed in range(3) for f in FORMS]
+    whole = noise_image(9)
     with TagClient(address) as client:
         for _ in range(count):
             chosen = rng.integers(0, len(originals), 31)
@@ -69,28 +70,28 @@ def ask_images(address, picture, rng, count):
             assert np.isfinite(scores).all()
 
 
-def run_all(server, picture, seed, rest, messages, batches):
+def run_all(server, seed, rest, messages, batches):
     rng = np.random.default_rng(seed)
-    image = picture(1)
+    image = noise_image(1)
     cases = hostile_requests.rest_cases(rng, image)
     ask_rest(server.rest_address, itertools.islice(cases, rest))
     cases = hostile_requests.grpc_cases(rng, image)
     ask_grpc(server.grpc_address, itertools.islice(cases, messages))
-    ask_images(server.grpc_address, picture, rng, batches)
+    ask_images(server.grpc_address, rng, batches)
 
 
-def test_a_few_hundred(server, picture, healthy):
-    run_all(server, picture, 0, rest=300, messages=300, batches=5)
+def test_a_few_hundred(server, healthy):
+    run_all(server, 0, rest=300, messages=300, batches=5)
     assert healthy()
 
 
 @pytest.mark.large
 @pytest.mark.timeout(3600)
-def test_twenty_thousand(server, picture, healthy):
+def test_twenty_thousand(server, healthy):
     process = psutil.Process()
-    run_all(server, picture, 1, rest=2000, messages=2000, batches=20)
+    run_all(server, 1, rest=2000, messages=2000, batches=20)
     before = process.memory_info().rss
-    run_all(server, picture, 2, rest=9000, messages=9000, batches=40)
+    run_all(server, 2, rest=9000, messages=9000, batches=40)
     assert healthy()
     assert process.memory_info().rss < 1.1 * before
 

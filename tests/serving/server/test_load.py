@@ -24,6 +24,7 @@ import pytest
 from serving.api import contract, protos
 from serving.api.tensor_proto import to_proto
 from serving.client.tag_client import TagClient
+from tests.helpers.images import noise_image
 
 PREDICT = f"/v1/models/{contract.MODEL_NAME}:predict"
 
@@ -174,8 +175,8 @@ def wait_until_served(address, version):
     raise TimeoutError(f"version {version} was not served")
 
 
-def run_load(base, exports, picture, swaps, seconds):
-    image = picture(1)
+def run_load(base, exports, swaps, seconds):
+    image = noise_image(1)
     swap(base, exports[0], 1)
     with served(base) as (process, grpc_address, rest_address):
         load = Load()
@@ -202,10 +203,8 @@ def run_load(base, exports, picture, swaps, seconds):
 
 @pytest.mark.large
 @pytest.mark.timeout(1200)
-def test_five_minutes_and_twenty_swaps(tmp_path, two_exports, picture):
-    counts, resident = run_load(
-        tmp_path, two_exports, picture, swaps=20, seconds=300
-    )
+def test_five_minutes_and_twenty_swaps(tmp_path, two_exports):
+    counts, resident = run_load(tmp_path, two_exports, swaps=20, seconds=300)
     print(counts, [f"{value / 2**20:.0f}" for value in resident])
     assert len(counts) == 7
     # Every thread's heap fills once; after that nothing may be added.

@@ -20,6 +20,7 @@ from serving.api.version_policy import VersionPolicy
 from serving.client.tag_client import TagClient
 from serving.server import local_server as server_module
 from serving.server.local_server import running_server, serve
+from tests.helpers.images import noise_image
 
 
 @pytest.fixture
@@ -66,9 +67,7 @@ def test_ports_are_free_after_the_block(model_base):
         pass
 
 
-def test_sigterm_lets_a_running_request_finish(
-    model_base, picture, monkeypatch
-):
+def test_sigterm_lets_a_running_request_finish(model_base, monkeypatch):
     """The request is held inside the model while the signal arrives."""
     from serving.saved_model.servable import Servable
 
@@ -83,7 +82,7 @@ def test_sigterm_lets_a_running_request_finish(
 
     def ask(address):
         with TagClient(address) as client:
-            answers.extend(client.tag([picture(1)]))
+            answers.extend(client.tag([noise_image(1)]))
 
     def stop_while_busy(running):
         monkeypatch.setattr(Servable, "run", held)
@@ -103,7 +102,7 @@ def test_sigterm_lets_a_running_request_finish(
     assert server_module.ServerOptions().host == "127.0.0.1"
 
 
-def test_labels_over_both_transports(model_base, tmp_path, picture):
+def test_labels_over_both_transports(model_base, tmp_path):
     """A pinned canary beside the stable version."""
     base = tmp_path / "tagforest"
     for version in ("1", "2"):
@@ -116,7 +115,7 @@ def test_labels_over_both_transports(model_base, tmp_path, picture):
     )
     with running_server(base, options) as server:
         web = httpx.Client(base_url=f"http://{server.rest_address}")
-        encoded = base64.b64encode(picture(1)).decode()
+        encoded = base64.b64encode(noise_image(1)).decode()
         body = {"instances": [{"b64": encoded}]}
         path = "/v1/models/tagforest"
         for label, version in options.labels.items():
@@ -131,7 +130,7 @@ def test_labels_over_both_transports(model_base, tmp_path, picture):
         request.model_spec.name = "tagforest"
         request.model_spec.version_label = "stable"
         request.inputs[contract.IMAGE_BYTES].CopyFrom(
-            to_proto(np.array([picture(1)], object))
+            to_proto(np.array([noise_image(1)], object))
         )
         with grpc.insecure_channel(server.grpc_address) as channel:
             stub = protos.prediction_service_pb2_grpc.PredictionServiceStub(

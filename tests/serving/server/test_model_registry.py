@@ -18,6 +18,8 @@ from serving.api.version_policy import VersionPolicy
 from serving.server.local_server import running_server
 from serving.server.model_registry import ModelRegistry
 from serving.server.versions import AVAILABLE, END
+from tests.helpers.images import noise_image
+from tests.helpers.waiting import wait_until
 
 ONE, TWO = VersionPolicy(specific=(1,)), VersionPolicy(specific=(1, 2))
 OPTIONS = ServerOptions(poll_s=0.05, retries=RetryOptions(0))
@@ -72,8 +74,8 @@ def test_several_models(registry):
         registry.states_of("birds")
 
 
-def test_promotion_takes_two_steps(base, registry, picture, wait_until):
-    inputs = {contract.IMAGE_BYTES: np.array([picture(1)], object)}
+def test_promotion_takes_two_steps(base, registry):
+    inputs = {contract.IMAGE_BYTES: np.array([noise_image(1)], object)}
     seen, failed, stop = [], [], threading.Event()
 
     def ask():
@@ -120,7 +122,7 @@ def test_promotion_takes_two_steps(base, registry, picture, wait_until):
     assert states(registry, "cats") == {1: AVAILABLE, 3: END}
 
 
-def test_new_models_that_do_not_load(base, registry, tmp_path, wait_until):
+def test_new_models_that_do_not_load(base, registry, tmp_path):
     dogs = ModelConfig("dogs", base, ONE, {"stable": 1})
     code, message = refused(registry, dogs, ModelConfig("new", tmp_path))
     assert code is StatusCode.NOT_FOUND and str(tmp_path) in message
@@ -172,7 +174,7 @@ def config(*models, platform="tensorflow"):
     return message
 
 
-def test_reload_over_grpc_and_from_the_file(base, tmp_path, wait_until):
+def test_reload_over_grpc_and_from_the_file(base, tmp_path):
     path = tmp_path / "models.config"
     first = config(("dogs", base, [1], {"stable": 1}), ("cats", base, [2], {}))
     path.write_text(text_format.MessageToString(first))

@@ -12,6 +12,7 @@ from serving.api.server_options import ServerOptions
 from serving.client.tag_client import ClientOptions, ServerError, TagClient
 from serving.server.local_server import running_server
 from serving.server.request_metrics import PATH, RequestMetrics, current
+from tests.helpers.images import noise_image
 
 COUNT = ":tensorflow:serving:request_count"
 LATENCY = ":tensorflow:serving:request_latency"
@@ -91,7 +92,7 @@ def test_names_of_strangers_are_counted_together():
     assert len([k for k in found if k[0] == COUNT]) == 1
 
 
-def test_a_server_reports_both_transports_and_is_ready(model_base, picture):
+def test_a_server_reports_both_transports_and_is_ready(model_base):
     options = ServerOptions(grpc_port=0, rest_port=0)
     with running_server(model_base, options) as server:
         web = httpx.Client(base_url=f"http://{server.rest_address}")
@@ -102,12 +103,12 @@ def test_a_server_reports_both_transports_and_is_ready(model_base, picture):
             (server.rest_address, "rest"),
         ):
             with TagClient(address, kind) as client:
-                client.tag([picture(1)])
+                client.tag([noise_image(1)])
             with TagClient(
                 address, kind, ClientOptions(model="cats")
             ) as client:
                 with pytest.raises(ServerError):
-                    client.tag([picture(1)])
+                    client.tag([noise_image(1)])
         reply = web.get(PATH)
         assert reply.headers["content-type"].startswith("text/plain")
         found = samples(reply.content)

@@ -10,6 +10,7 @@ import pytest
 from serving.api import contract
 from serving.api.server_options import RestOptions, ServerOptions
 from serving.server.local_server import running_server
+from tests.helpers.images import noise_image
 
 PREDICT = "/v1/models/tagforest:predict"
 
@@ -25,8 +26,8 @@ def b64(image: bytes) -> dict[str, str]:
     return {"b64": base64.b64encode(image).decode()}
 
 
-def test_rows(http, picture):
-    rows = [b64(picture(1)), b64(b"broken"), {"b64": ""}]
+def test_rows(http):
+    rows = [b64(noise_image(1)), b64(b"broken"), {"b64": ""}]
     reply = http.post(PREDICT, json={"instances": rows})
     assert reply.status_code == 200
     assert reply.headers["content-type"] == "application/json"
@@ -49,8 +50,8 @@ def test_rows(http, picture):
     }
 
 
-def test_columns_and_named_rows_give_the_same(http, picture):
-    image = b64(picture(1))
+def test_columns_and_named_rows_give_the_same(http):
+    image = b64(noise_image(1))
     rows = http.post(PREDICT, json={"instances": [image]}).json()
     named = {"instances": [{"image_bytes": image}]}
     columns = {"inputs": {"image_bytes": [image]}}
@@ -59,8 +60,8 @@ def test_columns_and_named_rows_give_the_same(http, picture):
     assert {k: v[0] for k, v in found.items()} == rows["predictions"][0]
 
 
-def test_signature_version_case_and_gzip(http, picture):
-    body = {"signature_name": "scores", "instances": [b64(picture(1))]}
+def test_signature_version_case_and_gzip(http):
+    body = {"signature_name": "scores", "instances": [b64(noise_image(1))]}
     expected = http.post(PREDICT, json=body).json()
     assert len(expected["predictions"][0]["scores"]) == 4
     pinned = "/V1/Models/tagforest/Versions/1:Predict"
@@ -190,7 +191,7 @@ def test_metadata(http):
     assert default["method_name"] == "tensorflow/serving/predict"
 
 
-def test_cors_and_timeout(model_base, picture):
+def test_cors_and_timeout(model_base):
     rest = RestOptions(timeout_s=1e-6, cors=True)
     options = ServerOptions(grpc_port=0, rest_port=0, rest=rest)
     with running_server(model_base, options) as server:
@@ -200,7 +201,7 @@ def test_cors_and_timeout(model_base, picture):
             preflight = http.options(PREDICT, headers=origin)
             status = http.get("/v1/models/tagforest")
             bad = http.get("/v1/models/stranger")
-            body = {"instances": [b64(picture(1))]}
+            body = {"instances": [b64(noise_image(1))]}
             late = http.post(PREDICT, json=body)
     assert preflight.status_code == 200 and bad.status_code == 404
     for reply in (preflight, status, bad):

@@ -15,6 +15,7 @@ from serving.client.tag_client import ServerError, TagClient
 from serving.server.local_server import running_server
 from serving.server.tls import ServerTls, load_tls, read_ssl_config
 from tests.helpers.certificates import write_certificates
+from tests.helpers.images import noise_image
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +50,14 @@ def tag(secure, kind, images, tls, timeout_s=20.0):
 
 
 @pytest.mark.parametrize("kind", ["grpc", "rest"])
-def test_a_client_with_a_certificate_is_answered(secure, pem, picture, kind):
+def test_a_client_with_a_certificate_is_answered(secure, pem, kind):
     mutual = ClientTls(pem / "ca.pem", pem / "client.pem", pem / "client.key")
-    (found,) = tag(secure, kind, [picture(1)], mutual)
+    (found,) = tag(secure, kind, [noise_image(1)], mutual)
     assert found.valid
 
 
 @pytest.mark.parametrize("kind", ["grpc", "rest"])
-def test_others_are_not(secure, pem, picture, kind):
+def test_others_are_not(secure, pem, kind):
     strangers = [
         None,
         ClientTls(pem / "ca.pem"),
@@ -66,7 +67,7 @@ def test_others_are_not(secure, pem, picture, kind):
     ]
     for tls in strangers:
         with pytest.raises(ServerError):
-            tag(secure, kind, [picture(1)], tls, timeout_s=1.0)
+            tag(secure, kind, [noise_image(1)], tls, timeout_s=1.0)
 
 
 def test_files(pem):

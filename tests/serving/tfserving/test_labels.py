@@ -4,7 +4,6 @@ import json
 
 import pytest
 from google.protobuf import text_format
-from typer.testing import CliRunner
 
 from beam_jobs.errors import InputError
 from serving.api import protos
@@ -20,7 +19,8 @@ from serving.tfserving.label_history import (
 )
 from serving.tfserving.labels import LabelTarget, promote, rollback
 from serving.tfserving.model_admin import ModelAdmin
-from tfx_pipeline.cli import app
+from tests.helpers.commands import run
+from tests.helpers.waiting import wait_until
 
 NAME = "tagforest"
 
@@ -75,7 +75,7 @@ def written(config):
     return versions, dict(model.version_labels)
 
 
-def test_there_and_back(config, running, wait_until):
+def test_there_and_back(config, running):
     target = LabelTarget(config, "stable")
     said = []
     with ModelAdmin(running.grpc_address) as admin:
@@ -114,19 +114,17 @@ def test_there_and_back(config, running, wait_until):
 
 def test_commands(config, running):
     address = running.grpc_address
-    options = ["--config", str(config)]
-
-    def run(*arguments):
-        return CliRunner().invoke(app, [*arguments, *options])
-
-    done = run("promote", address, "--version", "1", "--label", "canary")
+    options = ("--config", config)
+    done = run(
+        "promote", address, "--version", "1", "--label", "canary", *options
+    )
     assert "label canary: new -> 1" in done.output
     assert f"tagforest rollback {address} --label canary" in done.output
-    done = run("rollback", address)
+    done = run("rollback", address, *options)
     assert "stable of tagforest is at version None" in str(done.exception)
-    done = run("promote", address, "--version", "1", "--name", "cats")
+    done = run("promote", address, "--version", "1", "--name", "cats", *options)
     assert "no model 'cats' in the list; there are" in str(done.exception)
-    done = run("promote", "127.0.0.1:1", "--version", "1")
+    done = run("promote", "127.0.0.1:1", "--version", "1", *options)
     assert "127.0.0.1:1 says UNAVAILABLE" in str(done.exception)
 
 

@@ -13,6 +13,7 @@ from serving.api.server_options import ServerOptions
 from serving.api.version_policy import VersionPolicy
 from serving.server.local_server import running_server
 from serving.ui.page_process import page_beside
+from tests.helpers.images import noise_image
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _BROWSER = next(filter(None, map(shutil.which, _BROWSERS)), None)
@@ -80,10 +81,10 @@ def card(page, name: str):
 
 
 @needs_browser
-def test_dropped_pictures_become_trees(page, picture):
+def test_dropped_pictures_become_trees(page):
     foreign = []
     page.on("request", lambda r: foreign.append(r.url))
-    drop(page, noise=picture(1), cut=picture(2)[:150])
+    drop(page, noise=noise_image(1), cut=noise_image(2)[:150])
     rows = card(page, "noise").locator(".tf-row")
     rows.first.wait_for()
     card(page, "cut").get_by_text("could not decode it").wait_for()
@@ -105,8 +106,8 @@ def test_dropped_pictures_become_trees(page, picture):
 
 
 @needs_browser
-def test_settings_change_the_tree_at_once(page, picture):
-    drop(page, noise=picture(1))
+def test_settings_change_the_tree_at_once(page):
+    drop(page, noise=noise_image(1))
     rows = card(page, "noise").locator(".tf-row")
     rows.first.wait_for()
     slider = page.locator("[role=slider] [tabindex]")
@@ -132,10 +133,10 @@ def test_settings_change_the_tree_at_once(page, picture):
 
 
 @needs_browser
-def test_hostile_names_are_text(page, picture, tmp_path):
+def test_hostile_names_are_text(page, tmp_path):
     name = "<img src=x onerror=alert(1)>"
     page.on("dialog", lambda d: pytest.fail("a script ran"))
-    drop(page, **{name: picture(1)})
+    drop(page, **{name: noise_image(1)})
     card(page, name).locator(".tf-row").first.wait_for()
     large = tmp_path / "large.jpg"
     large.write_bytes(b"0" * (20 * 1024**2 + 1))

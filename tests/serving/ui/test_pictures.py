@@ -13,6 +13,7 @@ from serving.client.client_options import ClientOptions
 from serving.ui.compared_versions import Column, Tagger, default_pair
 from serving.ui.pictures import Allowance, Refused, as_size, check_file, preview
 from serving.ui.upload_limit import UploadLimit
+from tests.helpers.images import noise_image
 
 
 def test_allowance_of_a_tab_and_of_all():
@@ -47,13 +48,13 @@ def test_files_that_no_server_would_tag():
     ]
 
 
-def test_preview_is_small_and_never_raises(picture):
-    head, _, text = preview(picture(0, (800, 1200), "PNG")).partition(",")
+def test_preview_is_small_and_never_raises():
+    head, _, text = preview(noise_image(0, (800, 1200), "PNG")).partition(",")
     assert head == "data:image/jpeg;base64"
     with Image.open(io.BytesIO(base64.b64decode(text))) as small:
         assert small.size == (360, 240)
     assert preview(b"no picture") == ""
-    assert preview(picture(0)[:200]) == ""
+    assert preview(noise_image(0)[:200]) == ""
 
 
 def test_columns_to_begin_with():
@@ -65,12 +66,12 @@ def test_columns_to_begin_with():
     assert labels[0].text == "stable (v2)"
 
 
-def test_tagger_asks_versions_and_skips_unknown_labels(server, picture):
+def test_tagger_asks_versions_and_skips_unknown_labels(server):
     tagger = Tagger(server.grpc_address, ClientOptions(), ["nobody"])
     try:
         (column,) = asyncio.run(tagger.columns())
         assert column == Column(1, 1)
-        answer = asyncio.run(tagger.tag(picture(0), column))
+        answer = asyncio.run(tagger.tag(noise_image(0), column))
         assert answer.valid and len(answer.tags) == 3
     finally:
         tagger.close()

@@ -1,45 +1,25 @@
+"""`tagforest tag` against a running server."""
+
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
-import sys
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from beam_jobs.errors import InputError
-from serving.client import cli as client_cli
-from serving.saved_model import cli as saved_model_cli
-from serving.server import cli as server_cli
-
-
-@pytest.fixture(scope="module")
-def app():
-    app = typer.Typer()
-    for commands in (saved_model_cli, server_cli, client_cli):
-        commands.register(app)
-    return app
+from tests.helpers.commands import loaded_by, run
+from tests.helpers.images import noise_image
 
 
 @pytest.fixture
-def run(app):
-    def run(*arguments):
-        return CliRunner().invoke(app, [str(a) for a in arguments])
-
-    return run
-
-
-@pytest.fixture
-def images(tmp_path, picture):
+def images(tmp_path):
     good, bad = tmp_path / "good.jpg", tmp_path / "bad.jpg"
-    good.write_bytes(picture(1))
+    good.write_bytes(noise_image(1))
     bad.write_bytes(b"broken")
     return good, bad
 
 
-def test_tag_json(run, server, images):
+def test_tag_json(server, images):
     arguments = ["--server", server.grpc_address, "--format", "json"]
     done = run("tag", *images, *arguments, "--top", 2)
     good, bad = map(json.loads, done.stdout.splitlines())
@@ -54,14 +34,14 @@ def test_tag_json(run, server, images):
     )
 
 
-def test_tag_table_over_rest(run, server, images):
+def test_tag_table_over_rest(server, images):
     arguments = ["--server", server.rest_address, "--transport", "rest"]
     done = run("tag", *images, *arguments)
     assert "n02084071" in done.stdout
     assert "not_an_image" in done.stdout
 
 
-def test_tag_csv_to_a_file(run, server, images, tmp_path):
+def test_tag_csv_to_a_file(server, images, tmp_path):
     out = tmp_path / "tags.csv"
     arguments = ["--server", f"http://{server.rest_address}", "--top", 1]
     done = run(
@@ -79,12 +59,11 @@ def test_tag_csv_to_a_file(run, server, images, tmp_path):
     assert done.stderr.startswith("1 image = 0 tagged + 1 not (1 not_an_image)")
 
 
-def test_tag_standard_input(run, app, server, images, tmp_path):
+def test_tag_standard_input(server, images, tmp_path):
     server_at = ["--server", server.grpc_address, "--format", "json"]
 
     def tag(given, *arguments):
-        words = ["tag", *arguments, *server_at]
-        return CliRunner().invoke(app, words, input=given)
+        return run("tag", *arguments, *server_at, stdin=given)
 
     names = f"{images[0]}\r\n\n{images[1]}\n{tmp_path / 'none.jpg'}"
     found = [json.loads(line) for line in tag(names, "-").stdout.splitlines()]
@@ -99,7 +78,7 @@ def test_tag_standard_input(run, app, server, images, tmp_path):
     assert "--stdin-image takes an image" in str(mixed_up.exception)
 
 
-def test_tag_goes_on_where_it_ended(run, server, images, tmp_path):
+def test_tag_goes_on_where_it_ended(server, images, tmp_path):
     out = tmp_path / "tags.json"
     told = ["--format", "json", "--out", out, "--resume"]
     told += ["--server", server.grpc_address]
@@ -121,7 +100,7 @@ def test_tag_goes_on_where_it_ended(run, server, images, tmp_path):
 
 
 def test_tag_keeps_what_it_has_when_the_server_ends(
-    run, server, images, tmp_path, monkeypatch
+    server, images, tmp_path, monkeypatch
 ):
     from serving.api.prediction import ServerError
     from serving.client import grpc_client
@@ -155,7 +134,7 @@ def test_tag_keeps_what_it_has_when_the_server_ends(
     assert len(lines) == 64
 
 
-def test_tag_errors(run, tmp_path, images):
+def test_tag_errors(tmp_path, images):
     missing = run("tag", tmp_path / "none.jpg")
     assert isinstance(missing.exception, InputError)
     assert "cannot read" in str(missing.exception)
@@ -163,32 +142,6 @@ def test_tag_errors(run, tmp_path, images):
     assert "HOST:PORT" in str(malformed.exception)
 
 
-def test_export_and_serve_want_folders(run, tmp_path):
-    done = run("export", tmp_path / "none", "--out", tmp_path)
-    assert "no such folder" in str(done.exception)
-    ports = ["--grpc-port", 0, "--rest-port", 0]
-    done = run("serve", tmp_path / "none", *ports)
-    assert "tagforest export" in str(done.exception)
-
-
-def test_a_taken_port_is_told(run, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        done = run("serve", tmp_path, "--grpc-port", port, "--rest-port", 0)
-    assert isinstance(done.exception, InputError)
-    assert f"port {port}" in str(done.exception)
-
-
-def test_the_commands_load_nothing_heavy():
-    code = (
-        "import sys, typer; "
-        "from serving.client import cli as tag; "
-        "from serving.saved_model import cli as export; "
-        "from serving.server import cli as serve; "
-        "[c.register(typer.Typer()) for c in (export, serve, tag)]; "
-        "print({'tensorflow', 'keras', 'grpc', 'numpy'} & set(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True
-    )
-    assert done.stdout.strip() == "set()", done.stderr
+def test_the_command_loads_nothing_heavy():
+    heavy = ("tensorflow", "keras", "grpc", "numpy")
+    assert loaded_by("import serving.client.cli", *heavy) == []

@@ -1,0 +1,27 @@
+"""Image files made for tests; equal arguments give equal bytes."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+
+def encode(
+    image: Image.Image | np.ndarray, form: str = "PNG", **options
+) -> bytes:
+    """Returns the file of an image, or of uint8 [height, width(, 3)]."""
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    content = io.BytesIO()
+    image.save(content, form, **options)
+    return content.getvalue()
+
+
+def noise_image(
+    seed: int, size: tuple[int, int] = (48, 40), form: str = "JPEG"
+) -> bytes:
+    """Returns an image file of random pixels; size is (height, width)."""
+    rng = np.random.default_rng(seed)
+    return encode(rng.integers(0, 256, (*size, 3), dtype=np.uint8), form)
