@@ -11,7 +11,6 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +20,7 @@ from beam_jobs.dataset_job.join_images import JoinedImages, join_rows, read_rows
 from beam_jobs.dataset_job.options import ImageChecks
 from beam_jobs.dataset_job.splits import uniform
 from beam_jobs.files import storage
+from beam_jobs.files.read_ahead import ReadAhead
 from beam_jobs.images.check_image import (
     ImageError,
     ImageFacts,
@@ -259,12 +259,10 @@ def _answers(
         return answers
 
     # A few chunks ahead of the consumer, so that little is held in memory.
-    ahead = 4 * _THREADS
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for start in range(0, len(chunks), ahead):
-            for answers in pool.map(check, chunks[start : start + ahead]):
-                progress.advance(len(answers))
-                yield from answers
+    checked = ReadAhead(check, chunks, threads=_THREADS, ahead=4 * _THREADS)
+    for answers in checked:
+        progress.advance(len(answers))
+        yield from answers
 
 
 def _check(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from beam_jobs.errors import InputError
+from beam_jobs.files.read_ahead import ReadAhead
 from beam_jobs.images import check_image
 from beam_jobs.images.find_images import SUFFIXES
 from beam_jobs.rejections import Reason, Rejection, save_rejections
@@ -26,6 +26,9 @@ from model.features import feature_files
 from model.inputs import preprocessing
 from model.network.load_tagger import load_tagger, weights_fingerprint
 from model.network.tagger import Tagger
+
+# Images that wait in memory for the network.
+_AHEAD = 256
 
 
 @dataclass(frozen=True)
@@ -158,17 +161,12 @@ def _load_all(
                 error.reason, path.name, str(error), os.fspath(path)
             )
 
-    # Blocks, so that no more than these wait in memory.
-    block = 256
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(paths), block):
-            some = paths[start : start + block]
-            for path, (content, rejection) in zip(
-                some, pool.map(load, some), strict=True
-            ):
-                if rejection is not None:
-                    rejections.append(rejection)
-                yield path, content
+    threads = os.cpu_count() or 1
+    loaded = ReadAhead(load, paths, threads=threads, ahead=_AHEAD)
+    for path, (content, rejection) in zip(paths, loaded, strict=True):
+        if rejection is not None:
+            rejections.append(rejection)
+        yield path, content
 
 
 def _embed_all(

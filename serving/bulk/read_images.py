@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ import tensorflow as tf
 
 from beam_jobs.dataset import read_records, records
 from beam_jobs.files import tensorflow_files
+from beam_jobs.files.read_ahead import ReadAhead
 from beam_jobs.images.image_ref import ImageReader, ImageRef
 from beam_jobs.rejections import Reason, Rejection
 from serving.api import contract
@@ -64,14 +64,15 @@ def read_batches(piece: Piece, batch_size: int) -> Iterator[Batch]:
 
 
 def _read_files(images: Iterable[_Named], batch_size: int) -> Iterator[Batch]:
-    waiting: deque[list[Future[Batch]]] = deque()
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for cut in _cut(images, batch_size):
-            waiting.append([pool.submit(_read, some) for some in _split(cut)])
-            if len(waiting) > _BATCHES_AHEAD:
-                yield _join(waiting.popleft())
-        while waiting:
-            yield _join(waiting.popleft())
+    # Ahead are batches, not reads: a batch is what has a bound in bytes.
+    ahead = _BATCHES_AHEAD
+    with ThreadPoolExecutor(_THREADS) as readers:
+        yield from ReadAhead(
+            lambda cut: _join(readers.map(_read, _split(cut))),
+            _cut(images, batch_size),
+            threads=ahead,
+            ahead=ahead,
+        )
 
 
 def _cut(images: Iterable[_Named], batch_size: int) -> Iterator[list[_Named]]:
@@ -126,8 +127,8 @@ def _read_one(
         return Rejection(Reason.UNREADABLE_FILE, name, detail, ref.path)
 
 
-def _join(parts: Iterable[Future[Batch]]) -> Batch:
-    done = [part.result() for part in parts]
+def _join(parts: Iterable[Batch]) -> Batch:
+    done = list(parts)
     return Batch(
         [image for part in done for image in part.images],
         [letter for part in done for letter in part.rejections],
