@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from beam_jobs.classes import wordnet as wn
+from beam_jobs.classes.own_classes import is_own
 from beam_jobs.errors import InputError
 from beam_jobs.files.text_files import read_tsv
 
@@ -80,11 +81,15 @@ def is_abstract(wnid: str, rules: AbstractRules, wordnet) -> bool:
     the nearest rule for instances upwards; then the nearest rule for a
     subtree upwards, the class itself included. Of two equally near ones `in`
     wins, since one visible reading is enough. Without any rule up to the top
-    a class is out, unless there are no rules at all.
+    a class is out, unless there are no rules at all. A class of one's own is
+    never abstract.
 
     Raises:
         InputError: an unknown WordNet id.
     """
+    if is_own(wnid):
+        # Someone named what an image shows.
+        return False
     synset = wn.synset_of(wnid, wordnet)
     if not rules:
         return False

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from beam_jobs.classes import abstract_classes, growth
 from beam_jobs.classes import wordnet as wn
-from beam_jobs.classes.class_mapping import ClassChoice
+from beam_jobs.classes.class_choices import ClassChoice, OwnClasses
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.load_classes import (
     load_classes,
 )
 from beam_jobs.classes.options import VocabularyOptions
+from beam_jobs.classes.own_classes import find_synset, is_own, name_of
 from beam_jobs.classes.vocabulary import TagClass, Vocabulary
 from beam_jobs.errors import InputError
 
@@ -82,12 +83,15 @@ def build_classes(
         InputError: an unknown WordNet id, no class left, or a malformed file.
     """
     options = options or VocabularyOptions()
+    choices = list(choices)
     wordnet = wordnet or wn.load_wordnet()
     rules = abstract_classes.load_rules(options.abstract_classes)
     merges = growth.read_merges(options.merges)
     removals = growth.read_removals(options.removals)
     base = load_classes(options.base) if options.base else None
-    counted, report = _by_synset(counts, choices, wordnet)
+    counted, report = _by_synset(
+        counts, choices, wordnet, base[0] if base else None
+    )
     report += _merge_counts(counted, merges)
     if base and not options.grow:
         kept: dict[str, _Counted] = {}
@@ -97,13 +101,14 @@ def build_classes(
         report += dropped
     if base is None and not kept:
         raise InputError(_nothing_left(counts, options, report))
-    vocabulary, hierarchy, added = _assemble(base, kept, rules, wordnet)
+    own = OwnClasses.of(choices, wordnet)
+    vocabulary, hierarchy, added = _assemble(base, kept, rules, wordnet, own)
     report += added
     if merges or removals:
         vocabulary = growth.grow(
             vocabulary, _sources(merges, vocabulary, wordnet), removals, merges
         )
-        hierarchy = hierarchy.grown(vocabulary, wordnet)
+        hierarchy = hierarchy.grown(vocabulary, wordnet, own.parents)
         report += [
             ClassReport(w, w, "removed", _images(counted, w)) for w in removals
         ]
@@ -114,6 +119,7 @@ def _by_synset(
     counts: Mapping[str, Mapping[str, int]],
     choices: Iterable[ClassChoice],
     wordnet,
+    base: Vocabulary | None,
 ) -> tuple[dict[str, _Counted], list[ClassReport]]:
     wnids = {choice.key: choice.wnid for choice in choices}
     counted: dict[str, _Counted] = {}
@@ -125,7 +131,9 @@ def _by_synset(
             if not wnid:
                 unmapped[key] += number
                 continue
-            if wnid not in counted:
+            if wnid not in counted and not (
+                is_own(wnid) or (base and wnid in base)
+            ):
                 wn.synset_of(wnid, wordnet)
             found = counted.setdefault(wnid, _Counted())
             found.images[kind] += number
@@ -205,10 +213,11 @@ def _assemble(
     kept: Mapping[str, _Counted],
     rules: abstract_classes.AbstractRules,
     wordnet,
+    own: OwnClasses,
 ) -> tuple[Vocabulary, Hierarchy, list[ClassReport]]:
     depths: dict[str, int] = {}
     for wnid in kept:
-        paths = _paths(wnid, rules, wordnet)
+        paths = _paths(wnid, rules, wordnet, own)
         known = base and any(w in base[0] for path in paths for w in path)
         for path in [[wnid]] if known else paths:
             for depth, above in enumerate(path):
@@ -216,15 +225,15 @@ def _assemble(
     order = sorted(depths, key=lambda wnid: (depths[wnid], wnid))
     if base is None:
         vocabulary = Vocabulary(
-            TagClass(i, wnid, wn.names_of(wn.synset_of(wnid, wordnet)))
+            TagClass(i, wnid, own.name_of(wnid, wordnet))
             for i, wnid in enumerate(order)
         )
-        hierarchy = Hierarchy.from_wordnet(vocabulary, wordnet)
+        hierarchy = Hierarchy.from_wordnet(vocabulary, wordnet, own.parents)
     else:
         order = [wnid for wnid in order if wnid not in base[0]]
-        names = {w: wn.names_of(wn.synset_of(w, wordnet)) for w in order}
+        names = {w: own.name_of(w, wordnet) for w in order}
         vocabulary = growth.grow(base[0], names)
-        hierarchy = base[1].grown(vocabulary, wordnet)
+        hierarchy = base[1].grown(vocabulary, wordnet, own.parents)
     return vocabulary, hierarchy, _added(order, kept, vocabulary, hierarchy)
 
 
@@ -252,10 +261,17 @@ def _added(
 
 
 def _paths(
-    wnid: str, rules: abstract_classes.AbstractRules, wordnet
+    wnid: str,
+    rules: abstract_classes.AbstractRules,
+    wordnet,
+    own: OwnClasses,
 ) -> list[list[str]]:
     """Returns the hypernym paths down to a class, abstract classes left out."""
-    synset = wn.synset_of(wnid, wordnet)
+    synset = find_synset(wnid, wordnet)
+    if synset is None:
+        parent = own.parents.get(wnid, "")
+        above = _paths(parent, rules, wordnet, own) if parent else [[]]
+        return [[*path, wnid] for path in above]
     paths = [[wn.wnid_of(s) for s in p] for p in synset.hypernym_paths()]
     abstract = {
         w
@@ -274,9 +290,7 @@ def _sources(
     """
     wnids = sorted({*merges, *merges.values()})
     have = {c.wnid for c in vocabulary}
-    return {
-        w: wn.names_of(wn.synset_of(w, wordnet)) for w in wnids if w not in have
-    }
+    return {w: name_of(w, wordnet) for w in wnids if w not in have}
 
 
 def _images(counted: Mapping[str, _Counted], wnid: str) -> int:
@@ -312,7 +326,14 @@ def save_report(
     wordnet = wordnet or wn.load_wordnet()
     rows = ["\t".join(_REPORT_HEADER)]
     for r in report:
-        name = wn.names_of(wn.synset_of(r.wnid, wordnet)) if r.wnid else ""
-        fields = (r.key, r.wnid, r.what, str(r.images), r.detail, name)
+        name = name_of(r.wnid, wordnet) if r.wnid else ""
+        fields = (
+            " ".join(r.key.split()),
+            r.wnid,
+            r.what,
+            str(r.images),
+            r.detail,
+            name,
+        )
         rows.append("\t".join(fields))
     Path(path).write_text("\n".join(rows) + "\n", encoding="utf-8")

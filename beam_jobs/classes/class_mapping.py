@@ -1,101 +1,84 @@
 """Class names of any source -> WordNet synsets, every choice open to review.
 
 The paper merges Open Images classes into ImageNet's by meaning (section 2.2)
-and publishes no rule; ours, in order:
+and publishes no rule; ours map a name only where it is sure, in order:
 
-1. `override`: a row of the user's overrides file. Then `reviewed`, or
-   `reviewed_general` where WordNet has only something more general: a row of
-   `reviewed_classes.tsv` beside this module, which corrects the rules
-   below where they were seen to fail, with the reason of each.
-2. `lemma`: the name is a noun in WordNet.
-3. `inflected`: its base form is (NLTK's morphy: plurals).
-4. `compound`: it is one when joined, hyphenated or taken apart: `Wheel chair`,
-   `Coffeemaker`, `diningtable`.
-5. `common`: of `Moths and butterflies` the nearest common hypernym.
-6. `suffix`: the first words are dropped: `Table tennis racket`.
-7. `head`: the most frequent sense of the last word: `Dog bed`.
-8. `hypernym`: the nearest class upwards that the wanted classes hold.
+1. `override`, `class_map`: a row of the user's.
+2. `reviewed`, or `reviewed_general` where WordNet has only something more
+   general: a row of `reviewed_classes.tsv` beside this module; also for the
+   same name in another source, where all rows of that name agree.
+3. `wnid`: a WordNet id, or the name of a synset (`aerosol.n.02`).
+4. `vocabulary`: a class of the vocabulary given that WordNet lacks.
+5. `names`: a word of another language, by the user's files.
+6. `lemma`: the name is a noun in WordNet; `inflected`: its base form is
+   (NLTK's morphy: plurals); `compound`: it is one when joined, hyphenated or
+   taken apart: `Wheel chair`, `Coffeemaker`, `diningtable`. Each only where
+   one sense is sure (`senses`).
+7. `hypernym`: of a class found so, which the vocabulary given lacks, the
+   nearest one upwards that it holds.
 
-Rules 5 to 8 find something more general: such a choice is not `exact`, and an
+What is left stays a class of its own (`own_classes`): `kind` if its last word
+surely is what it is a kind of (`parents`), `ambiguous` if it has several
+senses of like weight, `own` otherwise. The rules `reviewed_general` and
+`hypernym` find something more general: such a choice is not `exact`, and an
 image where the class was verified absent says nothing about the synset.
-
-Among several senses those are taken that the wanted classes hold; first those
-that a qualifier names (`Bat (Animal)`: among the lemmas above the sense), then
-the preferred ones, then by WordNet's order of frequency. Without wanted
-classes, all are wanted that `abstract_classes` leaves in.
 """
 
 from __future__ import annotations
 
-import itertools
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import functools
+import re
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from beam_jobs.classes import abstract_classes
+from beam_jobs.classes import abstract_classes, own_classes, parents
 from beam_jobs.classes import senses as class_senses
 from beam_jobs.classes import wordnet as wn
-from beam_jobs.classes.lemmas import Candidate, candidates, split_qualifier
+from beam_jobs.classes.class_choices import ClassChoice, note_merges
+from beam_jobs.classes.class_map import ClassMap
+from beam_jobs.classes.lemmas import candidates, denies, split_qualifier
+from beam_jobs.classes.own_classes import find_synset, normalise, own_id
 from beam_jobs.errors import InputError
 from beam_jobs.files.text_files import read_tsv
 
 SHIPPED = Path(__file__).with_name("reviewed_classes.tsv")
 _SHIPPED_HEADER = ("key", "display_name", "wnid", "fit", "reason")
-_OVERRIDE_HEADER = ["LabelName", "WordNetId"]
-_CHOICES_HEADER = (
-    "key",
-    "display_name",
-    "wnid",
-    "rule",
-    "alternatives",
-    "merged_with",
-    "synset",
-    "gloss",
-)
-_GENERAL = frozenset(
-    {"reviewed_general", "common", "suffix", "head", "hypernym"}
-)
-_GLOSS_WORDS = 12
-
-# Limits of the two rules that climb: what lies farther says too little.
-_COMMON_SENSES = 4
-_COMMON_EDGES = 3
+# Of the rule that climbs: what lies farther says too little.
 _HYPERNYM_EDGES = 3
+_SYNSET_NAME = re.compile(r"(\S+)\.n\.\d\d")
 
 Wanted = Callable[[str], bool]
 
 
 @dataclass(frozen=True)
-class ClassChoice:
-    """What one class became.
+class Hints:
+    """What is known beside the names.
 
     Attributes:
-        key: `oi:/m/0bt9lr`, `coco:hot dog`.
-        display_name: its English name.
-        wnid: the synset chosen; "" if none fits.
-        rule: the rule that chose it; `none` if none did.
-        alternatives: the other senses considered, best first.
-        merged_with: other keys that became the same synset, sorted.
+        overrides: class id by key, or by what follows the first `:` of a key;
+            "" leaves a class out.
+        class_map: rows of the user's, for keys and names.
+        vocabulary: class id by normalised name, of classes of the vocabulary
+            that WordNet lacks.
+        names: WordNet ids by normalised word of another language; with them
+            no name is read as English.
+        english: read names as English at all.
     """
 
-    key: str
-    display_name: str
-    wnid: str
-    rule: str
-    alternatives: tuple[str, ...] = ()
-    merged_with: tuple[str, ...] = ()
-
-    @property
-    def exact(self) -> bool:
-        """Whether the synset means no more than the class."""
-        return bool(self.wnid) and self.rule not in _GENERAL
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    class_map: ClassMap = field(default_factory=ClassMap)
+    vocabulary: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, tuple[str, ...]] | None = None
+    english: bool = True
 
 
 def map_classes(
     display_names: Mapping[str, str],
-    overrides: Mapping[str, str],
+    overrides: Mapping[str, str] | Hints,
     wanted: Wanted | None = None,
     wordnet=None,
     preferred: Wanted | None = None,
@@ -105,35 +88,38 @@ def map_classes(
     Args:
         display_names: display name by key. A key that is a WordNet id is
             kept as it is.
-        overrides: wnid by key, or by what follows the first `:` of a key; ""
-            leaves a class out.
-        wanted: tells whether a wnid is in the vocabulary; None if the
+        overrides: class id by key, or all that is known beside the names.
+        wanted: tells whether a class is in the vocabulary; None if the
             vocabulary is yet to be built.
         wordnet: as `load_wordnet` returns it.
-        preferred: tells which wnids to take first among the wanted senses,
-            as those that another source annotates.
+        preferred: tells which wnids to take among several senses of like
+            weight, if that leaves one: those that another source annotates.
 
     Raises:
         InputError: an override names an unknown WordNet id, or no class.
     """
     wordnet = wordnet or wn.load_wordnet()
-    _check_overrides(overrides, display_names, wordnet)
+    hints = (
+        overrides if isinstance(overrides, Hints) else Hints(dict(overrides))
+    )
+    _check_overrides(hints.overrides, display_names, wordnet)
+    hints.class_map.check(wordnet)
     visible = visible_classes(wordnet)
     chooser = _Chooser(
-        wanted or visible, preferred or (lambda wnid: False), visible, wordnet
+        wanted or (lambda wnid: True),
+        preferred or (lambda wnid: False),
+        functools.lru_cache(maxsize=None)(
+            lambda synset: visible(wn.wnid_of(synset))
+        ),
+        wordnet,
+        hints,
+        read_shipped_overrides(),
+        _reviewed_names(),
     )
-    shipped = read_shipped_overrides()
-    choices = []
-    for key, name in sorted(display_names.items()):
-        override = _override(key, overrides)
-        if override is not None:
-            choice = ClassChoice(key, name, override, "override")
-        elif key in shipped:
-            choice = chooser.reviewed(key, name, *shipped[key])
-        else:
-            choice = chooser.choose(key, name)
-        choices.append(choice)
-    return _note_merges(choices)
+    choices = [
+        chooser.choose(key, name) for key, name in sorted(display_names.items())
+    ]
+    return note_merges(choices)
 
 
 def visible_classes(wordnet) -> Wanted:
@@ -146,120 +132,180 @@ def visible_classes(wordnet) -> Wanted:
 class _Chooser:
     wanted: Wanted
     preferred: Wanted
-    visible: Wanted
+    visible: Callable[[Any], bool]
     wordnet: Any
-
-    def reviewed(
-        self, key: str, name: str, wnid: str, general: bool
-    ) -> ClassChoice:
-        # Reviewed without knowing which classes are wanted.
-        if wnid and not self.wanted(wnid):
-            return self._above(key, name, [wnid])
-        rule = "reviewed_general" if general else "reviewed"
-        return ClassChoice(key, name, wnid, rule)
+    hints: Hints
+    shipped: Mapping[str, tuple[str, bool]]
+    shipped_names: Mapping[str, tuple[str, bool]]
 
     def choose(self, key: str, name: str) -> ClassChoice:
-        if wn.WNID_PATTERN.fullmatch(key):
-            wn.synset_of(key, self.wordnet)
-            return ClassChoice(key, name, key, "wnid")
+        """Applies the rules in their order."""
+        for rule in (self._given, self._reviewed, self._named_by_id):
+            found = rule(key, name)
+            if found is not None:
+                return found
+        known = self.hints.vocabulary.get(normalise(name))
+        if known is not None:
+            return ClassChoice(key, name, known, "vocabulary")
+        senses: list[str] = []
+        if self.hints.names is not None:
+            senses = list(self.hints.names.get(normalise(name), ()))
+            found = self._translated(key, name, senses)
+        elif self.hints.english:
+            found, senses = self._read(key, name)
+            found = self._reviewed_elsewhere(key, name, found)
+        return found or self._own(key, name, senses)
+
+    def _given(self, key: str, name: str) -> ClassChoice | None:
+        row = self.hints.class_map.row_of(key, name)
+        if row is not None:
+            return ClassChoice(
+                key, name, row.class_id, "class_map", parent=row.parent
+            )
+        override = _override(key, self.hints.overrides)
+        if override is None:
+            return None
+        return ClassChoice(key, name, override, "override")
+
+    def _reviewed(self, key: str, name: str) -> ClassChoice | None:
+        if key in self.shipped:
+            wnid, general = self.shipped[key]
+            # Reviewed without knowing which classes are wanted.
+            if wnid and not self.wanted(wnid):
+                return self._above(key, name, wnid)
+            rule = "reviewed_general" if general else "reviewed"
+            return ClassChoice(key, name, wnid, rule)
+        return None
+
+    def _reviewed_elsewhere(
+        self, key: str, name: str, read: ClassChoice | None
+    ) -> ClassChoice | None:
+        """Weighs the rows of other sources for this name.
+
+        Where they say something else than the name's sure sense, two good
+        witnesses disagree and nothing is sure.
+        """
+        wnid, general = self.shipped_names.get(normalise(name), ("", False))
+        if not wnid:
+            return read
+        if general:
+            return read or self._own_kind(key, name, wnid)
+        if read is None:
+            return self._sure(key, name, wnid, "reviewed")
+        return read if read.wnid == wnid or read.rule == "hypernym" else None
+
+    def _named_by_id(self, key: str, name: str) -> ClassChoice | None:
+        for text in (key, key.partition(":")[2], name):
+            if wn.WNID_PATTERN.fullmatch(text):
+                if not self.wanted(text):
+                    wn.synset_of(text, self.wordnet)
+                return ClassChoice(key, name, text, "wnid")
+        match = _SYNSET_NAME.fullmatch(name)
+        if match is None:
+            return None
+        synset = _synset_named(name, self.wordnet)
+        if synset is None:
+            return self.choose(key, match[1])
+        return self._sure(key, name, wn.wnid_of(synset), "wnid")
+
+    def _read(
+        self, key: str, name: str
+    ) -> tuple[ClassChoice | None, list[str]]:
+        """Reads a name as English; returns a sure choice, and all senses."""
         base, qualifier = split_qualifier(name)
-        readings = [
-            (candidate, self._senses(candidate, qualifier))
-            for candidate in candidates(base, self.wordnet)
-        ]
-        for candidate, senses in readings:
-            allowed = [w for w in senses if self.visible(w)]
-            fitting = [w for w in allowed[: candidate.senses] if self.wanted(w)]
-            if fitting:
-                best = min(fitting, key=lambda w: not self.preferred(w))
-                others = tuple(w for w in senses if w != best)
-                return ClassChoice(key, name, best, candidate.rule, others)
-        exact = [w for c, found in readings if c.exact for w in found]
-        return self._above(key, name, exact)
-
-    def _senses(self, candidate: Candidate, qualifier: str) -> list[str]:
-        """Returns wnids, best first."""
-        groups = [
-            self.wordnet.synsets(lemma, pos="n") for lemma in candidate.lemmas
-        ]
-        if len(groups) > 1:
-            return self._common_hypernyms(candidate.lemmas, groups)
-        (lemma,) = candidate.lemmas
-        senses = class_senses.rank(groups[0], lemma)
-        if qualifier:
-            word = qualifier.lower().replace(" ", "_")
-            base = self.wordnet.morphy(word, pos="n") or word
-            senses = sorted(senses, key=lambda s: not _is_under(s, base))
-        return [wn.wnid_of(s) for s in senses]
-
-    def _common_hypernyms(
-        self, lemmas: Sequence[str], groups: Sequence[Sequence[Any]]
-    ) -> list[str]:
-        """Returns what is nearest to one visible sense of each, if near."""
-        seen = [
-            [
-                s
-                for s in class_senses.rank(senses, lemma)
-                if self.visible(wn.wnid_of(s))
-            ][:_COMMON_SENSES]
-            for lemma, senses in zip(lemmas, groups, strict=True)
-        ]
-        found: list[tuple[int, str]] = []
-        for combination in itertools.product(*seen):
-            above = set.intersection(*(_closure(s) for s in combination))
-            found += [
-                (distance, wn.wnid_of(synset))
-                for synset in above
-                if (distance := _distance(synset, combination)) <= _COMMON_EDGES
+        senses: list[str] = []
+        for candidate in candidates(base, self.wordnet):
+            found = self.wordnet.synsets(candidate.lemma, pos="n")
+            ranked = [
+                wn.wnid_of(s) for s in class_senses.rank(found, candidate.lemma)
             ]
-        return list(dict.fromkeys(wnid for _, wnid in sorted(found)))
+            senses += [w for w in ranked if w not in senses]
+            sure = class_senses.sure_sense(
+                found, candidate.lemma, self.visible, qualifier, self.wordnet
+            )
+            wnid = self._preferred(found) if sure is None else wn.wnid_of(sure)
+            if wnid:
+                others = tuple(w for w in senses if w != wnid)
+                choice = self._sure(key, name, wnid, candidate.rule)
+                return replace(choice, alternatives=others), senses
+            if any(map(self.visible, found)):
+                # Unsure as it stands; another spelling makes it no surer.
+                break
+        return None, senses
 
-    def _above(self, key: str, name: str, senses: list[str]) -> ClassChoice:
-        """Chooses the nearest wanted class above the first visible sense."""
-        others = tuple(dict.fromkeys(senses))
-        for wnid in filter(self.visible, senses):
-            level = [wn.synset_of(wnid, self.wordnet)]
-            for _ in range(_HYPERNYM_EDGES):
-                level = [h for s in level for h in wn.hypernyms_of(s)]
-                fitting = sorted(
-                    w for w in map(wn.wnid_of, level) if self.wanted(w)
-                )
-                if fitting:
-                    return ClassChoice(
-                        key, name, fitting[0], "hypernym", others
-                    )
-            break
-        return ClassChoice(key, name, "", "none", others)
+    def _preferred(self, senses: Iterable[Any]) -> str:
+        """Returns the one visible sense that another source annotates."""
+        wnids = [wn.wnid_of(s) for s in senses if self.visible(s)]
+        found = [w for w in wnids if self.preferred(w)]
+        return found[0] if len(found) == 1 else ""
+
+    def _translated(
+        self, key: str, name: str, senses: list[str]
+    ) -> ClassChoice | None:
+        """Chooses among the synsets that files name for a foreign word."""
+        found = [s for w in senses if (s := find_synset(w, self.wordnet))]
+        synset = class_senses.sure_synset(found, self.visible)
+        if synset is None:
+            return None
+        choice = self._sure(key, name, wn.wnid_of(synset), "names")
+        return replace(
+            choice, alternatives=tuple(w for w in senses if w != choice.wnid)
+        )
+
+    def _sure(self, key: str, name: str, wnid: str, rule: str) -> ClassChoice:
+        if self.wanted(wnid):
+            return ClassChoice(key, name, wnid, rule)
+        return self._above(key, name, wnid)
+
+    def _above(self, key: str, name: str, wnid: str) -> ClassChoice:
+        """Chooses the nearest wanted class above a synset."""
+        level = [wn.synset_of(wnid, self.wordnet)]
+        for _ in range(_HYPERNYM_EDGES):
+            level = [h for s in level for h in wn.hypernyms_of(s)]
+            fitting = sorted(
+                w for w in map(wn.wnid_of, level) if self.wanted(w)
+            )
+            if fitting:
+                return ClassChoice(key, name, fitting[0], "hypernym", (wnid,))
+        return ClassChoice(key, name, "", "none", (wnid,))
+
+    def _own(self, key: str, name: str, senses: list[str]) -> ClassChoice:
+        """Keeps a name as a class of its own."""
+        class_id = own_id(name)
+        if not class_id:
+            return ClassChoice(key, name, "", "none")
+        others = tuple(senses)
+        if not self.hints.english or self.hints.names is not None:
+            return ClassChoice(key, name, class_id, "own", others)
+        seen = [
+            s
+            for w in senses
+            if self.visible(s := wn.synset_of(w, self.wordnet))
+        ]
+        if seen and not denies(name):
+            parent = parents.common_kind(seen, self.visible)
+            return ClassChoice(
+                key, name, class_id, "ambiguous", others, parent=parent
+            )
+        parent = parents.find_parent(name, self.visible, self.wordnet)
+        if parent:
+            return self._own_kind(key, name, parent)
+        return ClassChoice(key, name, class_id, "own", others)
+
+    def _own_kind(self, key: str, name: str, parent: str) -> ClassChoice:
+        return ClassChoice(key, name, own_id(name), "kind", parent=parent)
 
 
-def _closure(synset) -> set:
-    return {synset, *synset.closure(wn.hypernyms_of)}
+def _synset_named(name: str, wordnet):
+    """Returns the synset of a name as NLTK writes it; None if there is none."""
+    from nltk.corpus.reader.wordnet import WordNetError
 
-
-def _distance(above, synsets) -> int:
-    """Returns edges from the farthest of the synsets up to `above`."""
-    distances = [
-        [d for synset, d in s.hypernym_distances() if synset == above]
-        for s in synsets
-    ]
-    return max(min(d) for d in distances)
-
-
-def _is_under(synset, word: str) -> bool:
-    names = {n.lower() for s in _closure(synset) for n in s.lemma_names()}
-    return word in names
-
-
-def _note_merges(choices: list[ClassChoice]) -> list[ClassChoice]:
-    keys: dict[str, list[str]] = {}
-    for choice in choices:
-        keys.setdefault(choice.wnid, []).append(choice.key)
-    return [
-        replace(c, merged_with=tuple(k for k in keys[c.wnid] if k != c.key))
-        if c.wnid
-        else c
-        for c in choices
-    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            return wordnet.synset(name.lower())
+        except (WordNetError, ValueError):
+            return None
 
 
 def _override(key: str, overrides: Mapping[str, str]) -> str | None:
@@ -271,7 +317,7 @@ def _check_overrides(
 ) -> None:
     known = {k for key in names for k in (key, key.partition(":")[2])}
     for key, wnid in overrides.items():
-        if wnid:
+        if wnid and not own_classes.is_own(wnid):
             wn.synset_of(wnid, wordnet)
         if key not in known:
             raise InputError(
@@ -289,63 +335,14 @@ def read_shipped_overrides() -> dict[str, tuple[str, bool]]:
     }
 
 
-def read_overrides(path: str | None) -> dict[str, str]:
-    """Returns wnid by label name or key from a `LabelName,WordNetId` CSV.
+@functools.cache
+def _reviewed_names() -> dict[str, tuple[str, bool]]:
+    """Returns what rows of one name agree on, by normalised name.
 
-    An empty WordNet id leaves the class out.
-
-    Raises:
-        InputError: another header, or a malformed row (file:line).
+    Where another sense fits as well, a row speaks for its source alone.
     """
-    if path is None:
-        return {}
-    # Files of any file system need Beam, which takes seconds to import.
-    from beam_jobs.files import text_files
-
-    rows = text_files.read_sound_csv(path)
-    if not rows or rows[0][1] != _OVERRIDE_HEADER:
-        raise InputError(
-            f"{path}:1: the header must be {','.join(_OVERRIDE_HEADER)}"
-        )
-    for line, row in rows[1:]:
-        if len(row) != 2 or (row[1] and not wn.WNID_PATTERN.fullmatch(row[1])):
-            raise InputError(
-                f"{path}:{line}: a label name and a WordNet id as n02084071 "
-                f"are needed; received: {','.join(row)[:200]}"
-            )
-    return {row[0]: row[1] for _, row in rows[1:]}
-
-
-def save_choices(
-    choices: Iterable[ClassChoice],
-    path: str | os.PathLike[str],
-    wordnet=None,
-) -> None:
-    """Writes the review table, tab-separated under a header."""
-    wordnet = wordnet or wn.load_wordnet()
-    rows = [_CHOICES_HEADER, *(_row(c, wordnet) for c in choices)]
-    text = "".join("\t".join(row) + "\n" for row in rows)
-    Path(path).write_text(text, encoding="utf-8")
-
-
-def _row(choice: ClassChoice, wordnet) -> tuple[str, ...]:
-    names = gloss = ""
-    if choice.wnid:
-        synset = wn.synset_of(choice.wnid, wordnet)
-        names = wn.names_of(synset)
-        gloss = " ".join(synset.definition().split()[:_GLOSS_WORDS])
-    others = [
-        f"{w} {wn.names_of(wn.synset_of(w, wordnet)).split(', ')[0]}"
-        for w in choice.alternatives
-    ]
-    return (
-        choice.key,
-        # A name with a tab in it would make another column.
-        " ".join(choice.display_name.split()),
-        choice.wnid,
-        choice.rule,
-        "; ".join(others),
-        " ".join(choice.merged_with),
-        names,
-        gloss,
-    )
+    found: dict[str, set[tuple[str, bool]]] = defaultdict(set)
+    for _, row in read_tsv(SHIPPED, _SHIPPED_HEADER):
+        wnid = "" if row[3] == "either" else row[2]
+        found[normalise(row[1])].add((wnid, row[3] == "general"))
+    return {name: rows.pop() for name, rows in found.items() if len(rows) == 1}

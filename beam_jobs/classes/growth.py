@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from beam_jobs.classes.own_classes import check_class_id
 from beam_jobs.classes.vocabulary import (
     ACTIVE,
     MERGED,
@@ -18,7 +19,6 @@ from beam_jobs.classes.vocabulary import (
     TagClass,
     Vocabulary,
 )
-from beam_jobs.classes.wordnet import WNID_PATTERN
 from beam_jobs.errors import InputError
 from beam_jobs.files.text_files import read_tsv
 
@@ -118,7 +118,7 @@ def read_removals(path: str | os.PathLike[str] | None) -> list[str]:
         return []
     rows = read_tsv(path, _REMOVALS_HEADER)
     for line, (wnid,) in rows:
-        _check_wnid(wnid, f"{path}:{line}")
+        check_class_id(wnid, f"{path}:{line}")
     return list(dict.fromkeys(wnid for _, (wnid,) in rows))
 
 
@@ -139,18 +139,10 @@ def _read_pairs(
     found: dict[str, str] = {}
     for line, row in read_tsv(path, header, optional):
         place = f"{path}:{line}"
-        _check_wnid(row[0], place)
+        check_class_id(row[0], place)
         if not optional:
-            _check_wnid(row[1], place)
+            check_class_id(row[1], place)
         if row[0] in found:
             raise InputError(f"{place}: a second row for {row[0]}")
         found[row[0]] = row[1] if len(row) > 1 else ""
     return found
-
-
-def _check_wnid(wnid: str, place: str) -> None:
-    if not WNID_PATTERN.fullmatch(wnid):
-        raise InputError(
-            f"{place}: a WordNet id is 'n' and 8 digits, as n02084071; "
-            f"received: {wnid!r}"
-        )

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from beam_jobs.classes import wordnet as wn
+from beam_jobs.classes.own_classes import find_synset
 from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.errors import InputError
 from beam_jobs.files.text_files import read_tsv
@@ -141,21 +142,38 @@ class Hierarchy:
         return cls(parents)
 
     @classmethod
-    def from_wordnet(cls, vocabulary: Vocabulary, wordnet=None) -> Hierarchy:
+    def from_wordnet(
+        cls,
+        vocabulary: Vocabulary,
+        wordnet=None,
+        own_parents: Mapping[str, str] | None = None,
+    ) -> Hierarchy:
         """Links every class to its nearest ancestors within the vocabulary.
 
         On each hypernym path upwards the first class of the vocabulary is a
         parent, unless it is also an ancestor of another parent. The target of
         a merged class stands for it, removed classes are passed through, and
-        neither has parents itself.
+        neither has parents itself. A class that WordNet lacks is linked to
+        the parent named for it, or upwards from there; without one it is a
+        root.
+
+        Args:
+            vocabulary: the classes.
+            wordnet: as `load_wordnet` returns it.
+            own_parents: id of the parent by id of such a class.
 
         Raises:
-            InputError: a class that WordNet 3.0 lacks, or merges that put a
-                class above its own ancestors.
+            InputError: merges or own parents that put a class above its own
+                ancestors.
         """
-        return cls(())._linked(vocabulary, wordnet)
+        return cls(())._linked(vocabulary, wordnet, own_parents or {})
 
-    def grown(self, vocabulary: Vocabulary, wordnet=None) -> Hierarchy:
+    def grown(
+        self,
+        vocabulary: Vocabulary,
+        wordnet=None,
+        own_parents: Mapping[str, str] | None = None,
+    ) -> Hierarchy:
         """Returns the hierarchy of a vocabulary that grew from this one's.
 
         Old classes keep their parents, so a published tree stays the tree it
@@ -166,14 +184,16 @@ class Hierarchy:
 
         Args:
             vocabulary: the first classes are those of this hierarchy.
-            wordnet: as `load_wordnet` returns it.
+            wordnet, own_parents: as for `from_wordnet`.
 
         Raises:
             InputError: as `from_wordnet`.
         """
-        return self._linked(vocabulary, wordnet)
+        return self._linked(vocabulary, wordnet, own_parents or {})
 
-    def _linked(self, vocabulary: Vocabulary, wordnet) -> Hierarchy:
+    def _linked(
+        self, vocabulary: Vocabulary, wordnet, own_parents: Mapping[str, str]
+    ) -> Hierarchy:
         wordnet = wordnet or wn.load_wordnet()
         kept = {
             c.index: self._kept_parents(c.index, vocabulary)
@@ -181,7 +201,8 @@ class Hierarchy:
             if c.is_active and c.index < len(self) and self.parents[c.index]
         }
         found: list[set[int]] = [
-            kept.get(c.index) or _nearest(c.wnid, vocabulary, wordnet)
+            kept.get(c.index)
+            or nearest(c.wnid, vocabulary, wordnet, own_parents)
             if c.is_active
             else set()
             for c in vocabulary
@@ -213,19 +234,42 @@ class Hierarchy:
         return found
 
 
-def _nearest(wnid: str, vocabulary: Vocabulary, wordnet) -> set[int]:
+def nearest(
+    wnid: str,
+    vocabulary: Vocabulary,
+    wordnet,
+    own_parents: Mapping[str, str],
+) -> set[int]:
+    """Returns the nearest classes of a vocabulary above a class."""
     found: set[int] = set()
-    waiting = wn.hypernyms_of(wn.synset_of(wnid, wordnet))
+    synset = find_synset(wnid, wordnet)
+    passed = [wnid]
+    while synset is None:
+        parent = own_parents.get(passed[-1], "")
+        if parent in vocabulary:
+            return {vocabulary.index_of(parent)}
+        if not parent:
+            return found
+        if parent in passed:
+            raise InputError(
+                "parents of classes lead in a circle: "
+                f"{' -> '.join([*passed, parent])}"
+            )
+        passed.append(parent)
+        synset = find_synset(parent, wordnet)
+    waiting = wn.hypernyms_of(synset)
     seen = set(waiting)
     while waiting:
         synset = waiting.pop()
         above = wn.wnid_of(synset)
         if above in vocabulary:
             index = vocabulary.index_of(above)
-            target = wn.synset_of(vocabulary[index].wnid, wordnet)
+            target = find_synset(vocabulary[index].wnid, wordnet)
             # A class above may be merged into this one, or into one below.
-            if above == vocabulary[index].wnid or not _is_at_or_below(
-                target, wnid
+            if (
+                above == vocabulary[index].wnid
+                or target is None
+                or not _is_at_or_below(target, wnid)
             ):
                 found.add(index)
                 continue

@@ -1,4 +1,4 @@
-"""English class names -> WordNet lemmas that may stand for them."""
+"""English class names -> WordNet lemmas that surely stand for them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_QUALIFIED = re.compile(r"(.+?)\s*\(([^)]+)\)\s*")
+_QUALIFIED = re.compile(r"(.+?)[\s_]*\(([^)]+)\)\s*")
 _SEPARATORS = re.compile(r"[\s_-]+")
 _AND = re.compile(r"\s*(?:,|&|/|\band\b|\bor\b)\s*")
 _PREPOSITION = re.compile(r"\s+(?:of|for|with|on|in)\s+")
-# Shorter ends are found in nearly every word: "sleigh" + "bell" is one.
-_LEAST_END = 4
+# A name with one of these says what is not there, or only looks so.
+_DENIALS = frozenset(
+    "absent anti cannot free incorrect isnt lacking less missing neither never "
+    "no non none nor not off un unlike without wo wout".split()
+)
+_DENYING = re.compile(r"\b(?:w/o|\w+n't)\b")
 
 
 @dataclass(frozen=True)
@@ -21,48 +25,65 @@ class Candidate:
 
     Attributes:
         rule: how it was found.
-        lemmas: of WordNet, one as a rule; several mean their nearest common
-            hypernym.
-        exact: it means what the name means, not something more general.
-        senses: so many of the first senses may be taken; None for all.
+        lemma: of WordNet.
     """
 
     rule: str
-    lemmas: tuple[str, ...]
-    exact: bool = True
-    senses: int | None = None
+    lemma: str
 
 
 def split_qualifier(name: str) -> tuple[str, str]:
-    """Returns name and qualifier: `Bat (Animal)` -> `Bat`, `Animal`."""
+    """Returns name and qualifier: `Bat (Animal)` -> `Bat`, `Animal`.
+
+    Example:
+        >>> split_qualifier("bow_(decorative_ribbons)"), split_qualifier("dog")
+        (('bow', 'decorative ribbons'), ('dog', ''))
+    """
     match = _QUALIFIED.fullmatch(name)
-    return (match[1], match[2]) if match else (name, "")
+    return (match[1], match[2].replace("_", " ")) if match else (name, "")
+
+
+def words_of(name: str) -> list[str]:
+    """Returns the words of a name, in lower case."""
+    return [w for w in _SEPARATORS.split(name.lower()) if w]
+
+
+def denies(name: str) -> bool:
+    """Tells whether a name says that something is absent.
+
+    Example:
+        >>> [denies(n) for n in ("no_helmet", "un-masked", "knot", "w/o hat")]
+        [True, True, False, True]
+    """
+    return (
+        not _DENIALS.isdisjoint(words_of(name))
+        or _DENYING.search(name.lower()) is not None
+    )
 
 
 def candidates(name: str, wordnet) -> Iterator[Candidate]:
-    """Yields readings of a name, the surest first."""
-    words = [w for w in _SEPARATORS.split(name.lower()) if w]
+    """Yields readings of the whole name, the surest first."""
+    words = words_of(name)
     if not words:
         return
-    yield from _whole(words, wordnet)
-    yield from _enumeration(name.lower(), wordnet)
-    yield from _ends(words, name.lower(), wordnet)
-
-
-def _whole(words: list[str], wordnet) -> Iterator[Candidate]:
     lemma = "_".join(words)
     if is_noun(lemma, wordnet):
-        yield Candidate("lemma", (lemma,))
-    base = wordnet.morphy(lemma, pos="n")
-    if base and base != lemma:
-        yield Candidate("inflected", (base,))
-    found = compound(words, wordnet)
-    if found and found not in (lemma, base):
-        yield Candidate("compound", (found,))
+        yield Candidate("lemma", lemma)
+    if len(lemma) > 1:
+        base = wordnet.morphy(lemma, pos="n")
+        if base and base != lemma:
+            yield Candidate("inflected", base)
+    # `un cover` is no cover, and nothing joins it to one word.
+    found = "" if denies(name) else compound(words, wordnet)
+    if found and found not in (lemma, wordnet.morphy(lemma, pos="n")):
+        yield Candidate("compound", found)
 
 
 def compound(words: list[str], wordnet) -> str:
-    """Returns a noun spelt otherwise: joined, hyphenated or taken apart."""
+    """Returns a noun spelt otherwise: joined, hyphenated or taken apart.
+
+    Only as a whole that WordNet knows: `diningtable` is `dining_table`.
+    """
     if len(words) == 1:
         word = words[0]
         cuts = range(2, len(word) - 1)
@@ -83,57 +104,46 @@ def compound(words: list[str], wordnet) -> str:
     return ""
 
 
-def _enumeration(name: str, wordnet) -> Iterator[Candidate]:
-    """`Moths and butterflies`, `Salt and pepper shakers`."""
-    parts = [p for p in _AND.split(name) if p]
+def enumeration(name: str, wordnet) -> list[str]:
+    """Returns the lemmas of a list of kinds; none if it is no such list.
+
+    `Moths and butterflies`, `Salt and pepper shakers`.
+    """
+    parts = [p for p in _AND.split(name.lower().replace("_", " ")) if p]
     if len(parts) < 2:
-        return
-    split = [_SEPARATORS.split(p) for p in parts]
+        return []
+    split = [words_of(p) for p in parts]
     last = split[-1]
     shared = [
         [*words, *last[-tail:]]
         for tail in range(1, len(last))
         for words in split[:-1]
     ]
-    if shared:
-        readings = [*shared[: len(split) - 1], last]
-        lemmas = [_lemma_of(words, wordnet) for words in readings]
-        if all(lemmas):
-            yield Candidate("common", tuple(lemmas), exact=False)
-        return
-    lemmas = [_lemma_of(words, wordnet) for words in split]
-    if all(lemmas):
-        yield Candidate("common", tuple(lemmas), exact=False)
+    readings = [*shared[: len(split) - 1], last] if shared else split
+    lemmas = [_lemma_of(words, wordnet) for words in readings]
+    return lemmas if all(lemmas) else []
+
+
+def heads(name: str, wordnet) -> Iterator[tuple[list[str], str]]:
+    """Yields words of a name that may be its kind, and what is before them.
+
+    `Dog bed` ends in its kind, `Bowl for dogs` starts with it.
+    """
+    words = words_of(name)
+    before = words_of(_PREPOSITION.split(name.lower().replace("_", " "))[0])
+    if len(before) < len(words):
+        # What follows the preposition is not the kind.
+        if lemma := _lemma_of(before, wordnet):
+            yield [], lemma
+        words = before
+    for start in range(1, len(words)):
+        if lemma := _lemma_of(words[start:], wordnet):
+            yield words[:start], lemma
 
 
 def _lemma_of(words: list[str], wordnet) -> str:
-    for candidate in _whole(words, wordnet):
-        return candidate.lemmas[0]
-    return ""
-
-
-def _ends(words: list[str], name: str, wordnet) -> Iterator[Candidate]:
-    """The end of a name is its kind: `Dog bed` is a bed."""
-    before = _SEPARATORS.split(_PREPOSITION.split(name)[0])
-    if len(before) < len(words) and (lemma := _lemma_of(before, wordnet)):
-        yield Candidate("head", (lemma,), exact=False, senses=1)
-    for start in range(1, len(words)):
-        end = words[start:]
-        lemma = _lemma_of(end, wordnet)
-        if lemma and len(end) > 1:
-            yield Candidate("suffix", (lemma,), exact=False)
-        elif lemma:
-            yield Candidate("head", (lemma,), exact=False, senses=1)
-    if len(words) == 1 and (lemma := _end_of_word(words[0], wordnet)):
-        yield Candidate("head", (lemma,), exact=False, senses=1)
-
-
-def _end_of_word(word: str, wordnet) -> str:
-    """`pottedplant` -> `plant`; both parts must be words."""
-    for cut in range(2, len(word) - _LEAST_END + 1):
-        base = wordnet.morphy(word[cut:], pos="n")
-        if base and wordnet.synsets(word[:cut]):
-            return base
+    for candidate in candidates(" ".join(words), wordnet):
+        return candidate.lemma
     return ""
 
 

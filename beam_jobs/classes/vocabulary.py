@@ -1,4 +1,4 @@
-"""The classes a tagger knows: index <-> WordNet id <-> names."""
+"""The classes a tagger knows: index <-> id <-> names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from beam_jobs.classes.wordnet import WNID_PATTERN
+from beam_jobs.classes.own_classes import check_class_id, is_class_id
 from beam_jobs.errors import InputError
 from beam_jobs.files.text_files import parse_index, read_tsv
 
@@ -26,8 +26,9 @@ class TagClass:
 
     Attributes:
         index: column of the class in every score vector.
-        wnid: WordNet 3.0 id, `n02084071`. The key: 262 of the 11,166
-            published names belong to several classes.
+        wnid: WordNet 3.0 id, `n02084071`, or `own:stop_sign` of a class that
+            WordNet lacks. The key: 262 of the 11,166 published names belong
+            to several classes.
         name: all its names, separated by `, ` as in ImageNet's lists.
         status: `active`; `removed`: the index stays, is never given to
             another class and gets no labels; `merged:<wnid>`: its labels go
@@ -81,7 +82,7 @@ class Vocabulary:
         by_wnid = {c.wnid: c for c in self.classes}
         if len(by_wnid) != len(self.classes):
             raise InputError(
-                "a WordNet id stands twice in the vocabulary: "
+                "an id stands twice in the vocabulary: "
                 f"{_first_repeated(c.wnid for c in self.classes)}"
             )
         self._index_by_wnid = {
@@ -160,19 +161,15 @@ def _check_class(tag_class: TagClass, position: int) -> None:
             f"class indices run from 0 without gaps: {position} expected; "
             f"received: {tag_class.index} ({tag_class.wnid})"
         )
-    if not WNID_PATTERN.fullmatch(tag_class.wnid):
-        raise InputError(
-            "a WordNet id is 'n' and 8 digits, as n02084071; "
-            f"received: {tag_class.wnid!r} (class {position})"
-        )
+    check_class_id(tag_class.wnid, f"class {position}")
     _check_status(tag_class)
 
 
 def _check_status(tag_class: TagClass) -> None:
     known = tag_class.status in (ACTIVE, REMOVED)
-    if not known and not WNID_PATTERN.fullmatch(tag_class.merged_into):
+    if not known and not is_class_id(tag_class.merged_into):
         raise InputError(
-            f"a status is {ACTIVE}, {REMOVED} or {MERGED}<WordNet id>; "
+            f"a status is {ACTIVE}, {REMOVED} or {MERGED}<class id>; "
             f"received: {tag_class.status!r} ({tag_class.wnid})"
         )
 

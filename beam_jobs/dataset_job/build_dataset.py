@@ -19,11 +19,8 @@ from beam_jobs.classes.choose_classes import (
     build_classes,
     save_report,
 )
-from beam_jobs.classes.class_mapping import (
-    ClassChoice,
-    map_classes,
-    save_choices,
-)
+from beam_jobs.classes.class_choices import ClassChoice, save_choices
+from beam_jobs.classes.class_mapping import map_classes
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.load_classes import is_published, load_classes
 from beam_jobs.classes.vocabulary import Vocabulary

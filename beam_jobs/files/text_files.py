@@ -24,7 +24,9 @@ class BadRow:
     detail: str
 
 
-def read_csv(path: str) -> Iterator[tuple[int, list[str] | BadRow]]:
+def read_csv(
+    path: str, delimiter: str = ","
+) -> Iterator[tuple[int, list[str] | BadRow]]:
     """Yields (line number, fields) of a CSV file, the header included.
 
     A row that cannot be parsed becomes a BadRow and reading goes on. A field
@@ -36,7 +38,7 @@ def read_csv(path: str) -> Iterator[tuple[int, list[str] | BadRow]]:
         text = io.TextIOWrapper(
             file, encoding="utf-8-sig", errors="replace", newline=""
         )
-        reader = csv.reader(text, strict=True)
+        reader = csv.reader(text, strict=True, delimiter=delimiter)
         while True:
             line = reader.line_num + 1
             try:
@@ -52,14 +54,16 @@ def read_csv(path: str) -> Iterator[tuple[int, list[str] | BadRow]]:
                 yield line, row
 
 
-def read_sound_csv(path: str) -> list[tuple[int, list[str]]]:
+def read_sound_csv(
+    path: str, delimiter: str = ","
+) -> list[tuple[int, list[str]]]:
     """Returns all rows of a small CSV that must be right as a whole.
 
     Raises:
         InputError: a row that is no CSV (file:line).
     """
     rows: list[tuple[int, list[str]]] = []
-    for line, row in read_csv(path):
+    for line, row in read_csv(path, delimiter):
         if isinstance(row, BadRow):
             raise InputError(f"{path}:{line}: not a CSV file: {row.detail}")
         rows.append((line, row))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from beam_jobs.classes import class_mapping
+from beam_jobs.classes import class_map
 from beam_jobs.classes.load_classes import read_dictionary
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
@@ -285,7 +285,7 @@ def _find_open_images(
         found.pictures += sum(len(part.files) for part in pictures)
         patterns.append(source.patterns[0])
         names = open_images.read_display_names(source.classes)
-        wnids = class_mapping.read_overrides(source.overrides)
+        wnids = class_map.read_overrides(source.overrides)
         found.display_names |= {f"oi:{k}": v for k, v in names.items()}
         # A row may also wish a class of another source: `coco:dog`.
         found.overrides |= {

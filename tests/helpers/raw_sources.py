@@ -63,7 +63,7 @@ def write_defective_open_images(folder: Path) -> None:
     }
     classes = {
         **{"/m/d": "Dog", "/m/c": "Cat", "/m/a": "Apple"},
-        "/m/x": "Nonesuch xyz",
+        "/m/x": "---",
     }
     labelled = ("good", "turned", "cut", "page", "empty", "twice", "gone")
     rows = [f"{name},verification,/m/d,1" for name in labelled]

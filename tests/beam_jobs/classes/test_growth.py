@@ -114,7 +114,7 @@ def test_files(tmp_path):
     additions.write_text(f"wnid\n{DOG}\n")
     assert read_additions(additions) == {DOG: ""}
     merges.write_text("wnid\tinto\ndog\tcat\n")
-    with pytest.raises(InputError, match="m.tsv:2: a WordNet id"):
+    with pytest.raises(InputError, match="m.tsv:2: a class is a WordNet id"):
         read_merges(merges)
 
 

@@ -144,7 +144,7 @@ def write_open_images(raw: Raw) -> None:
     (folder / name).write_bytes(b"\n".join(rows) + b"\n")
     names = "".join(f"/m/{i},{n.title()}\n" for i, n in enumerate(NAMES))
     (folder / "class-descriptions.csv").write_text(
-        f"LabelName,DisplayName\n{names}/m/9,Nonesuch xyz\n"
+        f"LabelName,DisplayName\n{names}/m/9,---\n"
     )
     (folder / "train-images-with-labels-with-rotation.csv").write_text(
         "ImageID,Rotation\n0000,0.0\n0001,45.0\n0002,up\n"

@@ -1,0 +1,166 @@
+"""What the user says a name means: class maps and overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from beam_jobs.classes import wordnet as wn
+from beam_jobs.classes.own_classes import (
+    check_class_id,
+    is_own,
+    normalise,
+)
+from beam_jobs.errors import InputError
+
+OVERRIDES_CSV = "wordnet-overrides.csv"
+_OVERRIDE_HEADER = ["LabelName", "WordNetId"]
+MAP_HEADER = ("name", "class", "parent")
+
+
+@dataclass(frozen=True)
+class MapRow:
+    """What a name becomes.
+
+    Attributes:
+        class_id: a WordNet id or an own id; "" leaves it out.
+        parent: of an own class, what it is a kind of; "" for none.
+    """
+
+    class_id: str
+    parent: str = ""
+
+
+@dataclass(frozen=True)
+class ClassMap:
+    """Rows by key (`csv:dog`), by what follows its colon, or by name.
+
+    Attributes:
+        rows: by key, or by name in any spelling that `normalise` makes one.
+        places: file and line of each, for messages.
+    """
+
+    rows: Mapping[str, MapRow] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def row_of(self, key: str, name: str) -> MapRow | None:
+        """Returns the row of a class; one for its key goes first."""
+        for text in (key, key.partition(":")[2], normalise(name)):
+            if text and text in self.rows:
+                return self.rows[text]
+        return None
+
+    def unused(self, names: Mapping[str, str]) -> list[str]:
+        """Returns rows that name none of the classes, sorted."""
+        used = {
+            text
+            for key, name in names.items()
+            for text in (key, key.partition(":")[2], normalise(name))
+        }
+        return sorted(
+            place
+            for text, place in self.places.items()
+            if used.isdisjoint((text, normalise(text)))
+        )
+
+    def check(self, wordnet) -> None:
+        """Checks that WordNet has the synsets named.
+
+        Raises:
+            InputError: it lacks one (file:line).
+        """
+        for text, row in self.rows.items():
+            for class_id in filter(None, (row.class_id, row.parent)):
+                if is_own(class_id):
+                    continue
+                try:
+                    wn.synset_of(class_id, wordnet)
+                except InputError as error:
+                    place = self.places.get(text, text)
+                    raise InputError(f"{place}: {error}") from None
+
+    def joined(self, other: ClassMap) -> ClassMap:
+        """Returns both; rows of the other one win."""
+        return ClassMap(
+            {**self.rows, **other.rows}, {**self.places, **other.places}
+        )
+
+
+def read_class_map(path: str) -> ClassMap:
+    """Reads a CSV or TSV with the columns name, class and parent.
+
+    `parent` may be left out; further columns are comments. An empty class
+    leaves the name out. A `wordnet-overrides.csv` (LabelName, WordNetId) is
+    such a map too.
+
+    Raises:
+        InputError: another header, a class that is no id, or a name with two
+            rows (file:line).
+    """
+    # Files of any file system need Beam, which takes seconds to import.
+    from beam_jobs.files import text_files
+
+    delimiter = "\t" if "\t" in _first_line(path) else ","
+    rows = text_files.read_sound_csv(path, delimiter)
+    header = [n.strip().lower() for n in rows[0][1]] if rows else []
+    if rows and rows[0][1] == _OVERRIDE_HEADER:
+        header = ["name", "class"]
+    if header[:2] != ["name", "class"]:
+        raise InputError(
+            f"{path}:1: a class map starts with the columns "
+            f"{', '.join(MAP_HEADER)} (parent may be left out), or with "
+            f"{','.join(_OVERRIDE_HEADER)}; received: {header}"
+        )
+    with_parent = header[2:3] == ["parent"]
+    found: dict[str, MapRow] = {}
+    places: dict[str, str] = {}
+    for line, row in rows[1:]:
+        place = f"{path}:{line}"
+        if len(row) < 2:
+            raise InputError(f"{place}: a name and a class are needed")
+        name, class_id = row[0].strip(), row[1].strip()
+        parent = row[2].strip() if with_parent and len(row) > 2 else ""
+        for text in filter(None, (class_id, parent)):
+            check_class_id(text, place)
+        if not name or (name in found and found[name].class_id != class_id):
+            what = (
+                f"a second row for {name!r}" if name else "a row without name"
+            )
+            raise InputError(f"{place}: {what}")
+        for text in {name, normalise(name)} - {""}:
+            found.setdefault(text, MapRow(class_id, parent))
+            places.setdefault(text, place)
+        found[name] = MapRow(class_id, parent)
+    return ClassMap(found, places)
+
+
+def _first_line(path: str) -> str:
+    from beam_jobs.files import text_files
+
+    return str(next(iter(text_files.read_lines(path)), ""))
+
+
+def read_overrides(path: str | None) -> dict[str, str]:
+    """Returns wnid by label name or key from a `LabelName,WordNetId` CSV.
+
+    An empty WordNet id leaves the class out.
+
+    Raises:
+        InputError: another header, or a malformed row (file:line).
+    """
+    if path is None:
+        return {}
+    from beam_jobs.files import text_files
+
+    rows = text_files.read_sound_csv(path)
+    if not rows or rows[0][1] != _OVERRIDE_HEADER:
+        raise InputError(
+            f"{path}:1: the header must be {','.join(_OVERRIDE_HEADER)}"
+        )
+    for line, row in rows[1:]:
+        if len(row) != 2 or (row[1] and not wn.WNID_PATTERN.fullmatch(row[1])):
+            raise InputError(
+                f"{path}:{line}: a label name and a WordNet id as n02084071 "
+                f"are needed; received: {','.join(row)[:200]}"
+            )
+    return {row[0]: row[1] for _, row in rows[1:]}
