@@ -19,7 +19,7 @@ def scenes(
     image_size: Annotated[int, typer.Option(help="Side, pixels.")] = 128,
     seed: Annotated[int, typer.Option(help="Seed of all drawing.")] = 0,
 ) -> None:
-    """Draw a demonstration data set of picture scenes (OpenMoji)."""
+    """Draw a demonstration data set of scenes (OpenMoji)."""
     from beam_jobs.files.checks import check_output_folder
     from beam_jobs.scenes.write_scenes import write_scenes
 

@@ -20,11 +20,18 @@ def test_the_whole_chain_and_a_second_run(tmp_path):
     lines: list[str] = []
     run_demo(tmp_path, say=lines.append)
     path = tmp_path / "training" / "evaluation" / "validation.json"
-    figures = json.loads(path.read_text())["figures"]
+    evaluation = json.loads(path.read_text())
+    figures = evaluation["figures"]
     f1 = figures["f1_at_5"]
     gap = (f1["model"] - f1["baseline"]) / (f1["ceiling"] - f1["baseline"])
     assert gap >= 0.6
     assert figures["best_leaf_right"]["model"] >= 0.6
+    # Probabilities add up to the labels that there are; scores do not.
+    reliable = evaluation["calibration"]["reliability"]
+    observed = reliable["labels_observed"]
+    assert reliable["labels_expected"] == pytest.approx(observed, rel=0.15)
+    assert evaluation["reliability"]["labels_expected"] > 1.5 * observed
+    assert any("scene-0000.jpg" in line and "*" in line for line in lines)
     assert (tmp_path / "contact_sheet.png").stat().st_size > 100_000
     versions = sorted((tmp_path / "models" / "tagforest").iterdir())
     weights = (tmp_path / "training" / "result.json").read_bytes()
