@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from beam_jobs.errors import InputError
 from model.config_checks import (
@@ -13,6 +14,7 @@ from model.config_checks import (
     need_probability,
     need_range,
 )
+from model.loss_kinds import LOSS_KINDS, PARAMETERS, LossSwitches
 
 UNKNOWN_POLICIES = ("negative", "ignore", "ignore_unless_related")
 BLOCKS = ("basic", "bottleneck")
@@ -143,41 +145,20 @@ class NetworkConfig:
             )
 
 
-@dataclass(frozen=True)
-class LossSwitches:
-    """The parts of a loss that can be switched apart from its kind.
-
-    Attributes:
-        positive_weight: the paper's eta: weight of the positives; 1 is off.
-        absent_probability: a class without a positive in the batch is
-            updated with this probability; 1 is always.
-        negative_ratio: negatives kept for each positive of a class in the
-            batch; 0 keeps all.
-        reduction: `mean` or `sum` over the classes; over the images it is
-            the mean, always.
-    """
-
-    positive_weight: float
-    absent_probability: float
-    negative_ratio: float
-    reduction: str
-
-
-# The paper's eta and its 5:1 sampling weigh the positives up twice; its
-# released code left the sampling out.
-_SWITCHES = {
-    "paper": LossSwitches(12.0, 0.1, 5.0, "mean"),
-    "released": LossSwitches(12.0, 0.1, 0.0, "sum"),
-    "bce": LossSwitches(1.0, 1.0, 0.0, "mean"),
-    "focal": LossSwitches(1.0, 1.0, 0.0, "mean"),
-    "asymmetric": LossSwitches(1.0, 1.0, 0.0, "mean"),
-}
-LOSSES = tuple(_SWITCHES)
+# The numbers of all kinds of loss, as fields.
+_LossParameters: Any = dataclasses.make_dataclass(
+    "_LossParameters",
+    [(p.name, "float", p.default) for p in PARAMETERS],
+    frozen=True,
+)
 
 
 @dataclass(frozen=True)
-class LossConfig:
+class LossConfig(_LossParameters):
     """Which loss (paper, section 3.1), and its numbers.
+
+    The numbers of all kinds are fields, too: see the rows of
+    `model.loss_kinds`.
 
     Attributes:
         kind: `paper`: weighted cross-entropy with the adaptive class
@@ -185,16 +166,7 @@ class LossConfig:
             released code; for comparison `bce`, `focal` and `asymmetric`,
             all class coefficients 1.
         positive_weight, absent_probability, negative_ratio, reduction: see
-            `LossSwitches`. None is the kind's own: 12, 0.1, 5, mean for
-            `paper`; 12, 0.1, 0, sum for `released`; 1, 1, 0, mean (nothing
-            weighed, nothing left out) for the others.
-        decay: of `paper`; 0.9, and 1 switches r off.
-        floor: least r of `paper`. With 0 (the paper) a class that every
-            batch contains stops learning: 0.9^100 is 3e-5.
-        positive_floor, negative_floor: least coefficients of `released`.
-        positive_offset, negative_offset: added to the run lengths in them.
-        focal_gamma, focal_alpha: of `focal`.
-        positive_gamma, negative_gamma, clip: of `asymmetric`.
+            `LossSwitches`; None is the kind's own.
     """
 
     kind: str = "paper"
@@ -202,33 +174,17 @@ class LossConfig:
     absent_probability: float | None = None
     negative_ratio: float | None = None
     reduction: str | None = None
-    decay: float = 0.9
-    floor: float = 0.0
-    positive_floor: float = 0.01
-    negative_floor: float = 0.001
-    positive_offset: float = 0.01
-    negative_offset: float = 8.0
-    focal_gamma: float = 2.0
-    focal_alpha: float = 0.25
-    positive_gamma: float = 0.0
-    negative_gamma: float = 4.0
-    clip: float = 0.05
 
     def __post_init__(self):
         check_types(self)
-        check_choice(self, "kind", LOSSES)
+        check_choice(self, "kind", LOSS_KINDS)
         if self.reduction is not None:
             check_choice(self, "reduction", REDUCTIONS)
-        for name in ("positive_weight", "positive_offset", "negative_offset"):
-            need_positive(self, name)
-        for name in ("decay", "floor", "absent_probability", "focal_alpha"):
-            need_probability(self, name)
-        for name in ("positive_floor", "negative_floor"):
-            need_probability(self, name)
+        need_positive(self, "positive_weight")
+        need_probability(self, "absent_probability")
         need_range(self, "negative_ratio", 0.0, 1e9)
-        for name in ("focal_gamma", "positive_gamma", "negative_gamma"):
-            need_range(self, name, 0.0, 100.0)
-        need_range(self, "clip", 0.0, 0.999)
+        for parameter in PARAMETERS:
+            parameter.check(self, parameter.name)
 
     @property
     def switches(self) -> LossSwitches:
@@ -236,7 +192,7 @@ class LossConfig:
         names = [f.name for f in dataclasses.fields(LossSwitches)]
         given = {name: getattr(self, name) for name in names}
         given = {k: v for k, v in given.items() if v is not None}
-        return dataclasses.replace(_SWITCHES[self.kind], **given)
+        return dataclasses.replace(LOSS_KINDS[self.kind].switches, **given)
 
 
 @dataclass(frozen=True)

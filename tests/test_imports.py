@@ -29,6 +29,7 @@ FLOORS = {
     ),
     "model": (
         ("checkpoint_files", "config_checks", "workdir"),
+        ("loss_kinds",),
         ("config_sections",),
         ("config",),
         ("configs", "inputs", "losses"),
@@ -60,6 +61,7 @@ LIGHT = (
     "beam_jobs/option_fields.py",
     *("**/cli.py", "**/cli_*.py", "**/options.py", "**/*_options.py"),
     *("**/errors.py", "**/checks.py", "model/config*.py", "model/configs/*.py"),
+    "model/loss_kinds.py",
     *("beam_jobs/dataset/*.py", "beam_jobs/classes/*.py"),
     *("beam_jobs/labels/label_rules.py", "beam_jobs/labels/ledger.py"),
 )

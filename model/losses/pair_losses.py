@@ -4,8 +4,7 @@ For compilers: `weighted_sum` makes one pass over the pairs for the sum and
 one for its gradient, which is written out, so that nothing is kept between
 the two. Uncompiled, every operation here is a pass of its own.
 
-`losses.losses` has the same in their plain form, whose gradients come
-from differentiation; the tests hold the two together.
+The tests hold each pair against its plain form, which is differentiated.
 """
 
 from __future__ import annotations
@@ -14,6 +13,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras import ops
+
+from model.config import LossConfig
+from model.loss_kinds import LOSS_KINDS
 
 # Of log(1 + e) / e on [0, 1], degree 8, for the least relative error: 2.1e-7
 # in float32. Compilers' log1p takes three times as long on a CPU, and
@@ -43,6 +45,13 @@ class Pair(NamedTuple):
 
     value: Callable[[Any, Any], Any]
     slope: Callable[[Any, Any], Any]
+
+
+def pair_of(config: LossConfig) -> Pair:
+    """Returns the pair of the config's kind, without eta."""
+    kind = LOSS_KINDS[config.kind]
+    names = [parameter.name for parameter in kind.pair_parameters]
+    return globals()[kind.pair](**{n: getattr(config, n) for n in names})
 
 
 def weighted_sum(pair: Pair, targets, logits, factors, coefficients):
@@ -87,12 +96,16 @@ def cross_entropy_pair() -> Pair:
     return Pair(lambda pos, z: softplus(_wrong(pos, z)), slope)
 
 
-def focal_pair(gamma: float, alpha: float) -> Pair:
-    """Returns `losses.focal`."""
-    focus, focus_slope = _focus(gamma)
+def focal_pair(focal_gamma: float, focal_alpha: float) -> Pair:
+    """Returns -a (1 - q)^gamma log q, q the probability of what is true.
+
+    a is alpha for positives and 1 - alpha for negatives (Lin et al. 2017,
+    https://arxiv.org/abs/1708.02002, equation 5).
+    """
+    focus, focus_slope = _focus(focal_gamma)
 
     def weight(positive):
-        return ops.where(positive, alpha, 1.0 - alpha)
+        return ops.where(positive, focal_alpha, 1.0 - focal_alpha)
 
     def value(positive, logits):
         return weight(positive) * focus(_wrong(positive, logits))
@@ -107,7 +120,12 @@ def focal_pair(gamma: float, alpha: float) -> Pair:
 def asymmetric_pair(
     positive_gamma: float, negative_gamma: float, clip: float
 ) -> Pair:
-    """Returns `losses.asymmetric`."""
+    """Returns the asymmetric loss (https://arxiv.org/abs/2009.14119).
+
+    Positives: -(1 - p)^g+ log p. Negatives: -q^g- log(1 - q) with the
+    probability shifted, q = max(p - clip, 0). Slopes go through the weights,
+    as the paper's equations say.
+    """
     missed, missed_slope = _focus(positive_gamma)
     invented, invented_slope = _focus(negative_gamma)
     if clip:

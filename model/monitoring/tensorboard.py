@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from model.config import Config, LossConfig
 from model.inputs.input_clock import InputClock, stalled
+from model.loss_kinds import LOSS_KINDS
 from model.losses import adaptive_loss
 from model.monitoring.profile import Profile
 from model.monitoring.projector import ProjectorBoard
@@ -32,8 +33,6 @@ from model.monitoring.step_logs import (
 from model.workdir import LOGS
 
 _EVENTS = "events.out.tfevents.*"
-# Kinds of loss whose class coefficients change during a training.
-_ADAPTIVE = ("paper", "released")
 
 
 def open_writer(folder: Path, step: int) -> tf.summary.SummaryWriter:
@@ -232,7 +231,7 @@ def class_histograms(
         "negative_run": met[1, met[0] == 0],
         "positives_in_batch": positives[positives > 0],
     }
-    if config.kind in _ADAPTIVE:
+    if LOSS_KINDS[config.kind].coefficients:
         present = (met[0] > 0).astype(np.float32)
         coefficients = adaptive_loss.class_coefficients(
             met, present, np.ones_like(present), config

@@ -11,7 +11,6 @@ Y_PRED = np.array(
     [[0.9, 0.1, 0.8, 0.7], [0.3, 0.6, 0.2, 0.9], [0.9, 0.8, 0.7, 0.6]],
     "float32",
 )
-LEAVES = [False, True, True, True]
 
 
 def array(tensor):
@@ -59,29 +58,6 @@ def test_k_beyond_the_classes_still_divides_by_k():
     assert array(metrics.f1_at_k(Y_TRUE, Y_PRED, 10))[0] == pytest.approx(1 / 3)
 
 
-def test_mask_restricts_choice_and_labels():
-    # Image 0 chooses 2 and 3, its only allowed label is 1.
-    p = array(metrics.precision_at_k(Y_TRUE, Y_PRED, 2, LEAVES))
-    np.testing.assert_allclose(p, [0.0, 1.0, 0.0])
-    r = array(metrics.recall_at_k(Y_TRUE, Y_PRED, 3, LEAVES))
-    np.testing.assert_allclose(r, [1.0, 1.0, 0.0])
-
-
-def test_classes_outside_the_mask_never_fill_up():
-    only_1 = [False, True, False, False]
-    p = array(metrics.precision_at_k(Y_TRUE, Y_PRED, 2, only_1))
-    np.testing.assert_allclose(p, [0.5, 0.5, 0.0])
-
-
-def test_best_is_right():
-    np.testing.assert_array_equal(
-        array(metrics.best_is_right(Y_TRUE, Y_PRED)), [1, 1, 0]
-    )
-    np.testing.assert_array_equal(
-        array(metrics.best_is_right(Y_TRUE, Y_PRED, LEAVES)), [0, 1, 0]
-    )
-
-
 def test_ties_go_to_the_lower_index():
     hits = array(metrics.top_k_hits([[0, 1, 1, 0]], np.full((1, 4), 0.5), 2))
     np.testing.assert_array_equal(hits, [[0, 1]])
@@ -119,7 +95,7 @@ def test_metric_with_weights():
 def test_metric_names():
     assert metrics.F1AtK().name == "f1_at_5"
     assert metrics.RecallAtK(10).name == "recall_at_10"
-    assert metrics.PrecisionAtK(1, LEAVES, "best_leaf").name == "best_leaf"
+    assert metrics.PrecisionAtK(1, "best").name == "best"
 
 
 def test_metric_refuses_k_0():
@@ -130,10 +106,9 @@ def test_metric_refuses_k_0():
 @pytest.mark.parametrize(
     "metric",
     [
-        metrics.F1AtK(2, np.array(LEAVES)),
+        metrics.F1AtK(2),
         metrics.PrecisionAtK(2),
         metrics.RecallAtK(10, name="recall"),
-        metrics.MacroAveragePrecision(4, bins=64),
     ],
 )
 def test_serialization(metric):
@@ -144,68 +119,8 @@ def test_serialization(metric):
     assert float(copy.result()) == float(metric.result())
 
 
-def test_average_precision_by_hand():
-    # Class 0, best first: hit, miss, hit -> (1/1 + 2/3) / 2 = 5/6.
-    # Class 1: miss, hit, miss -> 1/2. Class 2 has no positives.
-    metric = metrics.MacroAveragePrecision(3)
-    metric.update_state([[1, 0, 0]], np.array([[0.9, 0.5, 0.5]]))
-    metric.update_state(
-        [[0, 0, 0], [1, 1, 0]], np.array([[0.5, 0.2, 0.9], [0.1, 0.3, 0.1]])
-    )
-    metric.update_state([[0, 0, 0]], np.array([[0.01, 0.01, 0.1]]))
-    precision, positives = metric.of_classes()
-    np.testing.assert_allclose(array(precision), [5 / 6, 0.5, 0], rtol=1e-6)
-    np.testing.assert_array_equal(array(positives), [2, 1, 0])
-    assert float(metric.result()) == pytest.approx((5 / 6 + 1 / 2) / 2)
-
-
-def test_average_precision_of_ties_is_the_share_of_positives():
-    metric = metrics.MacroAveragePrecision(1)
-    metric.update_state([[1], [0], [0], [0]], np.full((4, 1), 0.3))
-    assert float(metric.result()) == pytest.approx(0.25)
-
-
-def test_average_precision_with_weights():
-    metric = metrics.MacroAveragePrecision(1)
-    y_true, y_pred = [[0], [1]], np.array([[0.9], [0.1]])
-    metric.update_state(y_true, y_pred, sample_weight=np.array([0.0, 1.0]))
-    assert float(metric.result()) == pytest.approx(1.0)
-
-
-def test_average_precision_of_extreme_scores():
-    metric = metrics.MacroAveragePrecision(1)
-    y_pred = np.array([[1.0], [0.0], [1e-30]])
-    metric.update_state([[1], [0], [1]], y_pred)
-    assert float(metric.result()) == pytest.approx((1 + 2 / 3) / 2)
-
-
-def test_average_precision_nears_the_exact_one():
-    random = np.random.default_rng(3)
-    y_true = random.random(3000) < 0.1
-    logits = random.normal(-4 + 2 * y_true, 1.5)
-    y_pred = 1 / (1 + np.exp(-logits))
-    metric = metrics.MacroAveragePrecision(1)
-    metric.update_state(y_true[:, None], y_pred[:, None])
-    ranked = y_true[np.argsort(-y_pred)]
-    precision = np.cumsum(ranked) / np.arange(1, 3001)
-    exact = precision[ranked].mean()
-    assert float(metric.result()) == pytest.approx(exact, abs=0.01)
-
-
-def test_average_precision_without_images():
-    assert float(metrics.MacroAveragePrecision(3).result()) == 0.0
-
-
-@pytest.mark.parametrize("bad", [{"classes": 0}, {"classes": 3, "bins": 1}])
-def test_average_precision_refuses(bad):
-    with pytest.raises(ValueError, match="Received: classes="):
-        metrics.MacroAveragePrecision(**bad)
-
-
 def test_in_a_compiled_model():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Identity()])
-    wanted = [metrics.F1AtK(2), metrics.MacroAveragePrecision(4)]
-    model.compile(loss="mse", metrics=wanted)
+    model.compile(loss="mse", metrics=[metrics.F1AtK(2)])
     found = model.evaluate(Y_PRED, Y_TRUE, return_dict=True, verbose=0)
     assert found["f1_at_2"] == pytest.approx(1.3 / 3)
-    assert 0 < found["macro_average_precision"] <= 1

@@ -1,0 +1,118 @@
+"""The kinds of loss: one row each, from which config and loss follow.
+
+A new loss is a function in `model.losses.pair_losses` that makes its pair of
+value and slope, and a row here. No TensorFlow: configs are read without.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from model.config_checks import need_positive, need_probability, need_range
+
+
+class Parameter(NamedTuple):
+    """A number of a loss, a field of `LossConfig`.
+
+    Attributes:
+        name: of the field, and of the argument where it is the pair's.
+        default: of the field.
+        check: is called with the config and the name.
+    """
+
+    name: str
+    default: float
+    check: Callable[[Any, str], None]
+
+
+@dataclass(frozen=True)
+class LossSwitches:
+    """The parts of a loss that can be switched apart from its kind.
+
+    Attributes:
+        positive_weight: the paper's eta: weight of the positives; 1 is off.
+        absent_probability: a class without a positive in the batch is
+            updated with this probability; 1 is always.
+        negative_ratio: negatives kept for each positive of a class in the
+            batch; 0 keeps all.
+        reduction: `mean` or `sum` over the classes; over the images it is
+            the mean, always.
+    """
+
+    positive_weight: float = 1.0
+    absent_probability: float = 1.0
+    negative_ratio: float = 0.0
+    reduction: str = "mean"
+
+
+@dataclass(frozen=True)
+class LossKind:
+    """What a kind of loss is made of.
+
+    Attributes:
+        pair: name of the function in `model.losses.pair_losses`.
+        pair_parameters: that it takes, by name.
+        switches: its own; by default nothing is weighed or left out.
+        coefficients: numbers of the class coefficient c_j in
+            `model.losses.adaptive_loss`; none is for a c_j of 1.
+    """
+
+    pair: str
+    pair_parameters: tuple[Parameter, ...] = ()
+    switches: LossSwitches = LossSwitches()
+    coefficients: tuple[Parameter, ...] = ()
+
+
+_exponent = functools.partial(need_range, low=0.0, high=100.0)
+_shift = functools.partial(need_range, low=0.0, high=0.999)
+
+LOSS_KINDS = {
+    # The paper's eta and its 5:1 sampling weigh the positives up twice; its
+    # released code left the sampling out.
+    "paper": LossKind(
+        "cross_entropy_pair",
+        switches=LossSwitches(12.0, 0.1, 5.0, "mean"),
+        coefficients=(
+            # 1 switches r off.
+            Parameter("decay", 0.9, need_probability),
+            # Least r. With 0 (the paper) a class that every batch contains
+            # stops learning: 0.9^100 is 3e-5.
+            Parameter("floor", 0.0, need_probability),
+        ),
+    ),
+    "released": LossKind(
+        "cross_entropy_pair",
+        switches=LossSwitches(12.0, 0.1, 0.0, "sum"),
+        coefficients=(
+            # Least coefficients, and what is added to the run lengths.
+            Parameter("positive_floor", 0.01, need_probability),
+            Parameter("negative_floor", 0.001, need_probability),
+            Parameter("positive_offset", 0.01, need_positive),
+            Parameter("negative_offset", 8.0, need_positive),
+        ),
+    ),
+    "bce": LossKind("cross_entropy_pair"),
+    "focal": LossKind(
+        "focal_pair",
+        (
+            Parameter("focal_gamma", 2.0, _exponent),
+            Parameter("focal_alpha", 0.25, need_probability),
+        ),
+    ),
+    "asymmetric": LossKind(
+        "asymmetric_pair",
+        (
+            Parameter("positive_gamma", 0.0, _exponent),
+            Parameter("negative_gamma", 4.0, _exponent),
+            Parameter("clip", 0.05, _shift),
+        ),
+    ),
+}
+PARAMETERS = tuple(
+    parameter
+    for kind in LOSS_KINDS.values()
+    for parameter in (*kind.pair_parameters, *kind.coefficients)
+)
