@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from beam_jobs.errors import InputError
 from beam_jobs.option_fields import (
     Option,
     Without,
@@ -198,9 +199,22 @@ def _build(
 
 
 def _unasked(cls: Any, values: Mapping[str, Any]) -> bool:
-    """Returns whether nothing is given that the dataclass must have."""
-    needed = [f.name for f in _flags(cls) if f.default is MISSING]
-    return all(values.get(name) is None for name in needed)
+    """Returns whether nothing of a dataclass is given.
+
+    Raises:
+        InputError: something is, and not what it must have.
+    """
+    flags = list(_flags(cls))
+    given = [f for f in flags if _is_given(f, values.get(f.name))]
+    needed = [f for f in flags if f.default is MISSING and f not in given]
+    if given and needed:
+        names = [f.name.replace("_", "-") for f in (given[0], needed[0])]
+        raise InputError(f"--{names[0]} needs --{names[1]}")
+    return not given
+
+
+def _is_given(flag: _Flag, value: Any) -> bool:
+    return value is not None and _value(value, flag.option) != flag.default
 
 
 def _value(value: Any, option: Option) -> Any:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 from beam_jobs.errors import InputError
+from beam_jobs.option_fields import Option
+
+TLS = "TLS"
+_tls = partial(Option, panel=TLS)
 
 
 @dataclass(frozen=True)
@@ -23,11 +29,21 @@ class ClientTls:
             does not belong to the certificate.
     """
 
-    ca: Path
-    cert: Path | None = None
-    key: Path | None = None
+    ca: Annotated[
+        Path,
+        _tls(
+            "PEM file: authorities to trust; connects by TLS.", flag="--tls-ca"
+        ),
+    ]
+    cert: Annotated[
+        Path | None,
+        _tls("PEM file: the client's own certificate.", flag="--tls-cert"),
+    ] = None
+    key: Annotated[
+        Path | None, _tls("PEM file: its key.", flag="--tls-key")
+    ] = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if (self.cert is None) != (self.key is None):
             raise InputError(
                 "a client certificate and its key go together; received: "

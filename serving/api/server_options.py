@@ -11,7 +11,7 @@ from typing import Annotated
 from beam_jobs.errors import InputError
 from beam_jobs.option_fields import Option, Options
 from serving.api import contract
-from serving.api.cli_options import TLS
+from serving.api.client_tls import TLS
 from serving.api.version_policy import VersionPolicy, parse_labels
 
 _models = partial(Option, panel="Models and versions")

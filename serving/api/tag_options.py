@@ -5,19 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 from beam_jobs.errors import InputError
+from beam_jobs.option_fields import Limits, Option, Options
 from serving.api import contract
 
+if TYPE_CHECKING:
+    import numpy as np
+
+TAGS = "Which tags"
+_tags = partial(Option, panel=TAGS)
 _WNID = re.compile(r"n\d{8}")
 _OWN_THRESHOLD = -1.0
 
 
 @dataclass(frozen=True)
-class TagOptions:
+class TagOptions(Options):
     """Which classes of an image are its tags.
 
     Attributes:
@@ -33,24 +38,30 @@ class TagOptions:
         InputError: a number out of range, no WordNet id, or too many.
     """
 
-    max_labels: int = 20
-    min_confidence: float | None = None
-    most_specific: bool = False
-    include: Sequence[str] = ()
-    exclude: Sequence[str] = ()
+    max_labels: Annotated[int, Limits(min=1)] = 20
+    min_confidence: Annotated[
+        float | None,
+        _tags(
+            "Only from this score on, not the thresholds.",
+            min=0,
+            max=1,
+            metavar="<float>",
+        ),
+    ] = None
+    most_specific: Annotated[
+        bool,
+        _tags("No class above another tag; --sure.", flag="--most-specific"),
+    ] = False
+    include: Annotated[
+        Sequence[str],
+        _tags("WordNet id: it and what is below it; repeatable."),
+    ] = ()
+    exclude: Annotated[
+        Sequence[str], _tags("WordNet id: not it, nor what is below it.")
+    ] = ()
 
     def __post_init__(self) -> None:
-        if self.max_labels < 1:
-            raise InputError(
-                f"max_labels must be 1 or more; received: {self.max_labels}"
-            )
-        if self.min_confidence is not None and not (
-            0.0 <= self.min_confidence <= 1.0
-        ):
-            raise InputError(
-                "min_confidence must be 0 to 1; received: "
-                f"{self.min_confidence}"
-            )
+        super().__post_init__()
         _check_ids("include", self.include)
         _check_ids("exclude", self.exclude)
 
@@ -67,6 +78,8 @@ class TagOptions:
 
     def arrays(self, images: int) -> dict[str, np.ndarray]:
         """Returns the inputs of some images, by name; strings as bytes."""
+        import numpy as np
+
         dtypes: dict[str, type] = {
             contract.MAX_LABELS: np.int32,
             contract.MIN_CONFIDENCE: np.float32,

@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from beam_jobs.cli_options import PASS_TO_BEAM, option_names
+from beam_jobs.cli_options import PASS_TO_BEAM, option_names, takes_options
 from beam_jobs.errors import InputError
+from beam_jobs.option_fields import Without
 from serving.api import cli_options
+from serving.api.tag_options import TagOptions
+from serving.bulk.options import BulkOptions
 
 if TYPE_CHECKING:
     from serving.bulk.manifest import Manifest
-
-_Model = Annotated[
-    str, typer.Argument(help="What `tagforest export` wrote, local or gs://.")
-]
-_Sources = Annotated[
-    list[str],
-    typer.Argument(
-        help="Folders, patterns, image files, tars, TFRecords, data sets."
-    ),
-]
-_Out = Annotated[
-    str, typer.Option(help="Folder of the answers, local or gs://...")
-]
-_Format = Annotated[str, typer.Option(help="parquet or jsonl.")]
-_Top = Annotated[
-    int | None,
-    cli_options.in_panel(
-        cli_options.TAGS, "Tags an image; default: all exported."
-    ),
-]
-_BatchSize = Annotated[int, typer.Option(help="Images a call.")]
-_ImagesPerFile = Annotated[
-    int, typer.Option(help="Rows of a file, the work of one worker.")
-]
-_ShareModel = Annotated[
-    bool,
-    typer.Option("--share-model", help="One copy for all processes: for GPUs."),
-]
-_Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace other answers.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -51,57 +24,34 @@ def register(app: typer.Typer) -> None:
     app.command("bulk", context_settings=PASS_TO_BEAM)(bulk)
 
 
+@takes_options
 def bulk(
+    *,
     context: typer.Context,
-    model: _Model,
-    sources: _Sources,
-    out: _Out,
-    format: _Format = "parquet",
-    top: _Top = None,
+    options: Annotated[BulkOptions, Without("select")],
     sure: cli_options.Sure = False,
-    min_confidence: cli_options.MinConfidence = None,
-    most_specific: cli_options.MostSpecific = False,
-    include: cli_options.Include = None,
-    exclude: cli_options.Exclude = None,
-    batch_size: _BatchSize = 32,
-    images_per_file: _ImagesPerFile = 1024,
-    share_model: _ShareModel = False,
-    overwrite: _Overwrite = False,
+    select: Annotated[TagOptions, Without("max_labels")],
 ) -> None:
     """Tag many images with an export in a Beam job.
 
     Options not listed here go to Beam: --direct_num_workers 2 and so on.
     """
-    given, beam_args = _split_arguments(model, sources, context.args)
-    from serving.bulk.options import BulkOptions
-
-    options = BulkOptions(
-        model=model,
-        sources=given,
-        out=out,
-        format=format,
-        top=top,
-        select=cli_options.tag_options(
-            top, sure, min_confidence, most_specific, include, exclude
-        ),
-        batch_size=batch_size,
-        images_per_file=images_per_file,
-        share_model=share_model,
-        overwrite=overwrite,
-    )
+    sources, beam_args = _split_arguments(options, context.args)
+    chosen = cli_options.chosen_tags(select, sure, options.top)
+    options = replace(options, sources=sources, select=chosen)
     from beam_jobs.files.checks import check_named, check_output_folder
 
     # Beam and TensorFlow take seconds to import; say at once what is wrong.
-    check_named(given)
-    check_output_folder(out)
-    _check_model(model)
+    check_named(sources)
+    check_output_folder(options.out)
+    _check_model(options.model)
     from beam_jobs.runners.beam_options import check_beam_args
 
     check_beam_args(beam_args, option_names(context))
     from serving.bulk.bulk_tag import tag_in_bulk
 
     manifest = tag_in_bulk(options, beam_args)
-    typer.echo(describe(manifest, out))
+    typer.echo(describe(manifest, options.out))
 
 
 def describe(manifest: Manifest, out: str) -> str:
@@ -136,22 +86,23 @@ def _next(manifest: Manifest, out: str) -> str:
 
 
 def _split_arguments(
-    model: str, given: list[str], rest: list[str]
+    options: BulkOptions, rest: list[str]
 ) -> tuple[list[str], list[str]]:
     """Returns sources and options of Beam, which come after them.
 
     Raises:
         InputError: they come before, or no source is named.
     """
+    given = [options.model, *options.sources]
     start = next(
         (i for i, text in enumerate(given) if text.startswith("--")), len(given)
     )
-    if model.startswith("--") or not start:
+    if start < 2:
         raise InputError(
             "MODEL and at least one SOURCE come first, options of Beam after "
-            f"them; received: {' '.join([model, *given])}"
+            f"them; received: {' '.join(given)}"
         )
-    return given[:start], [*given[start:], *rest]
+    return given[1:start], [*given[start:], *rest]
 
 
 def _check_model(model: str) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from beam_jobs.errors import InputError
+from beam_jobs.option_fields import Option, Options
 from serving.api import contract
-from serving.api.tag_options import TagOptions
+from serving.api.tag_options import TAGS, TagOptions
 
 PARQUET, JSONL = "parquet", "jsonl"
 FORMATS = (PARQUET, JSONL)
 
 
 @dataclass(frozen=True)
-class BulkOptions:
+class BulkOptions(Options):
     """What to tag, with what, and where the answers go.
 
     Attributes:
@@ -40,37 +41,49 @@ class BulkOptions:
         InputError: a value that is not allowed.
     """
 
-    model: str
-    sources: Sequence[str]
-    out: str
-    format: str = PARQUET
-    top: int | None = None
+    model: Annotated[
+        str,
+        Option("What `tagforest export` wrote, local or gs://.", argument=True),
+    ]
+    sources: Annotated[
+        Sequence[str],
+        Option(
+            "Folders, patterns, image files, tars, TFRecords, data sets.",
+            argument=True,
+        ),
+    ]
+    out: Annotated[str, Option("Folder of the answers, local or gs://...")]
+    format: Annotated[str, Option("parquet or jsonl.", choices=FORMATS)] = (
+        PARQUET
+    )
+    top: Annotated[
+        int | None,
+        Option("Tags an image; default: all exported.", min=1, panel=TAGS),
+    ] = None
     select: TagOptions | None = None
-    batch_size: int = contract.BATCH_SIZES[-1]
-    images_per_file: int = 1024
-    share_model: bool = False
-    overwrite: bool = False
+    batch_size: Annotated[int, Option("Images a call.")] = contract.BATCH_SIZES[
+        -1
+    ]
+    images_per_file: Annotated[
+        int, Option("Rows of a file, the work of one worker.", min=1)
+    ] = 1024
+    share_model: Annotated[
+        bool,
+        Option("One copy for all processes: for GPUs.", flag="--share-model"),
+    ] = False
+    overwrite: Annotated[
+        bool, Option("Replace other answers.", flag="--overwrite")
+    ] = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.sources:
             raise InputError("nothing to tag: name a folder of images")
-        if self.format not in FORMATS:
-            raise InputError(
-                f"--format takes {' or '.join(FORMATS)}; "
-                f"received: {self.format}"
-            )
-        if self.top is not None and self.top < 1:
-            raise InputError(f"--top must be 1 or more; received: {self.top}")
         if self.batch_size not in contract.BATCH_SIZES:
             allowed = ", ".join(map(str, contract.BATCH_SIZES))
             raise InputError(
                 f"--batch-size takes one of {allowed}: these sizes are warmed "
                 f"up and checked by the export; received: {self.batch_size}"
-            )
-        if self.images_per_file < 1:
-            raise InputError(
-                "--images-per-file must be 1 or more; received: "
-                f"{self.images_per_file}"
             )
 
     def described(self) -> dict[str, Any]:

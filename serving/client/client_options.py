@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
 from beam_jobs.errors import InputError
+from beam_jobs.option_fields import Option, Options
 from serving.api import contract
 from serving.api.client_tls import ClientTls
+from serving.api.tag_options import TAGS, TagOptions
 
 TRANSPORTS = ("grpc", "rest")
+FORMS = ("table", "json", "csv")
+STDIN = "-"
+_server = partial(Option, panel="Server")
+_output = partial(Option, panel="Output")
 # Scheme -> transport, and whether it is TLS.
 _SCHEMES = {
     "grpc": ("grpc", False),
@@ -21,7 +30,7 @@ _DEFAULT_PORTS = {"grpc": contract.GRPC_PORT, "rest": contract.REST_PORT}
 
 
 @dataclass(frozen=True)
-class ClientOptions:
+class ClientOptions(Options):
     """What a client asks for, and how patiently.
 
     Attributes:
@@ -37,33 +46,139 @@ class ClientOptions:
         InputError: a number out of range, or both a version and a label.
     """
 
-    model: str = contract.MODEL_NAME
-    version: int | None = None
-    version_label: str = ""
-    timeout_s: float = 60.0
-    parallel: int = 4
-    allow_private: bool = False
+    model: Annotated[
+        str, _server("Name of the model on the server.", flag="--name")
+    ] = contract.MODEL_NAME
+    version: Annotated[
+        int | None,
+        _server(
+            "Version of it; default: the newest.",
+            min=0,
+            under=2**63,
+            metavar="<int>",
+        ),
+    ] = None
+    version_label: Annotated[str, _server("As stable.")] = ""
+    timeout_s: Annotated[
+        float,
+        _server(
+            "Seconds a request.", over=0, flag="--timeout", metavar="<float>"
+        ),
+    ] = 60.0
+    parallel: Annotated[int, _server("Requests at a time.", min=1)] = 4
+    allow_private: Annotated[
+        bool,
+        Option("Fetch URLs of private addresses too.", flag="--allow-private"),
+    ] = False
     tls: ClientTls | None = None
 
     def __post_init__(self) -> None:
-        if not self.timeout_s > 0:
-            raise InputError(
-                f"the timeout must be over 0 s; received: {self.timeout_s}"
-            )
-        if self.parallel < 1:
-            raise InputError(
-                f"parallel must be 1 or more; received: {self.parallel}"
-            )
+        super().__post_init__()
         if self.version is not None and self.version_label:
             raise InputError(
                 "ask for a version or for a label, not both; received: "
                 f"{self.version}, {self.version_label!r}"
             )
-        if self.version is not None and not 0 <= self.version < 2**63:
+
+
+@dataclass(frozen=True)
+class TagRun(Options):
+    """One run of `tagforest tag`.
+
+    Attributes:
+        names: files, folders, URLs; `-` for a list of them on standard input.
+        stdin_image: standard input is one image, and there are no names.
+        server, transport: as `parse_server` takes them.
+        client: which model and version, and how patiently.
+        options: which classes are tags; None for the best ones.
+        top: tags an image.
+        leaves: only classes without subclasses.
+        form: of the text that is printed.
+        out: file; None for standard output.
+        resume: leave out the images that `out` has tags of.
+        progress: show a bar; None where it does no harm.
+
+    Raises:
+        InputError: a value out of range, or options that exclude each other.
+    """
+
+    names: Annotated[
+        tuple[str, ...],
+        Option(
+            "Files, folders, URLs; - for a list of them on stdin.",
+            argument=True,
+            flag="images",
+        ),
+    ] = ()
+    stdin_image: Annotated[
+        bool, Option("Tag one image from stdin.", flag="--stdin-image")
+    ] = False
+    server: Annotated[
+        str | None,
+        _server(
+            "HOST:PORT, grpc://... or http://...; grpcs or https: TLS. "
+            "Default: this machine."
+        ),
+    ] = None
+    transport: Annotated[
+        str | None,
+        _server(
+            "Default: as --server says, else grpc.",
+            choices=TRANSPORTS,
+            metavar="<grpc|rest>",
+        ),
+    ] = None
+    client: ClientOptions = ClientOptions()
+    options: TagOptions | None = None
+    top: Annotated[int, Option("Tags an image.", min=1, panel=TAGS)] = 5
+    leaves: Annotated[
+        bool,
+        Option("Only classes without subclasses.", panel=TAGS, flag="--leaves"),
+    ] = False
+    form: Annotated[
+        str,
+        _output(
+            "json: an object an image; csv: a line a tag.",
+            choices=FORMS,
+            flag="--format",
+            metavar="<table|json|csv>",
+        ),
+    ] = "table"
+    out: Annotated[
+        Path | None,
+        _output("File, whole or not there; FILE.part meanwhile."),
+    ] = None
+    resume: Annotated[
+        bool,
+        _output(
+            "Leave out images that --out has tags of; json only.",
+            flag="--resume",
+        ),
+    ] = False
+    progress: Annotated[
+        bool | None,
+        _output(
+            "A bar; default: on a terminal without tags.",
+            flag="--progress/--no-progress",
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.stdin_image and self.names:
             raise InputError(
-                "a version is a number from 0 to 2^63 - 1; received: "
-                f"{self.version}"
+                "--stdin-image reads one image from standard input and takes "
+                f"no names; received: {self.names[0]!r}"
             )
+        if not (self.stdin_image or self.names):
+            raise InputError(
+                "name image files, folders or URLs; - reads a list of them "
+                "from standard input, --stdin-image one image"
+            )
+        if self.names.count(STDIN) > 1:
+            raise InputError("standard input can be read once: one - only")
+        if self.resume and not (self.out and self.form == "json"):
+            raise InputError("--resume needs --out FILE and --format json")
 
 
 def parse_server(

@@ -6,10 +6,9 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import BinaryIO
 
 import typer
@@ -17,6 +16,7 @@ import typer
 from beam_jobs.errors import InputError
 from serving.api import contract
 from serving.api.prediction import TaggedImage
+from serving.client.client_options import STDIN, TagRun
 from serving.client.load_images import (
     Item,
     LoadedImage,
@@ -25,14 +25,8 @@ from serving.client.load_images import (
     expand,
 )
 from serving.client.output import FORMS, check_out, part_of, take_up, whole_file
-from serving.client.tag_client import (
-    ClientOptions,
-    ServerError,
-    TagClient,
-    TagOptions,
-)
+from serving.client.tag_client import ServerError, TagClient
 
-STDIN = "-"
 _INTERRUPTED = 130  # what shells give a command that Ctrl-C ended
 _HELP = {
     "UNAVAILABLE": "is `tagforest serve` running there?",
@@ -42,57 +36,6 @@ _HELP = {
 }
 
 
-@dataclass(frozen=True)
-class TagRun:
-    """One run of the command.
-
-    Attributes:
-        names: files, folders, URLs; `-` for a list of them on standard input.
-        stdin_image: standard input is one image, and there are no names.
-        server, transport: as `client_options.parse_server` takes them.
-        client: which model and version, and how patiently.
-        options: which classes are tags; None for the best ones.
-        top: tags an image.
-        leaves: only classes without subclasses.
-        form: of `output.FORMS`.
-        out: file; None for standard output.
-        resume: leave out the images that `out` has tags of.
-        progress: show a bar; None where it does no harm.
-    """
-
-    names: Sequence[str]
-    stdin_image: bool = False
-    server: str | None = None
-    transport: str | None = None
-    client: ClientOptions = field(default_factory=ClientOptions)
-    options: TagOptions | None = None
-    top: int = 5
-    leaves: bool = False
-    form: str = "table"
-    out: Path | None = None
-    resume: bool = False
-    progress: bool | None = None
-
-    def __post_init__(self) -> None:
-        if self.stdin_image and self.names:
-            raise InputError(
-                "--stdin-image reads one image from standard input and takes "
-                f"no names; received: {self.names[0]!r}"
-            )
-        if not (self.stdin_image or self.names):
-            raise InputError(
-                "name image files, folders or URLs; - reads a list of them "
-                "from standard input, --stdin-image one image"
-            )
-        if self.names.count(STDIN) > 1:
-            raise InputError("standard input can be read once: one - only")
-        if self.resume and not (self.out and self.form == "json"):
-            raise InputError("--resume needs --out FILE and --format json")
-        check_names(name for name in self.names if name != STDIN)
-        if self.out is not None:
-            check_out(self.out)
-
-
 def run_tag(run: TagRun) -> bool:
     """Tags images, writes what was found, counts it on standard error.
 
@@ -100,8 +43,12 @@ def run_tag(run: TagRun) -> bool:
         Whether any image has been tagged, or there was none left to tag.
 
     Raises:
-        InputError: the server did not answer, or refused.
+        InputError: a file that is not there or cannot be written, or the
+            server did not answer, or refused.
     """
+    check_names(name for name in run.names if name != STDIN)
+    if run.out is not None:
+        check_out(run.out)
     start = time.monotonic()
     counts: Counter[str] = Counter()
     with ExitStack() as stack:

@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from beam_jobs.cli_options import takes_options
 from beam_jobs.errors import InputError
-from serving.api import cli_options, contract
-from serving.api.version_policy import parse_labels
+from serving.api import contract
+from serving.tfserving.options import (
+    AdminOptions,
+    LabelTarget,
+    TfServingSetup,
+)
 
 if TYPE_CHECKING:
     from serving.tfserving.model_admin import ModelAdmin
@@ -73,61 +78,24 @@ def doctor(
     typer.echo(f"next: tagforest tfserving --model-dir {model_dir} --out DIR")
 
 
+@takes_options
 def tfserving(
-    model_dir: Annotated[
-        Path, typer.Option(help="Base folder with numbered versions.")
-    ],
+    setup: TfServingSetup,
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
-    name: Annotated[
-        str, typer.Option(help="Name of the model in requests.")
-    ] = contract.MODEL_NAME,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(help="LABEL=VERSION, as stable=1; repeatable."),
-    ] = None,
-    batch_timeout_us: Annotated[
-        int, typer.Option(help="How long a batch waits for company.")
-    ] = 2000,
-    max_queued_batches: Annotated[
-        int, typer.Option(help="Beyond them requests are refused.")
-    ] = 64,
 ) -> None:
     """Write the files that run a model under TensorFlow Serving."""
-    from serving.tfserving.setup import TfServingSetup, write_setup
+    from serving.tfserving.setup import write_setup
 
-    setup = TfServingSetup(
-        model_dir=model_dir,
-        name=name,
-        labels=parse_labels(label or ()),
-        batch_timeout_us=batch_timeout_us,
-        max_queued_batches=max_queued_batches,
-    )
     for path in write_setup(out, setup):
         typer.echo(f"wrote {path}")
     typer.echo(f"next: docker compose -f {out / 'compose.yaml'} up")
 
 
-_Server = Annotated[str, typer.Argument(help="HOST:PORT of its gRPC.")]
-_Label = Annotated[str, typer.Option(help="Which to move.")]
-_Config = Annotated[
-    Path, typer.Option(help="The server's models.config; it is rewritten.")
-]
-_Name = Annotated[str, typer.Option(help="Name of the model.")]
-_Timeout = Annotated[
-    float, typer.Option(help="Seconds that a version may take to load.")
-]
-
-
+@takes_options
 def promote(
-    server: _Server,
     version: Annotated[int, typer.Option(min=0, help="Where the label goes.")],
-    config: _Config,
-    label: _Label = "stable",
-    name: _Name = contract.MODEL_NAME,
-    timeout_s: _Timeout = 300,
-    tls_ca: cli_options.TlsCa = None,
-    tls_cert: cli_options.TlsCert = None,
-    tls_key: cli_options.TlsKey = None,
+    target: LabelTarget,
+    options: AdminOptions,
 ) -> None:
     """Move a version label of a running server to another version.
 
@@ -136,47 +104,34 @@ def promote(
     """
     from serving.tfserving import labels
 
-    target = labels.LabelTarget(config, label, name)
-    with _admin(server, timeout_s, tls_ca, tls_cert, tls_key) as admin:
+    with _admin(options) as admin:
         labels.promote(admin, target, version, typer.echo)
     typer.echo(
-        f"to go back: tagforest rollback {server} --label {label} "
-        f"--name {name} --config {config}"
+        f"to go back: tagforest rollback {options.server} --label "
+        f"{target.label} --name {target.model} --config {target.config}"
     )
 
 
-def rollback(
-    server: _Server,
-    config: _Config,
-    label: _Label = "stable",
-    name: _Name = contract.MODEL_NAME,
-    timeout_s: _Timeout = 300,
-    tls_ca: cli_options.TlsCa = None,
-    tls_cert: cli_options.TlsCert = None,
-    tls_key: cli_options.TlsKey = None,
-) -> None:
+@takes_options
+def rollback(target: LabelTarget, options: AdminOptions) -> None:
     """Move a version label back to before its last promotion."""
     from serving.tfserving import labels
 
-    target = labels.LabelTarget(config, label, name)
-    with _admin(server, timeout_s, tls_ca, tls_cert, tls_key) as admin:
+    with _admin(options) as admin:
         labels.rollback(admin, target, typer.echo)
-    typer.echo(f"next: tagforest tag IMAGE --server {server} --name {name}")
+    typer.echo(
+        f"next: tagforest tag IMAGE --server {options.server} "
+        f"--name {target.model}"
+    )
 
 
 @contextmanager
-def _admin(
-    server: str,
-    timeout_s: float,
-    ca: Path | None,
-    cert: Path | None,
-    key: Path | None,
-) -> Iterator[ModelAdmin]:
+def _admin(options: AdminOptions) -> Iterator[ModelAdmin]:
     from serving.client.client_options import parse_server
 
-    tls = cli_options.client_tls(ca, cert, key)
-    _, address = parse_server(server, "grpc", tls is not None)
+    is_tls = options.tls is not None
+    _, address = parse_server(options.server, "grpc", is_tls)
     from serving.tfserving.model_admin import ModelAdmin
 
-    with ModelAdmin(address, tls, timeout_s) as admin:
+    with ModelAdmin(address, options.tls, options.timeout_s) as admin:
         yield admin

@@ -17,11 +17,8 @@ from serving.api.server_options import (
     ServerOptions,
     TlsOptions,
 )
-from serving.tfserving.setup import (
-    TfServingSetup,
-    write_server_files,
-    write_setup,
-)
+from serving.tfserving.options import TfServingSetup
+from serving.tfserving.setup import write_server_files, write_setup
 
 BINARY = "tensorflow_model_server"
 PYTHON, TFSERVING, AUTO = ENGINES = ("python", "tfserving", "auto")

@@ -11,13 +11,12 @@ server's own poll reads; if a step fails, the former one is put back.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from beam_jobs.errors import InputError
-from serving.api import contract, protos
+from serving.api import protos
 from serving.api.models_config import read_config, write_config
 from serving.api.version_folders import find_versions
 from serving.tfserving.label_history import (
@@ -29,15 +28,7 @@ from serving.tfserving.label_history import (
     read_history,
 )
 from serving.tfserving.model_admin import UNKNOWN, ModelAdmin
-
-
-@dataclass(frozen=True)
-class LabelTarget:
-    """A label of a model in a `models.config`."""
-
-    config: Path
-    label: str
-    model: str = contract.MODEL_NAME
+from serving.tfserving.options import LabelTarget
 
 
 def promote(

@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from google.protobuf import text_format
 
 from beam_jobs.errors import InputError
 from serving.api import contract, protos
-from serving.api.version_folders import require_versions
 from serving.api.version_policy import VersionPolicy
 from serving.tfserving.check_setup import (
     BATCHING_CONFIG,
@@ -33,54 +31,12 @@ from serving.tfserving.check_setup import (
     SESSION_CONFIG,
     check_setup,
 )
+from serving.tfserving.options import TfServingSetup
 
 _SERVER_FILES = (BATCHING_CONFIG, MONITORING_CONFIG, SESSION_CONFIG)
 _COMPOSE = "compose.yaml"
 # Inside the container.
 _MODEL_FOLDER = "/models"
-
-
-@dataclass(frozen=True)
-class TfServingSetup:
-    """How a model is to be served.
-
-    Attributes:
-        model_dir: base folder of its versions.
-        name: of the model in requests.
-        labels: label -> version; empty for the highest version alone.
-        batch_timeout_us: how long a batch waits for company.
-        max_queued_batches: beyond them requests get UNAVAILABLE.
-        policy: which versions are served; None for those that have labels,
-            or the highest.
-        base_path: of the versions as the server sees it; None for the
-            container's folder.
-
-    Raises:
-        InputError: a label of a version that is not there, or a bad number.
-    """
-
-    model_dir: Path
-    name: str = contract.MODEL_NAME
-    labels: Mapping[str, int] = field(default_factory=dict)
-    batch_timeout_us: int = 2000
-    max_queued_batches: int = 64
-    policy: VersionPolicy | None = None
-    base_path: Path | None = None
-
-    def __post_init__(self) -> None:
-        versions = require_versions(Path(self.model_dir))
-        for label, version in self.labels.items():
-            if version not in versions:
-                raise InputError(
-                    f"label {label}: version {version} is not in "
-                    f"{self.model_dir}; there are {versions}"
-                )
-        if self.batch_timeout_us < 0 or self.max_queued_batches < 1:
-            raise InputError(
-                "batch_timeout_us must be 0 or more and max_queued_batches 1 "
-                f"or more; received: {self.batch_timeout_us}, "
-                f"{self.max_queued_batches}"
-            )
 
 
 def write_setup(out: Path, setup: TfServingSetup) -> list[Path]:

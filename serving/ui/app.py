@@ -7,8 +7,10 @@ import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from beam_jobs.errors import InputError
+from beam_jobs.option_fields import Option
 from serving.api import contract
 from serving.api.client_tls import ClientTls
 from serving.client.client_options import ClientOptions, parse_server
@@ -32,11 +34,20 @@ class PageOptions:
         tls_ca: PEM file of the authorities to trust; None for no TLS.
     """
 
-    server: str = f"127.0.0.1:{contract.GRPC_PORT}"
-    model: str = contract.MODEL_NAME
-    labels: tuple[str, ...] = ()
-    host: str = "127.0.0.1"
-    tls_ca: str | None = None
+    server: Annotated[str, Option("HOST:PORT or a URL.")] = (
+        f"127.0.0.1:{contract.GRPC_PORT}"
+    )
+    model: Annotated[
+        str, Option("Name of the model on the server.", flag="--name")
+    ] = contract.MODEL_NAME
+    labels: Annotated[
+        tuple[str, ...],
+        Option("Version label to compare; repeatable.", flag="--label"),
+    ] = ()
+    host: Annotated[str, Option("Address to listen on.")] = "127.0.0.1"
+    tls_ca: Annotated[
+        str | None, Option("Authorities to trust: PEM file.", path=True)
+    ] = None
 
     def client(self) -> ClientOptions:
         """Returns how the server is asked."""

@@ -141,6 +141,7 @@ def test_all_kinds_of_fields_are_read():
     [
         ("--rate 2", "rate must be over 0 and at most 1; received: 2.0"),
         ("--max-bytes 0", "max_bytes must be at least 1; received: 0"),
+        ("--signature s", "--signature needs --model"),
     ],
 )
 def test_a_command_refuses_as_the_dataclass_does(given, message):

@@ -61,10 +61,10 @@ def test_dataflow_job(model_base, tmp_path):
     ("changes", "said"),
     [
         ({"sources": []}, "nothing to tag"),
-        ({"format": "csv"}, "--format takes parquet or jsonl"),
-        ({"top": 0}, "--top must be 1 or more"),
+        ({"format": "csv"}, "one of parquet, jsonl; received: .csv"),
+        ({"top": 0}, "top must be at least 1"),
         ({"batch_size": 33}, "--batch-size takes one of 1, 2, 4"),
-        ({"images_per_file": 0}, "--images-per-file must be 1 or more"),
+        ({"images_per_file": 0}, "images_per_file must be at least 1"),
     ],
 )
 def test_wrong_options(changes, said):

@@ -9,7 +9,8 @@ from beam_jobs.errors import InputError
 from serving.api import protos
 from serving.saved_model import doctor
 from serving.saved_model.warmup import WARMUP_FILE, write_warmup
-from serving.tfserving.setup import TfServingSetup, write_setup
+from serving.tfserving.options import TfServingSetup
+from serving.tfserving.setup import write_setup
 from tests.helpers.commands import run
 
 

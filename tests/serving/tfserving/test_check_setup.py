@@ -13,7 +13,8 @@ from serving.tfserving.check_setup import (
     label_problems,
     read_batch_sizes,
 )
-from serving.tfserving.setup import TfServingSetup, write_setup
+from serving.tfserving.options import TfServingSetup
+from serving.tfserving.setup import write_setup
 
 
 @pytest.fixture(name="setup")

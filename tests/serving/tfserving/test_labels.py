@@ -17,8 +17,9 @@ from serving.tfserving.label_history import (
     last_promotion,
     read_history,
 )
-from serving.tfserving.labels import LabelTarget, promote, rollback
+from serving.tfserving.labels import promote, rollback
 from serving.tfserving.model_admin import ModelAdmin
+from serving.tfserving.options import LabelTarget
 from tests.helpers.commands import run
 from tests.helpers.waiting import wait_until
 

@@ -10,7 +10,8 @@ from tensorflow.core.protobuf import config_pb2
 
 from beam_jobs.errors import InputError
 from serving.api import contract, protos
-from serving.tfserving.setup import TfServingSetup, models_config, write_setup
+from serving.tfserving.options import TfServingSetup
+from serving.tfserving.setup import models_config, write_setup
 
 DOCKERFILE = Path(__file__).parents[3] / "Dockerfile"
 
