@@ -187,7 +187,7 @@ def _find_parts(
         if not part.start:
             check_start(
                 part,
-                lambda p: score_files.read_scores(p, index, options.posterior),  # type: ignore[arg-type,return-value]
+                lambda p: score_files.read_scores(p, index, options.posterior),
                 "a row of predictions",
             )
     if not options.predictions_only:
@@ -243,7 +243,7 @@ def _read_part(numbered: tuple[int, Part], context: _Context) -> _Read:
         image_id, ids, unknown = row
         ids_of.setdefault(image_id, set()).update(ids)
         read.unknown_scores += unknown
-    if part.kind == _LABELS:
+    if part.reader == _LABELS:
         read.rows_in = 0
     read.partitions = _write_images(read.path, ids_of, bits, context.partitions)
     name = f"{number:06d}.jsonl"
@@ -258,7 +258,7 @@ def _rows_of(
 ) -> tuple[int, Iterator[tuple[str, Iterable[int], int] | Rejection]]:
     """Returns who speaks, and (image id, classes, unknown scores) rows."""
     options = context.options
-    if part.kind not in (_LABELS, _PREDICT):
+    if part.reader not in (_LABELS, _PREDICT):
         index = {wnid: i for i, wnid in enumerate(context.wnids)}
         return _BY_MODEL, score_files.read_scores(
             part, index, options.posterior

@@ -85,7 +85,7 @@ def read_scores(
     """
     parse = _parser(part, index_by_wnid, posterior)
     reject = MalformedRows(part)
-    header = 0 if part.kind == JSON_LINES or part.start else 1
+    header = 0 if part.reader == JSON_LINES or part.start else 1
     for number, line in enumerate(part.lines()):
         if number < header:
             continue
@@ -173,13 +173,13 @@ def parse_fields(
 def _parser(
     part: Part, index_by_wnid: Mapping[str, int], posterior: float
 ) -> Callable[[str], ScoreRow]:
-    if part.kind == JSON_LINES:
+    if part.reader == JSON_LINES:
         return lambda line: parse_json(line, index_by_wnid, posterior)
     image_id, wnid, score = (int(part.option(name) or 0) for name in COLUMNS)
     positions = (image_id, wnid, score)
 
     def split(line: str) -> list[str] | text_files.BadRow:
-        if part.kind == TSV:
+        if part.reader == TSV:
             return line.split("\t")
         return text_files.split_csv(line)
 

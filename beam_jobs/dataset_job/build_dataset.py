@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,12 @@ from beam_jobs.labels.label_rules import Augmenter
 from beam_jobs.labels.pairs import Pairs
 from beam_jobs.runners import progress
 from beam_jobs.runners.beam_options import check_beam_args, check_reachable
-from beam_jobs.sources import imagenet
-from beam_jobs.sources.find_sources import SourcePaths, Sources, find_sources
+from beam_jobs.sources.find_sources import (
+    SourcePaths,
+    Sources,
+    find_sources,
+    named,
+)
 
 _MOST_PARTITIONS = 512
 _PARTITION_IMAGES = 8192
@@ -96,7 +100,8 @@ def build_dataset(
     """
     check_output_folder(options.out)
     check_beam_args(beam_args)
-    check_reachable(beam_args, [options.out, *_source_paths(options)])
+    values = [value for _, value in named(options.sources)]
+    check_reachable(beam_args, [options.out, *values])
     storage.use_options(beam_args)
     sources, request = find_inputs(options)
     base = _load_base(options, sources)
@@ -137,7 +142,7 @@ def find_inputs(options: DatasetOptions) -> tuple[Sources, str]:
     sources = find_sources(
         _with_dictionary(options), options.images.labels_only
     )
-    named = (
+    files_named = (
         options.vocabulary.base,
         options.vocabulary.abstract_classes,
         options.vocabulary.merges,
@@ -146,27 +151,18 @@ def find_inputs(options: DatasetOptions) -> tuple[Sources, str]:
     )
     files = [
         (path, storage.size(path))
-        for path in named
+        for path in files_named
         if path and storage.exists(path)
     ]
     request = request_digest([*sources.listing, *files], options.described())
     return sources, request
 
 
-def _source_paths(options: DatasetOptions) -> list[str]:
-    named = vars(options.sources).values()
-    return [
-        path
-        for value in named
-        for path in ([value] if isinstance(value, str) else value or ())
-    ]
-
-
 def _with_dictionary(options: DatasetOptions) -> SourcePaths:
     """A published dictionary as vocabulary is one for Tencent's lists too."""
     paths, base = options.sources, options.vocabulary.base
     if paths.dictionary is None and base and is_published(base):
-        return replace(paths, dictionary=base)
+        return SourcePaths(**{**vars(paths), "dictionary": base})
     return paths
 
 
@@ -177,7 +173,7 @@ def _load_base(
     path = options.vocabulary.base
     if path is None or options.vocabulary.grow:
         wordnet = load_wordnet()
-        for wnid in imagenet.synsets(sources.parts):
+        for wnid in sources.wnids:
             synset_of(wnid, wordnet)
     base = load_classes(path) if path else None
     pairs = options.labels.cooccurrence
@@ -209,10 +205,9 @@ def _classes(
     index: Any,
     beam_args: Sequence[str],
 ) -> _Classes:
-    named = options.sources
     grow = options.vocabulary.grow
     counts: dict[str, dict[str, int]] = {}
-    if base is None or grow or named.csv or named.voc:
+    if base is None or grow or sources.keys_hold_names:
         from beam_jobs.dataset_job import pipeline
 
         counts = pipeline.count_classes(

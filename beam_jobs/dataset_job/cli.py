@@ -25,7 +25,7 @@ def dataset(context: typer.Context, options: DatasetOptions) -> None:
     from beam_jobs.files.checks import check_output_folder
     from beam_jobs.sources.find_sources import check_sources
 
-    check_sources(vars(options.sources))
+    check_sources(options.sources)
     check_output_folder(options.out)
     from beam_jobs.dataset_job.build_dataset import build_dataset
     from beam_jobs.runners.beam_options import check_beam_args

@@ -32,7 +32,7 @@ from beam_jobs.files import storage
 from beam_jobs.labels.label_rules import Augmenter
 from beam_jobs.rejections import count_images
 from beam_jobs.runners.transforms import AllTogether, Spread, pipeline_of
-from beam_jobs.sources.find_sources import Part
+from beam_jobs.sources.reader import Part
 
 _READ_INDEX = "read.json"
 _CLASS_COUNTS = "classes.json"

@@ -14,8 +14,8 @@ from beam_jobs.files import storage
 from beam_jobs.rejections import Rejection, save_rejections
 from beam_jobs.runners import progress
 from beam_jobs.runners.shuffle_files import list_column, write_partitions
-from beam_jobs.sources.find_sources import Part, read_part
-from beam_jobs.sources.reader import AnnotatedImage
+from beam_jobs.sources.find_sources import read_part
+from beam_jobs.sources.reader import AnnotatedImage, Part
 
 CLASS_KEYS = "class_keys"
 PATHS = "paths"

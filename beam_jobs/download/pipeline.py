@@ -87,7 +87,7 @@ def read_part(
     sequence = 0
     rows = (
         read_log(part.path, part.start, part.end)
-        if part.kind == LOG_KIND
+        if part.reader == LOG_KIND
         else url_lists.read_urls(part)
     )
     for row in rows:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, text_files
 from beam_jobs.images.find_images import is_url
-from beam_jobs.rejections import Rejection
-from beam_jobs.sources.reader import MalformedRows, Part, cut_text
+from beam_jobs.rejections import Reason, Rejection
+from beam_jobs.sources.reader import MalformedRows, Part, check_start, cut_text
 
-KIND = "urls"
 # Tried in this order; the last two are those of the Open Images image CSVs.
 COLUMNS = ("url", "OriginalURL", "Thumbnail300KURL")
 _COLUMN = "column"
-_ROWS_CHECKED = 1000
+_NEEDED = (
+    "a list of URLs, one at the start of each line, or a CSV with a column "
+    f"{' or '.join(COLUMNS)} (--url-column names another)"
+)
 
 
 def find_lists(
@@ -36,8 +37,8 @@ def find_lists(
         found, size = storage.find_file(path)
         column = _column(found, url_column)
         options = () if column is None else ((_COLUMN, str(column)),)
-        of_list = cut_text(KIND, found, size, options)
-        _check_start(of_list[0])
+        of_list = cut_text("urls", found, size, options)
+        check_start(of_list[0], _sound_urls, _NEEDED)
         parts += of_list
     return parts
 
@@ -81,20 +82,10 @@ def _column(path: str, wanted: str | None) -> int | None:
     return next((fields.index(c) for c in COLUMNS if c in fields), None)
 
 
-def _check_start(part: Part) -> None:
-    first = None
-    for row in itertools.islice(read_urls(part), _ROWS_CHECKED):
-        if isinstance(row, str) and is_url(row):
-            return
-        first = first or row
-    raise InputError(
-        f"{part.path}: a list of URLs is needed, one at the start of each "
-        f"line, or a CSV with a column {' or '.join(COLUMNS)} (--url-column "
-        f"names another); the first row holds {_shown(first)}"
-    )
-
-
-def _shown(row: str | Rejection | None) -> str:
-    if row is None:
-        return "nothing"
-    return row.detail if isinstance(row, Rejection) else repr(row[:80])
+def _sound_urls(part: Part) -> Iterator[str | Rejection]:
+    for row in read_urls(part):
+        if isinstance(row, Rejection) or is_url(row):
+            yield row
+        else:
+            detail = f"{row[:80]!r} is no URL"
+            yield Rejection(Reason.BAD_URL, part.path, detail, part.path)

@@ -83,7 +83,7 @@ def _tar_members(
         yield Rejection(Reason.UNREADABLE_ARCHIVE, path, str(error), path)
 
 
-class PictureFolders:
+class ImageFolders:
     """Folders in which pictures lie, by relative path.
 
     A URL's picture lies in the first folder, as `download_name` says. A name

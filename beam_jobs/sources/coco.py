@@ -11,12 +11,21 @@ from typing import Any
 
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
-from beam_jobs.images.find_images import PictureFolders, is_inside
+from beam_jobs.files.checks import check_file
+from beam_jobs.images.find_images import ImageFolders, is_inside
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
-from beam_jobs.sources.reader import AnnotatedImage, Part, Read
+from beam_jobs.sources.reader import (
+    IMAGES,
+    AnnotatedImage,
+    Context,
+    Found,
+    Part,
+    Read,
+    Reader,
+    SourceOption,
+)
 
-KIND = "coco"
 # What is kept of a JSON object; polygons are 99 % of a file.
 _KEPT = (
     "images",
@@ -32,10 +41,8 @@ _LISTS = ("images", "annotations", "categories")
 _CHECKED_BYTES = 64
 
 
-def find_parts(
-    path: str, options: Sequence[tuple[str, str]] = ()
-) -> list[Part]:
-    """Returns the one part of a file.
+def find(path: str, context: Context) -> Found:
+    """Finds a file, which is one part: JSON cannot be cut.
 
     Raises:
         InputError: no such file, or one that is no whole JSON object.
@@ -50,19 +57,18 @@ def find_parts(
             f"{path}: a JSON object with images, annotations and categories "
             "is needed; the file does not start with '{' and end with '}'"
         )
-    return [Part(KIND, path, files=((path, size),), options=tuple(options))]
+    options = tuple(context.part_options())
+    return Found([Part("coco", path, files=((path, size),), options=options)])
 
 
-def read_part(part: Part) -> Read:
+def read(part: Part) -> Read:
     """Yields the images with the classes of their objects, each class once.
 
     Crowds count; an image without objects has no classes. What is malformed
     becomes Rejections: an image, an annotation, or the whole file.
-
-    Options: `images`, the folders of the pictures; none for labels alone.
     """
-    folders = PictureFolders(part.values("images") or ("",))
-    with_pictures = bool(part.values("images"))
+    folders = ImageFolders(part.values("images") or ("",))
+    with_images = bool(part.values("images"))
     try:
         images, annotations, names = _load(part.path)
     except (ValueError, RecursionError) as error:
@@ -93,7 +99,7 @@ def read_part(part: Part) -> Read:
             Source.COCO,
             found,
             (1.0,) * len(found),
-            folders.find(name) if with_pictures else None,
+            folders.find(name) if with_images else None,
         )
 
 
@@ -153,3 +159,17 @@ def _stem(name: str) -> str:
     name = name.rpartition("/")[2]
     stem, dot, _ = name.rpartition(".")
     return stem if dot and stem else name
+
+
+READER = Reader(
+    SourceOption(
+        "coco", "COCO source", "COCO JSON file of instances.", check_file
+    ),
+    find,
+    read,
+    # Polygons are most of a file.
+    bytes_an_image=3800,
+    takes=(IMAGES,),
+    needs=(IMAGES,),
+    keys_hold_names=True,
+)

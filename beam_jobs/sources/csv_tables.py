@@ -7,26 +7,31 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from beam_jobs.classes.wordnet import WNID_PATTERN
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, text_files
-from beam_jobs.images.find_images import PictureFolders, is_inside, is_url
+from beam_jobs.files.checks import check_file
+from beam_jobs.images.find_images import ImageFolders, is_inside, is_url
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.sources.cached_tokens import Confidences
 from beam_jobs.sources.reader import (
+    IMAGES,
     AnnotatedImage,
-    MalformedRows,
+    Context,
+    Found,
     Part,
     Read,
+    Reader,
+    SourceOption,
     check_start,
     cut_text,
+    read_rows,
 )
 
-KIND = "csv"
 # Of several, the first is taken.
 _IMAGE_COLUMNS = ("image", "path", "file", "filename", "url", "image_id")
 _LABEL_COLUMNS = ("labels", "label", "class", "wnid", "tag")
@@ -72,12 +77,8 @@ def find_columns(path: str) -> Columns:
     return Columns(image, label, position(("confidence",)), len(header))
 
 
-def find_parts(
-    path: str, options: Sequence[tuple[str, str]], labels_only: bool = False
-) -> list[Part]:
-    """Returns the parts of a CSV.
-
-    Pictures lie beside the CSV if no folder is named for them.
+def find(path: str, context: Context) -> Found:
+    """Finds a CSV; its images lie beside it if no folder is named for them.
 
     Raises:
         InputError: no such file, a wrong header, or no sound row near its
@@ -85,50 +86,44 @@ def find_parts(
     """
     path, size = storage.find_file(path)
     columns = find_columns(path)
-    options = list(options)
-    if not labels_only and "images" not in dict(options):
+    options = context.part_options()
+    if not context.labels_only and "images" not in dict(options):
         if text_files.read_header(path)[columns.image].strip().lower() == "url":
             raise InputError(
-                f"{path} names URLs: the folder of their pictures is needed, "
+                f"{path} names URLs: the folder of their images is needed, "
                 "as --images FOLDER"
             )
         options.append(("images", os.path.dirname(path)))
-    parts = cut_text(KIND, path, size, options)
-    check_start(parts[0], read_part, "a row with an image and its labels")
-    return parts
+    parts = cut_text("csv", path, size, options)
+    check_start(parts[0], read, "a row with an image and its labels")
+    return Found(parts)
 
 
-def read_part(part: Part) -> Read:
-    """Yields the rows; malformed ones become Rejections.
-
-    Options: `images`, the folders of the pictures; none for labels alone.
-    """
+def read(part: Part) -> Read:
+    """Yields the rows; malformed ones become Rejections."""
     columns = find_columns(part.path)
     folders = part.values("images")
-    find = PictureFolders(folders).find if folders else None
+    find_image = ImageFolders(folders).find if folders else None
     confidences = Confidences()
-    reject = MalformedRows(part)
-    for index, line in enumerate(part.lines()):
-        if line == "" or not (index or part.start):
-            continue
-        try:
-            image, classes, sure = _parse(line, columns, confidences)
-        except ValueError as error:
-            yield reject(index, str(error))
-            continue
-        ref = _find(image, find) if find else None
-        yield AnnotatedImage(f"csv/{image}", Source.CSV, classes, sure, ref)
+
+    def parse(line: str) -> tuple[AnnotatedImage]:
+        image, classes, sure = _parse(line, columns, confidences)
+        ref = _find(image, find_image) if find_image else None
+        found = AnnotatedImage(f"csv/{image}", Source.CSV, classes, sure, ref)
+        return (found,)
+
+    return read_rows(part, parse, header=True)
 
 
 def _parse(
-    line: str | text_files.BadRow, columns: Columns, confidences: Confidences
+    line: str, columns: Columns, confidences: Confidences
 ) -> tuple[str, tuple[str, ...], tuple[float, ...]]:
     """Returns image, class keys and confidences of a row.
 
     Raises:
         ValueError: malformed.
     """
-    row = text_files.split_csv(line) if isinstance(line, str) else line
+    row = text_files.split_csv(line)
     if isinstance(row, text_files.BadRow):
         raise ValueError(row.detail)
     if len(row) != columns.count:
@@ -170,5 +165,20 @@ def class_key(text: str) -> str:
     return f"oi:{text}" if text.startswith("/") else f"csv:{text}"
 
 
-def _find(image: str, find) -> ImageRef:
-    return ImageRef(image) if image.startswith("/") else find(image)
+def _find(image: str, find_image: Callable[[str], ImageRef]) -> ImageRef:
+    return ImageRef(image) if image.startswith("/") else find_image(image)
+
+
+READER = Reader(
+    SourceOption(
+        "csv",
+        "CSV source",
+        "CSV with a column of images and one of labels.",
+        check_file,
+    ),
+    find,
+    read,
+    bytes_an_image=60,
+    takes=(IMAGES,),
+    keys_hold_names=True,
+)

@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from beam_jobs.classes.load_classes import read_dictionary
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
-from beam_jobs.files.checks import check_folder
+from beam_jobs.files.checks import check_file, check_folder
 from beam_jobs.images import find_images
-from beam_jobs.images.find_images import PictureFolders, is_inside
+from beam_jobs.images.find_images import ImageFolders, is_inside
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Rejection
 from beam_jobs.sources.cached_tokens import ClassTokens
 from beam_jobs.sources.reader import (
+    DICTIONARY,
+    IMAGES,
     AnnotatedImage,
-    MalformedRows,
+    Context,
+    Found,
     Part,
     Read,
+    Reader,
+    SourceOption,
+    check_start,
+    cut_text,
     group_files,
+    read_rows,
 )
 from beam_jobs.sources.tencent import split_row
 
-KIND = "imagenet"
-LIST_KIND = "imagenet_list"
-LIST_WHAT = "a picture as n01443537/n01443537_2.JPEG"
+_LIST_ROW = "an image as n01443537/n01443537_2.JPEG"
 _WNID_IN_PATH = re.compile(r"(?:^|/)(n\d{8})(?:\.tar$|/)")
 _WNID_IN_ROW = re.compile(r"(?:^|/)(n\d{8})[/_]")
 _NESTINGS = ("*", "*/*", "*/*/*", "*/*/*/*")
 
 
-def find_parts(folder: str, labels_only: bool = False) -> list[Part]:
-    """Returns the parts of a folder; their files are sorted by synset.
+def find(folder: str, context: Context) -> Found:
+    """Finds the tars and images of a folder, sorted by synset.
 
     A synset is a tar named `<wnid>.tar`, or image files in a folder named
     `<wnid>` (at any depth down to four), as ImageNet and Tiny ImageNet are
@@ -56,16 +62,17 @@ def find_parts(folder: str, labels_only: bool = False) -> list[Part]:
             f"{folder}: no ImageNet images: files `<wnid>.tar` or folders "
             "`<wnid>/` with images are needed, as n01443537.tar"
         )
-    options = [("folder", folder)]
-    if labels_only:
-        options.append(("labels_only", "yes"))
     listed = [(path, size) for _, path, size in sorted(found)]
-    return group_files(KIND, listed, options)
+    options = context.part_options(("folder", folder))
+    return Found(
+        group_files("imagenet", listed, options),
+        images=_estimate_images(listed),
+        wnids=tuple(sorted({wnid for wnid, _, _ in found})),
+    )
 
 
-def estimate_images(parts: Sequence[Part]) -> int:
+def _estimate_images(found: Sequence[tuple[str, int]]) -> int:
     """Returns about how many images there are, by the smallest tar."""
-    found = [file for part in parts for file in part.files]
     tars = [(size, path) for path, size in found if path.endswith(".tar")]
     if not tars:
         return len(found)
@@ -75,22 +82,8 @@ def estimate_images(parts: Sequence[Part]) -> int:
     return len(found) - len(tars) + total * images // max(1, size)
 
 
-def synsets(parts: Sequence[Part]) -> list[str]:
-    """Returns the WordNet ids that the parts of folders name, sorted."""
-    named = {
-        _wnid_of(path, part.option("folder") or "")
-        for part in parts
-        if part.kind == KIND
-        for path, _ in part.files
-    }
-    return sorted(wnid for wnid in named if wnid)
-
-
-def read_part(part: Part) -> Read:
-    """Yields the images of tars and image files.
-
-    Options: `folder`, the source; `labels_only` if no picture is needed.
-    """
+def read(part: Part) -> Read:
+    """Yields the images of tars and image files."""
     folder = part.option("folder") or ""
     labels_only = part.option("labels_only") is not None
     for path, size in part.files:
@@ -109,43 +102,47 @@ def read_part(part: Part) -> Read:
                 )
 
 
+def find_list(path: str, context: Context) -> Found:
+    """Finds a list file.
+
+    Raises:
+        InputError: no such file, or no sound row near its start.
+    """
+    file = storage.find_file(path)
+    parts = cut_text("imagenet_lists", *file, context.part_options())
+    check_start(parts[0], read_list, _LIST_ROW)
+    return Found(parts)
+
+
 def read_list(part: Part) -> Read:
     """Yields the rows of a list file: `<wnid>/<name>`, further columns.
 
     The suffix `.JPEG` may be left out. Columns `class:confidence`, as in
     `train_image_id_from_imagenet.txt` of Tencent ML-Images, are annotations
-    of that source beside the synset; other columns mean nothing here.
-
-    Options: `dictionary`, if there are such columns; `images`, the folders of
-    the pictures; none for labels alone.
+    of that source beside the synset, and need `--dictionary`; other columns
+    mean nothing here.
     """
     classes = ClassTokens(read_dictionary(part.option("dictionary")))
     folders = part.values("images")
-    find = PictureFolders(folders).find if folders else None
-    reject = MalformedRows(part)
-    for index, line in enumerate(part.lines()):
-        if not isinstance(line, str):
-            yield reject(index, line.detail)
-            continue
+    find_image = ImageFolders(folders).find if folders else None
+
+    def parse(line: str) -> Iterator[AnnotatedImage]:
         name, columns = split_row(line)
         if not name:
-            continue
+            return
         match = _WNID_IN_ROW.search(name)
         if not match or not is_inside(name):
-            yield reject(index, f"{name[:200]!r}: {LIST_WHAT} is needed")
-            continue
-        try:
-            found = classes.parse(c for c in columns if ":" in c)
-        except ValueError as error:
-            yield reject(index, str(error))
-            continue
+            raise ValueError(f"{name[:200]!r}: {_LIST_ROW} is needed")
+        found = classes.parse(c for c in columns if ":" in c)
         image_id = f"imagenet/{_stem(name)}"
-        ref = find(_with_suffix(name)) if find else None
+        ref = find_image(_with_suffix(name)) if find_image else None
         yield AnnotatedImage(
             image_id, Source.IMAGENET, (match[1],), (1.0,), ref
         )
         if found[0]:
             yield AnnotatedImage(image_id, Source.TENCENT, *found)
+
+    return read_rows(part, lambda line: tuple(parse(line)))
 
 
 def _wnid_of(path: str, folder: str) -> str | None:
@@ -162,3 +159,28 @@ def _stem(name: str) -> str:
 
 def _with_suffix(name: str) -> str:
     return name if "." in name.rpartition("/")[2] else f"{name}.JPEG"
+
+
+FOLDERS = Reader(
+    SourceOption(
+        "imagenet",
+        "ImageNet source",
+        "Folder with <wnid>.tar files or <wnid>/ folders of images.",
+        check_folder,
+    ),
+    find,
+    read,
+)
+LISTS = Reader(
+    SourceOption(
+        "imagenet_lists",
+        "ImageNet list",
+        "List of images as n01443537/n01443537_2.JPEG.",
+        check_file,
+    ),
+    find_list,
+    read_list,
+    bytes_an_image=30,
+    takes=(IMAGES, DICTIONARY),
+    needs=(IMAGES,),
+)

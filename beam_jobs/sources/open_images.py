@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from beam_jobs.classes.class_map import read_overrides
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, text_files
 from beam_jobs.files.checks import check_folder
@@ -21,23 +22,25 @@ from beam_jobs.rejections import Rejection
 from beam_jobs.sources.cached_tokens import Confidences
 from beam_jobs.sources.reader import (
     AnnotatedImage,
+    Context,
+    Found,
     MalformedRows,
     Part,
     Read,
+    Reader,
+    SourceOption,
+    check_start,
     cut_text,
     group_files,
 )
 
-LABELS_KIND = "open_images_labels"
-BOXES_KIND = "open_images_boxes"
-ROTATIONS_KIND = "open_images_rotations"
-PICTURES_KIND = "open_images_pictures"
+_NAME = "open_images"
 _LABEL_COLUMNS = ("ImageID", "Source", "LabelName", "Confidence")
 _BOX_COLUMNS = ("ImageID", "LabelName")
 _IMAGE_COLUMNS = ("ImageID", "Rotation")
 _NAME_HEADERS = ("LabelName", "id")
 _SUFFIXES = (".jpg", ".jpeg", ".png")
-_ROWS_CHECKED = 1001
+_NESTINGS = ("*", "*/*", "*/*/*")
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,6 @@ class OpenImagesFiles:
         classes: CSVs with LabelName and DisplayName.
         images: CSVs with ImageID and Rotation; may be empty.
         overrides: CSV with LabelName and WordNetId, or None.
-        patterns: where the image files lie.
     """
 
     human_labels: tuple[str, ...]
@@ -59,7 +61,6 @@ class OpenImagesFiles:
     classes: tuple[str, ...]
     images: tuple[str, ...]
     overrides: str | None
-    patterns: tuple[str, ...]
 
 
 def find_files(folder: str) -> OpenImagesFiles:
@@ -67,7 +68,7 @@ def find_files(folder: str) -> OpenImagesFiles:
 
     Raises:
         InputError: no such folder, no label CSV, no class descriptions, or a
-            CSV that is empty or malformed near its start (file:line).
+            CSV that lacks a column.
     """
     check_folder(folder, "Open Images source")
     paths = [p for p, _ in storage.list_files(os.path.join(folder, "*.csv"))]
@@ -90,10 +91,6 @@ def find_files(folder: str) -> OpenImagesFiles:
             "*image_ids_and_rotation*.csv",
         ),
         overrides=next(iter(named("wordnet-overrides.csv")), None),
-        patterns=tuple(
-            os.path.join(folder, "images", nesting)
-            for nesting in ("*", "*/*", "*/*/*")
-        ),
     )
     _check_files(folder, found)
     return found
@@ -110,88 +107,89 @@ def _check_files(folder: str, found: OpenImagesFiles) -> None:
             f"{folder}: no class names: class-descriptions.csv is needed"
         )
     for path in found.human_labels + found.machine_labels:
-        check_csv(path, _LABEL_COLUMNS)
+        _check_header(path, _LABEL_COLUMNS)
     for path in found.boxes:
-        check_csv(path, _BOX_COLUMNS)
+        _check_header(path, _BOX_COLUMNS)
     for path in found.images:
-        check_csv(path, _IMAGE_COLUMNS)
+        _check_header(path, _IMAGE_COLUMNS)
 
 
-def check_csv(path: str, columns: tuple[str, ...]) -> None:
-    """Checks the header and the first rows of a CSV.
-
-    Raises:
-        InputError: unreadable, empty, a column missing, or the first row
-            that has another number of fields than the header (file:line).
-    """
-    rows = list(itertools.islice(text_files.read_csv(path), _ROWS_CHECKED))
-    header = _sound(path, *rows[0]) if rows else []
+def _check_header(path: str, columns: tuple[str, ...]) -> None:
+    header = text_files.read_header(path)
     missing = [c for c in columns if c not in header]
     if missing:
         raise InputError(
             f"{path}:1: the header lacks {', '.join(missing)}; received: "
-            f"{','.join(header)[:200] if rows else 'an empty file'}"
-        )
-    if len(rows) == 1:
-        raise InputError(f"{path}: a header and no rows")
-    if not any(_has_fields(row, len(header)) for _, row in rows[1:]):
-        line, row = rows[1]
-        raise InputError(
-            f"{path}:{line}: {len(header)} fields are needed, as in the "
-            f"header; received: {len(_sound(path, line, row))}"
+            f"{','.join(header)[:200] or 'an empty file'}"
         )
 
 
-def _sound(
-    path: str, line: int, row: list[str] | text_files.BadRow
-) -> list[str]:
-    if isinstance(row, text_files.BadRow):
-        raise InputError(f"{path}:{line}: not a CSV file: {row.detail}")
-    return row
+def find(folder: str, context: Context) -> Found:
+    """Finds the CSVs of a folder, and the images below `images/`.
 
+    For labels alone images and their rotations are left out.
 
-def _has_fields(row: list[str] | text_files.BadRow, count: int) -> bool:
-    return not isinstance(row, text_files.BadRow) and len(row) == count
-
-
-def find_parts(
-    found: OpenImagesFiles, labels_only: bool = False
-) -> tuple[list[Part], list[Part]]:
-    """Returns the parts of the CSVs, and those of the pictures.
-
-    Args:
-        found: what `find_files` returned.
-        labels_only: leaves out pictures and their rotations.
+    Raises:
+        InputError: as `find_files`, or a CSV without a sound row near its
+            start.
     """
+    found = find_files(folder)
+    files = [*found.classes]
+    files += [found.overrides] if found.overrides else []
+    names = read_display_names(found.classes)
+    wnids = read_overrides(found.overrides)
+    parts = _text_parts(found, context.labels_only)
+    images: list[tuple[str, int]] = []
+    if not context.labels_only:
+        patterns = (os.path.join(folder, "images", n) for n in _NESTINGS)
+        listed = storage.list_files(*patterns)
+        images = [file for file in listed if image_id_of(file[0])]
+        parts += group_files(_NAME, images, [("table", "images")])
+    return Found(
+        parts,
+        images=None if context.labels_only else len(images),
+        files=tuple(storage.find_file(path) for path in files),
+        display_names={f"oi:{k}": v for k, v in names.items()},
+        # A row may also wish a class of another source: `coco:dog`.
+        overrides={
+            f"oi:{k}" if k.startswith("/") else k: v for k, v in wnids.items()
+        },
+    )
+
+
+def _text_parts(found: OpenImagesFiles, labels_only: bool) -> list[Part]:
     texts = [
-        (LABELS_KIND, path, [("source", source.name)])
+        (path, [("table", "labels"), ("source", source.name)])
         for paths, source in (
             (found.human_labels, Source.OPEN_IMAGES_HUMAN),
             (found.machine_labels, Source.OPEN_IMAGES_MACHINE),
         )
         for path in paths
     ]
-    texts += [(BOXES_KIND, path, []) for path in found.boxes]
+    texts += [(path, [("table", "boxes")]) for path in found.boxes]
     if not labels_only:
-        texts += [(ROTATIONS_KIND, path, []) for path in found.images]
-    parts = [
-        part
-        for kind, path, options in texts
-        for part in cut_text(kind, *storage.find_file(path), options)
-    ]
-    if labels_only:
-        return parts, []
-    pictures = storage.list_files(*found.patterns)
-    named = [file for file in pictures if image_id_of(file[0])]
-    return parts, group_files(PICTURES_KIND, named)
+        texts += [(path, [("table", "rotations")]) for path in found.images]
+    parts = []
+    for path, options in texts:
+        of_file = cut_text(_NAME, *storage.find_file(path), options)
+        check_start(of_file[0], read, "a row as its header says")
+        parts += of_file
+    return parts
+
+
+def read(part: Part) -> Read:
+    """Yields what a part of a CSV says, or where images lie.
+
+    Options: `table`: labels, boxes, rotations or images; `source` of labels,
+    a name of `ledger.Source`.
+    """
+    return _TABLES[part.option("table") or "labels"](part)
 
 
 def read_labels(part: Part) -> Read:
     """Yields the rows of a label CSV; malformed ones become Rejections.
 
     Rows of one image that follow each other become one AnnotatedImage.
-
-    Options: `source`, a name of `records.Source`.
     """
     rows = _Rows(part, _LABEL_COLUMNS)
     source = Source[part.option("source") or "OPEN_IMAGES_HUMAN"]
@@ -260,8 +258,8 @@ def read_rotations(part: Part) -> Read:
     yield from rows.take_rejected()
 
 
-def read_pictures(part: Part) -> Read:
-    """Yields where the pictures lie."""
+def read_images(part: Part) -> Read:
+    """Yields where the images lie."""
     for path, size in part.files:
         yield AnnotatedImage(
             f"open_images/{image_id_of(path)}",
@@ -349,3 +347,22 @@ class _Rows:
         """Returns the dead letters since the last call."""
         rejected, self._rejected = self._rejected, []
         return rejected
+
+
+_TABLES = {
+    "labels": read_labels,
+    "boxes": read_boxes,
+    "rotations": read_rotations,
+    "images": read_images,
+}
+READER = Reader(
+    SourceOption(
+        _NAME,
+        "Open Images source",
+        "Folder with Open Images CSVs and images/.",
+        check_folder,
+    ),
+    find,
+    read,
+    bytes_an_image=200,
+)

@@ -1,21 +1,27 @@
-"""What every reader yields: an image, where it lies, what is said of it."""
+"""The contract of readers: what they are told, find, and yield.
+
+A reader is one file beside this one with a `Reader`, a row in
+`find_sources.READERS` and a member of `labels.ledger.Source`; the options of
+the command, their checks and the estimates follow from it.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from beam_jobs.errors import InputError
+from beam_jobs.files.checks import check_file, check_folder
 from beam_jobs.files.text_files import BadRow, first_line_number, read_lines
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 
 TEXT_BYTES = 32 << 20
-GROUP_BYTES = 64 << 20
-GROUP_FILES = 4096
+_FILES_BYTES = 64 << 20
+_FILES_COUNT = 4096
 _ROWS_CHECKED = 1000
 
 
@@ -26,9 +32,9 @@ class AnnotatedImage(NamedTuple):
     others its classes. They are joined by `image_id`.
 
     Attributes:
-        image_id: `<kind of source>/<id>`, unique in the data set.
+        image_id: `<source>/<id>`, unique in the data set.
         source: who speaks.
-        classes: class keys, a WordNet id (`n02084071`) or `<kind>:<name>` as
+        classes: class keys, a WordNet id (`n02084071`) or `<source>:<name>` as
             the source spells it (`oi:/m/0bt9lr`, `coco:dog`).
         confidences: one a class; 0 is verified absent, else over 0 to 1.
         ref: where its bytes lie, if this source knows.
@@ -49,10 +55,10 @@ Read = Iterator[AnnotatedImage | Rejection]
 
 @dataclass(frozen=True)
 class Part:
-    """One piece of work for a worker; small, and picklable.
+    """What one worker reads of a source; small, and picklable.
 
     Attributes:
-        kind: which reader takes it.
+        reader: who reads it, a name of `find_sources.READERS`.
         path: its file, or the first of its files.
         start, end: the lines of a text whose first byte lies in
             [start, end); -1 is the end of the file.
@@ -60,7 +66,7 @@ class Part:
         options: (name, value) for the reader; a name may stand twice.
     """
 
-    kind: str
+    reader: str
     path: str
     start: int = 0
     end: int = -1
@@ -81,7 +87,7 @@ class Part:
 
 
 def cut_text(
-    kind: str,
+    reader: str,
     path: str,
     size: int,
     options: Iterable[tuple[str, str]] = (),
@@ -91,21 +97,21 @@ def cut_text(
     count = max(1, -(-size // part_bytes))
     cuts = [size * number // count for number in range(count + 1)]
     return [
-        Part(kind, path, start, end, options=tuple(options))
+        Part(reader, path, start, end, options=tuple(options))
         for start, end in itertools.pairwise(cuts)
     ]
 
 
 def group_files(
-    kind: str,
+    reader: str,
     found: Iterable[tuple[str, int]],
     options: Iterable[tuple[str, str]] = (),
-    max_bytes: int = GROUP_BYTES,
-    max_files: int = GROUP_FILES,
+    max_bytes: int = _FILES_BYTES,
+    max_files: int = _FILES_COUNT,
 ) -> list[Part]:
     """Returns parts of whole files, in their order.
 
-    A group is closed when it holds `max_bytes` or more, or `max_files`.
+    A part is closed when it holds `max_bytes` or more, or `max_files`.
     """
     groups: list[list[tuple[str, int]]] = [[]]
     total = 0
@@ -116,10 +122,130 @@ def group_files(
         groups[-1].append((path, size))
         total += size
     return [
-        Part(kind, group[0][0], files=tuple(group), options=tuple(options))
+        Part(reader, group[0][0], files=tuple(group), options=tuple(options))
         for group in groups
         if group
     ]
+
+
+@dataclass(frozen=True)
+class SourceOption:
+    """An option of the command that tells readers what to read, or how.
+
+    Attributes:
+        name: field of `SourcePaths`; `--name` of the command, with dashes.
+        what: what it names, for messages.
+        help: of the command.
+        check: `check_folder` or `check_file`; None if it names no path.
+        repeated: it may be given several times.
+        needed: ends the refusal of a reader that goes without.
+        for_images: nobody needs it for labels alone.
+    """
+
+    name: str
+    what: str
+    help: str
+    check: Callable[[str, str], None] | None
+    repeated: bool = True
+    needed: str = ""
+    for_images: bool = False
+
+    @property
+    def flag(self) -> str:
+        """The option as it is typed."""
+        return "--" + self.name.replace("_", "-")
+
+
+IMAGES = SourceOption(
+    "images",
+    "images",
+    "Folder of the images that lists, COCO files and CSVs name.",
+    check_folder,
+    needed="the folder of its images: name it with --images FOLDER",
+    for_images=True,
+)
+DICTIONARY = SourceOption(
+    "dictionary",
+    "dictionary",
+    "Published dictionary, from Tencent's class index to WordNet id. "
+    "Default: the vocabulary, if it is one.",
+    check_file,
+    repeated=False,
+    needed="the published dictionary, from class index to WordNet id: name "
+    "it with --dictionary FILE or as --vocabulary FILE",
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a reader is told beside its paths.
+
+    Attributes:
+        options: (name, value) of the options that it takes, for its parts.
+        labels_only: it finds no images, and yields no `ref`.
+    """
+
+    options: tuple[tuple[str, str], ...] = ()
+    labels_only: bool = False
+
+    def part_options(self, *further: tuple[str, str]) -> list[tuple[str, str]]:
+        """Returns the options of parts; `labels_only` is one, if it is so."""
+        only = [("labels_only", "yes")] if self.labels_only else []
+        return [*further, *only, *self.options]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a reader finds at one path, before anything is read.
+
+    Attributes:
+        parts: in an order that depends on the path alone.
+        images: about how many there are; None if only reading tells.
+        files: (path, bytes) of files that decide the result and are in no
+            part.
+        display_names: English name by class key, where the key holds none.
+        overrides: WordNet id by class key, as the user wishes it.
+        wnids: WordNet ids among the class keys, as far as known.
+    """
+
+    parts: list[Part]
+    images: int | None = None
+    files: tuple[tuple[str, int], ...] = ()
+    display_names: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    wnids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What reads one kind of source.
+
+    Attributes:
+        option: names its paths; its name is that of the reader.
+        find: finds and checks one path, quickly, and cuts it into parts;
+            raises InputError for what is missing, empty or malformed.
+        read: yields all that a part says, and a Rejection for each thing
+            that it says wrongly; never raises for that.
+        bytes_an_image: typical bytes of the parts by image, to guess how many
+            there are where `Found.images` does not tell.
+        takes: further options; their values are in `Context.options`.
+        needs: those of them that it does not work without.
+        keys_hold_names: class keys are `<source>:<name>`, and reading alone
+            tells which there are.
+    """
+
+    option: SourceOption
+    find: Callable[[str, Context], Found]
+    read: Callable[[Part], Read]
+    bytes_an_image: int = 0
+    takes: tuple[SourceOption, ...] = ()
+    needs: tuple[SourceOption, ...] = ()
+    keys_hold_names: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name in parts and in `SourcePaths`."""
+        return self.option.name
 
 
 class MalformedRows:
@@ -144,7 +270,34 @@ class MalformedRows:
         return Rejection(Reason.MALFORMED_ROW, item, detail, path)
 
 
-def check_start(part: Part, read: Callable[[Part], Read], what: str) -> None:
+def read_rows(
+    part: Part,
+    parse: Callable[[str], Iterable[AnnotatedImage]],
+    header: bool = False,
+) -> Read:
+    """Yields what the rows of a text part say; blank lines are no rows.
+
+    Args:
+        part: the text part.
+        parse: says what a line says; raises ValueError where it is malformed.
+        header: the first line of the file is no row.
+    """
+    reject = MalformedRows(part)
+    for index, line in enumerate(part.lines()):
+        if not isinstance(line, str):
+            yield reject(index, line.detail)
+        elif line and not (header and index == 0 and part.start == 0):
+            try:
+                found = parse(line)
+            except ValueError as error:
+                yield reject(index, str(error))
+            else:
+                yield from found
+
+
+def check_start(
+    part: Part, read: Callable[[Part], Iterable[object]], what: str
+) -> None:
     """Checks that one of the first 1000 rows is sound.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Reader of the original TFRecords of Tencent ML-Images.
+"""Readers of Tencent ML-Images: lists, and the original TFRecords.
 
 A record is a `tf.train.Example` with `image` (the file's bytes), `label` (one
 little-endian float32 a class, 0 for no label), `name`, `width`, `height`:
@@ -22,21 +22,30 @@ import numpy as np
 from beam_jobs.classes.load_classes import read_dictionary
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
-from beam_jobs.images.find_images import PictureFolders, is_inside, is_url
+from beam_jobs.files.checks import check_file
+from beam_jobs.images.find_images import ImageFolders, is_inside, is_url
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.cached_tokens import ClassTokens
-from beam_jobs.sources.reader import AnnotatedImage, MalformedRows, Part, Read
+from beam_jobs.sources.reader import (
+    DICTIONARY,
+    IMAGES,
+    AnnotatedImage,
+    Context,
+    Found,
+    Part,
+    Read,
+    Reader,
+    SourceOption,
+    check_start,
+    cut_text,
+    read_rows,
+)
 
-KIND = "tencent_records"
 _HEADER = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
 _MAX_RECORD = 256 << 20
-
-
-LIST_KIND = "tencent_list"
-WHAT = "a file name or URL and class:confidence tokens"
 
 
 class Frame(NamedTuple):
@@ -79,26 +88,24 @@ def find_files(path: str) -> list[tuple[str, int]]:
     return found
 
 
-def find_parts(
-    path: str, options: Sequence[tuple[str, str]] = ()
-) -> list[Part]:
-    """Returns one part a file.
+def find_records(path: str, context: Context) -> Found:
+    """Finds TFRecord files, a part each.
 
     Raises:
-        InputError: as `find_files`.
+        InputError: as `find_files`, or a malformed dictionary.
     """
-    return [
-        Part(KIND, file[0], files=(file,), options=tuple(options))
-        for file in find_files(path)
-    ]
+    options = context.part_options()
+    read_dictionary(dict(options).get(DICTIONARY.name))
+    return Found(
+        [
+            Part("tencent_records", file[0], files=(file,), options=(*options,))
+            for file in find_files(path)
+        ]
+    )
 
 
-def read_part(part: Part) -> Read:
-    """Yields the records; the image of each is referred to, not copied.
-
-    Options: `dictionary`, the published dictionary; `labels_only` if no
-    picture is needed.
-    """
+def read_records(part: Part) -> Read:
+    """Yields the records; the image of each is referred to, not copied."""
     wnids = read_dictionary(part.option("dictionary"))
     labels_only = part.option("labels_only") is not None
     for path, _ in part.files:
@@ -225,34 +232,38 @@ def _bytes_of(features, name: str) -> bytes:
     return values[0]
 
 
-def read_list(part: Part) -> Read:
-    """Yields the rows of a list; malformed ones become Rejections.
+def find_list(path: str, context: Context) -> Found:
+    """Finds a list file.
 
-    Options: `dictionary`, the published dictionary; `images`, the folders of
-    the pictures; none for labels alone.
+    Raises:
+        InputError: no such file, or no sound row near its start.
     """
+    file = storage.find_file(path)
+    parts = cut_text("tencent_lists", *file, context.part_options())
+    what = "a file name or URL and class:confidence tokens"
+    check_start(parts[0], read_list, what)
+    return Found(parts)
+
+
+def read_list(part: Part) -> Read:
+    """Yields the rows of a list; malformed ones become Rejections."""
     classes = ClassTokens(read_dictionary(part.option("dictionary")))
     folders = part.values("images")
-    find = PictureFolders(folders).find if folders else None
-    reject = MalformedRows(part)
+    find_image = ImageFolders(folders).find if folders else None
     source = Source.TENCENT
-    for index, line in enumerate(part.lines()):
-        if not isinstance(line, str):
-            yield reject(index, line.detail)
-            continue
+
+    def parse(line: str) -> tuple[AnnotatedImage, ...]:
         name, tokens = split_row(line)
         if not name:
-            continue
-        try:
-            wnids, confidences = classes.parse(tokens)
-        except ValueError as error:
-            yield reject(index, str(error))
-            continue
+            return ()
+        wnids, confidences = classes.parse(tokens)
         if not is_url(name) and not is_inside(name):
-            yield reject(index, f"{name[:200]!r}: no relative path")
-            continue
-        ref = find(name) if find else None
-        yield AnnotatedImage(f"tencent/{name}", source, wnids, confidences, ref)
+            raise ValueError(f"{name[:200]!r}: no relative path")
+        ref = find_image(name) if find_image else None
+        image_id = f"tencent/{name}"
+        return (AnnotatedImage(image_id, source, wnids, confidences, ref),)
+
+    return read_rows(part, parse)
 
 
 def split_row(line: str) -> tuple[str, list[str]]:
@@ -265,3 +276,31 @@ def split_row(line: str) -> tuple[str, list[str]]:
         return name.strip(), rest.split()
     columns = line.split()
     return (columns[0], columns[1:]) if columns else ("", [])
+
+
+LISTS = Reader(
+    SourceOption(
+        "tencent_lists",
+        "Tencent list",
+        "Tencent ML-Images list: file name or URL, class:confidence ...",
+        check_file,
+    ),
+    find_list,
+    read_list,
+    bytes_an_image=120,
+    takes=(IMAGES, DICTIONARY),
+    needs=(DICTIONARY, IMAGES),
+)
+RECORDS = Reader(
+    SourceOption(
+        "tencent_records",
+        "Tencent records",
+        "Tencent ML-Images TFRecord file, or a folder of them.",
+        check_file,
+    ),
+    find_records,
+    read_records,
+    bytes_an_image=130_000,
+    takes=(DICTIONARY,),
+    needs=(DICTIONARY,),
+)

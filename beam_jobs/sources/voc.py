@@ -18,16 +18,24 @@ from beam_jobs.images.find_images import is_inside
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
-from beam_jobs.sources.reader import AnnotatedImage, Part, Read, group_files
+from beam_jobs.sources.reader import (
+    AnnotatedImage,
+    Context,
+    Found,
+    Part,
+    Read,
+    Reader,
+    SourceOption,
+    group_files,
+)
 
-KIND = "voc"
 _FILES_OF_PART = 2000
 # A folder of one year, and what the archives unpack to.
 _NESTINGS = ("", "*", "*/*")
 
 
-def find_parts(folder: str, labels_only: bool = False) -> list[Part]:
-    """Returns the parts of a folder, some 2,000 annotations each.
+def find(folder: str, context: Context) -> Found:
+    """Finds the annotations of a folder, an XML file each.
 
     Raises:
         InputError: no such folder, or nothing of the kind in it.
@@ -41,19 +49,18 @@ def find_parts(folder: str, labels_only: bool = False) -> list[Part]:
             f"{folder}: no Pascal VOC annotations: nothing matches "
             f"{os.path.join(folder, 'Annotations', '*.xml')}"
         )
-    if not labels_only:
+    if not context.labels_only:
         for base in sorted({_base_of(path) for path, _ in found}):
             check_folder(os.path.join(base, "JPEGImages"), "Pascal VOC images")
-    options = [("labels_only", "yes")] if labels_only else []
-    return group_files(KIND, found, options, max_files=_FILES_OF_PART)
+    options = context.part_options()
+    parts = group_files("voc", found, options, max_files=_FILES_OF_PART)
+    return Found(parts, images=len(found))
 
 
-def read_part(part: Part) -> Read:
+def read(part: Part) -> Read:
     """Yields the images with the classes of their objects, each class once.
 
     Difficult and truncated objects count.
-
-    Options: `labels_only` if no picture is needed.
     """
     labels_only = part.option("labels_only") is not None
     for path, _ in part.files:
@@ -97,3 +104,16 @@ def _parse(path: str, root: Element) -> AnnotatedImage:
 
 def _base_of(path: str) -> str:
     return os.path.dirname(os.path.dirname(path))
+
+
+READER = Reader(
+    SourceOption(
+        "voc",
+        "Pascal VOC source",
+        "Pascal VOC folder: Annotations/ and JPEGImages/.",
+        check_folder,
+    ),
+    find,
+    read,
+    keys_hold_names=True,
+)

@@ -68,7 +68,7 @@ def tag_in_bulk(
 
 def _check_records(found: Found) -> None:
     for part in found.parts:
-        if part.kind == RECORDS:
+        if part.reader == RECORDS:
             read_records.check_pictures(part.path)
             return
 
@@ -84,7 +84,7 @@ def _facts(
         model={"folder": version, "fingerprint": fingerprint},
         left_out=found.left_out,
         parts=len(found.parts),
-        images=sum(len(p.files) for p in found.parts if p.kind == IMAGES),
+        images=sum(len(p.files) for p in found.parts if p.reader == IMAGES),
     )
 
 

@@ -84,7 +84,7 @@ def find_parts(sources: Sequence[str], images_per_file: int) -> Found:
 def cut_part(number: int, part: Part, images_per_file: int) -> Iterator[Piece]:
     """Yields the pieces of a part; at least one, and be it empty."""
     prefix = f"{number:05d}"
-    if part.kind == RECORDS:
+    if part.reader == RECORDS:
         yield Piece(f"{prefix}-00000", records=part.path)
         return
     images: list[tuple[str, ImageRef]] = []
@@ -105,7 +105,7 @@ def _list_part(part: Part) -> Iterator[tuple[str, ImageRef] | Rejection]:
     """Yields images by the name that their rows have."""
     for path, size in part.files:
         for item in find_images.list_images(path, size):
-            if part.kind == IMAGES or isinstance(item, Rejection):
+            if part.reader == IMAGES or isinstance(item, Rejection):
                 yield item
             elif item[0].lower().endswith(find_images.SUFFIXES):
                 yield f"{path}/{item[0]}", item[1]

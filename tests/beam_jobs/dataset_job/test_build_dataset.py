@@ -135,6 +135,29 @@ def test_exact_copies_share_a_split(raw):
     assert len(where) == 1
 
 
+def test_names_of_coco_find_their_class_in_a_vocabulary_given(tmp_path):
+    (tmp_path / "0.jpg").write_bytes(picture(0))
+    content = {
+        "images": [{"id": 1, "file_name": "0.jpg"}],
+        "annotations": [{"image_id": 1, "category_id": 2}],
+        "categories": [{"id": 2, "name": "dog"}],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    (tmp_path / "vocabulary.tsv").write_text(
+        f"index\twnid\tname\n0\t{DOG}\tdog\n"
+    )
+    given = {
+        "coco": [str(tmp_path / "coco.json")],
+        "images": [str(tmp_path)],
+        "vocabulary": str(tmp_path / "vocabulary.tsv"),
+        "validation_per_class": 0,
+    }
+    given["out"] = str(tmp_path / "dataset")
+    build(build_options(DatasetOptions, given))
+    examples = read_examples(tmp_path / "dataset")
+    assert examples["coco/0"][records.LABEL_ID].tolist() == [0]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -134,7 +134,7 @@ def test_shares_by_host_give_the_same_folder(tmp_path, server):
 def test_wrong_input_is_refused_at_once(tmp_path):
     path = tmp_path / "list.txt"
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(InputError, match="a list of URLs is needed"):
+    with pytest.raises(InputError, match="a list of URLs, one at the"):
         run(tmp_path / "out", [path])
     with pytest.raises(InputError, match="no column 'link'; it has: a, b"):
         run(tmp_path / "out", [path], url_column="link")

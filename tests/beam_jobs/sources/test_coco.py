@@ -7,7 +7,7 @@ from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason
 from beam_jobs.sources import coco
-from beam_jobs.sources.reader import AnnotatedImage
+from beam_jobs.sources.reader import AnnotatedImage, Context
 
 IMAGES = [
     {"id": 7, "file_name": "train/a.jpg", "height": 1, "width": 2},
@@ -30,8 +30,8 @@ def read(folder, annotations, *options, images=IMAGES):
     }
     path = folder / "instances.json"
     path.write_text(json.dumps(content))
-    (part,) = coco.find_parts(str(path), options)
-    return list(coco.read_part(part))
+    (part,) = coco.READER.find(str(path), Context(options)).parts
+    return list(coco.READER.read(part))
 
 
 def test_objects_become_positives_once_an_image(tmp_path):
@@ -83,8 +83,8 @@ def test_malformed_entries_become_rejections(tmp_path):
 def test_malformed_file_becomes_a_rejection(tmp_path, text, detail):
     path = tmp_path / "a.json"
     path.write_text(text)
-    (part,) = coco.find_parts(str(path))
-    (rejection,) = coco.read_part(part)
+    (part,) = coco.READER.find(str(path), Context()).parts
+    (rejection,) = coco.READER.read(part)
     assert rejection.item == str(path)
     assert detail in rejection.detail
 
@@ -97,4 +97,4 @@ def test_refuses_files_that_are_no_json_object(tmp_path, text, message):
     path = tmp_path / "a.json"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
-        coco.find_parts(str(path))
+        coco.READER.find(str(path), Context())

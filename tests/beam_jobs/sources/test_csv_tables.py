@@ -6,7 +6,7 @@ from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason
 from beam_jobs.sources import csv_tables
-from beam_jobs.sources.reader import AnnotatedImage
+from beam_jobs.sources.reader import AnnotatedImage, Context
 
 URL = "https://example.org/a.jpg"
 
@@ -14,12 +14,13 @@ URL = "https://example.org/a.jpg"
 def find(folder, text, *options, **further):
     path = folder / "labels.csv"
     path.write_text(text)
-    return csv_tables.find_parts(str(path), options, **further)
+    context = Context(options, **further)
+    return csv_tables.READER.find(str(path), context).parts
 
 
 def read(folder, text, *options, **further):
     parts = find(folder, text, *options, **further)
-    return [item for part in parts for item in csv_tables.read_part(part)]
+    return [item for part in parts for item in csv_tables.READER.read(part)]
 
 
 def row(name, classes, confidences, ref=None):

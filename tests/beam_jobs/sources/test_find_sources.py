@@ -5,7 +5,13 @@ import pytest
 
 from beam_jobs.errors import InputError
 from beam_jobs.rejections import Rejection
-from beam_jobs.sources.find_sources import SourcePaths, find_sources, read_part
+from beam_jobs.sources.find_sources import (
+    OPTIONS,
+    READERS,
+    SourcePaths,
+    find_sources,
+    read_part,
+)
 from beam_jobs.sources.reader import AnnotatedImage
 
 LABELS = "train-annotations-human-imagelabels.csv"
@@ -139,18 +145,62 @@ def test_refuses_lists_that_are_none(root):
     with pytest.raises(InputError, match="tencent.txt:1: 'words': class:conf"):
         find_sources(all_paths(root))
     (root / "imagenet.txt").write_text("a.JPEG\n")
-    with pytest.raises(InputError, match="imagenet.txt:1: 'a.JPEG': a picture"):
+    with pytest.raises(InputError, match="imagenet.txt:1: 'a.JPEG': an image"):
         find_sources(all_paths(root))
 
 
 def test_refuses_open_images_without_pictures(root):
     (root / "open_images" / "images" / "a.jpg").unlink()
     paths = SourcePaths(open_images=(f"{root}/open_images",))
-    with pytest.raises(InputError, match="no image left to read: nothing"):
+    with pytest.raises(InputError, match="no image left.*open_images .Folder"):
         find_sources(paths)
     assert len(read(find_sources(paths, labels_only=True))) == 1
 
 
 def test_refuses_no_source():
-    with pytest.raises(InputError, match="--imagenet FOLDER"):
+    with pytest.raises(InputError, match="nothing.*--imagenet, --imagenet-l"):
         find_sources(SourcePaths())
+
+
+def test_options_and_paths_follow_from_the_readers():
+    names = [reader.name for reader in READERS]
+    assert len(set(names)) == len(names)
+    assert [o.name for o in OPTIONS] == [*names, "images", "dictionary"]
+    assert list(vars(SourcePaths())) == [o.name for o in OPTIONS]
+    assert dict.fromkeys(names, ()) == {
+        name: getattr(SourcePaths(), name) for name in names
+    }
+
+
+def test_parts_name_their_reader_and_hold_what_it_takes(root):
+    parts = find_sources(all_paths(root)).parts
+    assert [part.reader for part in parts] == [
+        "imagenet",
+        "imagenet_lists",
+        "open_images",
+        "open_images",
+        "tencent_lists",
+        "coco",
+        "voc",
+        "csv",
+    ]
+    dictionary = ("dictionary", f"{root}/dictionary.txt")
+    images = ("images", f"{root}/pictures")
+    by_reader = {part.reader: part.options for part in parts}
+    assert by_reader["voc"] == ()
+    assert by_reader["coco"] == (images,)
+    assert by_reader["tencent_lists"] == (images, dictionary)
+
+
+def test_estimates_by_files_or_by_bytes(root):
+    row = "https://example.org/{}.jpg\t1:0.9\n"
+    text = "".join(row.format(number) for number in range(1000))
+    (root / "tencent.txt").write_text(text)
+    paths = SourcePaths(
+        voc=(f"{root}/voc",),
+        tencent_lists=(f"{root}/tencent.txt",),
+        images=(f"{root}/pictures",),
+        dictionary=f"{root}/dictionary.txt",
+    )
+    # An annotation file an image; 120 bytes a row of a list.
+    assert find_sources(paths).estimated_images == 1 + len(text) // 120

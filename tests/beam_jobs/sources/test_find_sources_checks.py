@@ -8,7 +8,9 @@ from tests.helpers.commands import loaded_by
 
 def test_local_paths_must_exist(tmp_path):
     (tmp_path / "a.csv").write_text("x")
-    check_sources({"csv": [f"{tmp_path}/a.csv"], "images": [str(tmp_path)]})
+    check_sources(
+        SourcePaths(csv=(f"{tmp_path}/a.csv",), images=(str(tmp_path),))
+    )
     for kind, what in (
         ("imagenet", "ImageNet source: no such folder"),
         ("open_images", "Open Images source: no such folder"),
@@ -18,19 +20,23 @@ def test_local_paths_must_exist(tmp_path):
         ("tencent_records", "Tencent records: no such file"),
     ):
         with pytest.raises(InputError, match=f"{what}: /none"):
-            check_sources({kind: ["/none"]})
+            check_sources(SourcePaths(**{kind: ["/none"]}))
     with pytest.raises(InputError, match="images: no such folder: /none"):
-        check_sources({"csv": [f"{tmp_path}/a.csv"], "images": ["/none"]})
+        check_sources(
+            SourcePaths(csv=(f"{tmp_path}/a.csv",), images=("/none",))
+        )
 
 
 def test_patterns_and_remote_paths_show_when_listed():
-    check_sources({"tencent_records": ["/none/*.tfrecords", "gs://a/b"]})
-    check_sources({"imagenet": ["gs://a/b"], "dictionary": None})
+    check_sources(
+        SourcePaths(tencent_records=("/none/*.tfrecords", "gs://a/b"))
+    )
+    check_sources(SourcePaths(imagenet=("gs://a/b",), dictionary=None))
 
 
 def test_nothing_to_read():
-    with pytest.raises(InputError, match="--imagenet FOLDER.*--csv, --voc"):
-        check_sources(vars(SourcePaths(images=("/x",))))
+    with pytest.raises(InputError, match="--imagenet, .*--voc, --csv"):
+        check_sources(SourcePaths(images=("/x",)))
 
 
 def test_checks_load_no_framework():

@@ -5,7 +5,7 @@ from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources import imagenet
-from beam_jobs.sources.reader import AnnotatedImage, Part
+from beam_jobs.sources.reader import AnnotatedImage, Context, Part
 from tests.helpers.tars import write_tar
 
 ID = "n00000002"
@@ -16,8 +16,8 @@ DICTIONARY = (
 
 
 def read(folder, **options):
-    parts = imagenet.find_parts(str(folder), **options)
-    return [item for part in parts for item in imagenet.read_part(part)]
+    parts = imagenet.FOLDERS.find(str(folder), Context(**options)).parts
+    return [item for part in parts for item in imagenet.FOLDERS.read(part)]
 
 
 def test_members_of_tars_with_their_place(tmp_path):
@@ -79,17 +79,19 @@ def test_broken_tar_gives_what_lies_before_the_break(tmp_path, there):
 def test_small_files_share_a_part(tmp_path):
     for number in range(5):
         write_tar(tmp_path / f"n0000000{number}.tar", {"x.JPEG": b"abc"})
-    (part,) = imagenet.find_parts(str(tmp_path))
+    found = imagenet.FOLDERS.find(str(tmp_path), Context())
+    (part,) = found.parts
     assert [path[-13:] for path, _ in part.files] == [
         f"n0000000{number}.tar" for number in range(5)
     ]
-    assert imagenet.estimate_images([part]) == 5
+    assert found.images == 5
+    assert found.wnids == tuple(f"n0000000{number}" for number in range(5))
 
 
 def test_refuses_folder_without_synsets(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"x")
     with pytest.raises(InputError, match="no ImageNet images"):
-        imagenet.find_parts(str(tmp_path))
+        imagenet.FOLDERS.find(str(tmp_path), Context())
 
 
 def test_rows_of_a_list(tmp_path):

@@ -5,7 +5,7 @@ from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources import open_images
-from beam_jobs.sources.reader import AnnotatedImage, Part, cut_text
+from beam_jobs.sources.reader import AnnotatedImage, Context, Part, cut_text
 
 HEADER = "ImageID,Source,LabelName,Confidence\n"
 LABELS = "train_annotations_human_imagelabels"
@@ -100,14 +100,14 @@ def test_published_names_of_every_version(tmp_path, name, attribute):
         ({"class_descriptions": None}, "class-descriptions.csv is needed"),
         ({LABELS: None}, "train-annotations-human-imagelabels.csv is needed"),
         ({LABELS: ""}, "imagelabels.csv:1: the header lacks.*an empty file"),
-        ({LABELS: HEADER}, "a header and no rows"),
+        ({LABELS: HEADER}, "a row as its header says.*received: no row"),
         (
             {LABELS: "ImageID,Label\na,b\n"},
             "csv:1: the header lacks Source, LabelName, Confidence",
         ),
         (
             {LABELS: HEADER + "a,b\n"},
-            "csv:2: 4 fields are needed.*received: 2",
+            "csv:2: 2 fields, not 4; a row as its header says is needed",
         ),
         (
             {"train_annotations_bbox": "ImageID,Label\na,b\n"},
@@ -118,7 +118,7 @@ def test_published_names_of_every_version(tmp_path, name, attribute):
 def test_refuses_bad_folders_before_the_job(tmp_path, changes, message):
     contents = {k: v for k, v in (GOOD | changes).items() if v is not None}
     with pytest.raises(InputError, match=message):
-        open_images.find_files(write(tmp_path, **contents))
+        open_images.READER.find(write(tmp_path, **contents), Context())
 
 
 def test_refuses_missing_folder(tmp_path):
@@ -261,20 +261,21 @@ def test_parts_of_a_folder(tmp_path):
     (tmp_path / "image_ids_and_rotation.csv").write_text(
         "ImageID,Rotation\na,0\n"
     )
-    found = open_images.find_files(folder)
-    texts, pictures = open_images.find_parts(found)
-    assert [(part.kind, part.option("source")) for part in texts] == [
-        ("open_images_labels", "OPEN_IMAGES_HUMAN"),
-        ("open_images_labels", "OPEN_IMAGES_MACHINE"),
-        ("open_images_rotations", None),
+    found = open_images.READER.find(folder, Context())
+    assert [(p.option("table"), p.option("source")) for p in found.parts] == [
+        ("labels", "OPEN_IMAGES_HUMAN"),
+        ("labels", "OPEN_IMAGES_MACHINE"),
+        ("rotations", None),
+        ("images", None),
     ]
+    assert found.images == 1
     ref = ImageRef(f"{folder}/images/a.jpg", 0, 3)
-    assert list(open_images.read_pictures(pictures[0])) == [
+    assert list(open_images.READER.read(found.parts[-1])) == [
         AnnotatedImage("open_images/a", HUMAN, ref=ref)
     ]
-    texts, pictures = open_images.find_parts(found, labels_only=True)
-    assert len(texts) == 2
-    assert pictures == []
+    found = open_images.READER.find(folder, Context(labels_only=True))
+    assert len(found.parts) == 2
+    assert found.images is None
 
 
 @pytest.mark.parametrize("header", ["", "LabelName,DisplayName\n", "id,name\n"])

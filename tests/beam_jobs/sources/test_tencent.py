@@ -8,7 +8,7 @@ from beam_jobs.errors import InputError
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason
 from beam_jobs.sources import tencent
-from beam_jobs.sources.reader import AnnotatedImage
+from beam_jobs.sources.reader import AnnotatedImage, Context
 from tests.helpers.shared_data import TENCENT, TENCENT_DICTIONARY, needs_tencent
 
 DICTIONARY = (
@@ -45,9 +45,9 @@ def write(tmp_path):
             for record in records:
                 writer.write(record)
         path.write_bytes(change(path.read_bytes()))
-        options = (*options, ("dictionary", str(dictionary)))
-        (part,) = tencent.find_parts(str(path), options)
-        return list(tencent.read_part(part))
+        context = Context((*options, ("dictionary", str(dictionary))))
+        (part,) = tencent.RECORDS.find(str(path), context).parts
+        return list(tencent.RECORDS.read(part))
 
     return run
 
@@ -136,18 +136,18 @@ def test_cut_off_file_gives_what_lies_before(write, there):
 
 def test_refuses_what_is_no_tfrecord_file(tmp_path):
     with pytest.raises(InputError, match="nothing matches"):
-        tencent.find_parts(str(tmp_path / "none"))
+        tencent.RECORDS.find(str(tmp_path / "none"), Context())
     (tmp_path / "a.txt").write_text("not a TFRecord file")
     with pytest.raises(InputError, match="a.txt: not a TFRecord file"):
-        tencent.find_parts(str(tmp_path))
+        tencent.RECORDS.find(str(tmp_path), Context())
 
 
 @needs_tencent
 def test_published_file():
-    options = (("dictionary", str(TENCENT_DICTIONARY)),)
+    context = Context((("dictionary", str(TENCENT_DICTIONARY)),))
     folder = str(TENCENT / "tfrecords")
-    (part,) = tencent.find_parts(folder, options)
-    first, second = tencent.read_part(part)
+    (part,) = tencent.RECORDS.find(folder, context).parts
+    first, second = tencent.RECORDS.read(part)
     assert first.image_id == "tencent/im_2.jpeg"
     assert second.image_id == "tencent/im_3.jpeg"
     decoded = tf.io.decode_jpeg(image_bytes(first.ref))

@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from beam_jobs.images.find_images import (
-    PictureFolders,
+    ImageFolders,
     download_name,
     is_inside,
 )
@@ -90,7 +90,7 @@ def test_several_folders_are_searched(tmp_path):
     for folder, name in (("a", "x/1.jpg"), ("b", "x/2.jpg")):
         (tmp_path / folder / "x").mkdir(parents=True)
         (tmp_path / folder / name).write_bytes(b"x")
-    find = PictureFolders([f"{tmp_path}/a", f"{tmp_path}/b"]).find
+    find = ImageFolders([f"{tmp_path}/a", f"{tmp_path}/b"]).find
     assert find("x/1.jpg").path == f"{tmp_path}/a/x/1.jpg"
     assert find("x/2.jpg").path == f"{tmp_path}/b/x/2.jpg"
     assert find("x/3.jpg").path == f"{tmp_path}/a/x/3.jpg"

@@ -5,7 +5,7 @@ from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason
 from beam_jobs.sources import voc
-from beam_jobs.sources.reader import AnnotatedImage
+from beam_jobs.sources.reader import AnnotatedImage, Context
 
 OBJECT = "<object><name>{}</name><difficult>1</difficult></object>"
 PART = "<object><name>person</name><part><name>head</name></part></object>"
@@ -25,8 +25,8 @@ def write(folder, **contents):
 
 
 def read(folder, **options):
-    parts = voc.find_parts(folder, **options)
-    return [item for part in parts for item in voc.read_part(part)]
+    parts = voc.READER.find(folder, Context(**options)).parts
+    return [item for part in parts for item in voc.READER.read(part)]
 
 
 def test_objects_become_positives_once_an_image(tmp_path):
@@ -84,9 +84,9 @@ def test_malformed_files_become_rejections(tmp_path, text, detail):
 
 def test_refuses_folders_without_annotations_or_images(tmp_path):
     with pytest.raises(InputError, match="nothing matches .*Annotations"):
-        voc.find_parts(str(tmp_path))
+        voc.READER.find(str(tmp_path), Context())
     folder = write(tmp_path, a=annotation())
     (tmp_path / "JPEGImages").rmdir()
     with pytest.raises(InputError, match="no such folder: .*JPEGImages"):
-        voc.find_parts(folder)
-    assert len(voc.find_parts(folder, labels_only=True)) == 1
+        voc.READER.find(folder, Context())
+    assert voc.READER.find(folder, Context(labels_only=True)).images == 1
