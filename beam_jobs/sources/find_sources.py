@@ -97,8 +97,8 @@ def check_sources(paths: SourcePaths) -> None:
     """
     given = list(named(paths))
     if not any(option.name in _BY_NAME for option, _ in given):
-        flags = ", ".join(reader.option.flag for reader in READERS)
-        raise InputError(f"nothing to read: name a source with {flags}")
+        usages = ", ".join(reader.option.usage for reader in READERS)
+        raise InputError(f"nothing to read: name a source with {usages}")
     for option, value in given:
         if option.check is not None:
             option.check(value, option.what)

@@ -155,6 +155,12 @@ class SourceOption:
         """The option as it is typed."""
         return "--" + self.name.replace("_", "-")
 
+    @property
+    def usage(self) -> str:
+        """The option as it is typed, and what it takes."""
+        of_path = "FOLDER" if self.check is check_folder else "FILE"
+        return f"{self.flag} {of_path if self.check else 'TEXT'}"
+
 
 IMAGES = SourceOption(
     "images",

@@ -158,7 +158,7 @@ def test_refuses_open_images_without_pictures(root):
 
 
 def test_refuses_no_source():
-    with pytest.raises(InputError, match="nothing.*--imagenet, --imagenet-l"):
+    with pytest.raises(InputError, match="nothing.*--imagenet FOLDER, "):
         find_sources(SourcePaths())
 
 

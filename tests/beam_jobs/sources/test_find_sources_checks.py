@@ -35,7 +35,7 @@ def test_patterns_and_remote_paths_show_when_listed():
 
 
 def test_nothing_to_read():
-    with pytest.raises(InputError, match="--imagenet, .*--voc, --csv"):
+    with pytest.raises(InputError, match="--imagenet FOLDER, .*--csv FILE"):
         check_sources(SourcePaths(images=("/x",)))
 
 
