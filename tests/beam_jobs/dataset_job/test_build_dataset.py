@@ -136,7 +136,7 @@ def test_exact_copies_share_a_split(raw):
 
 
 def test_names_of_coco_find_their_class_in_a_vocabulary_given(tmp_path):
-    (tmp_path / "0.jpg").write_bytes(picture(0))
+    (tmp_path / "0.jpg").write_bytes(noise_image(0))
     content = {
         "images": [{"id": 1, "file_name": "0.jpg"}],
         "annotations": [{"image_id": 1, "category_id": 2}],
