@@ -248,6 +248,7 @@ class Walk:
             self._addresses[kind] = re.sub("https?://|/.*", "", address)
             if kind == "REST":
                 return
+        self._server = None
         pytest.fail(f"tagforest {' '.join(words)} ended before it served")
 
     def stop(self) -> None:
@@ -301,8 +302,12 @@ def prepare(folder: Path, address: str) -> None:
         "2\tn02121620\t0\tcat\n",
         "more.tsv": "wnid\tname\nn04004767\tprinter\n",
         "gone.tsv": "wnid\nn02084071\n",
-        "same.tsv": "wnid\tinto\nn02121620\tn00001740\n",
+        "same.tsv": "wnid\tinto\nn02121620\tn00015388\n",
     }
+    texts["models.config"] = (
+        'model_config_list { config { name: "tagforest" base_path: '
+        f'"{folder}/models/tagforest" model_platform: "tensorflow" }} }}\n'
+    )
     for name, text in texts.items():
         (folder / name).write_text(text)
 
