@@ -125,6 +125,35 @@ def look_up(words: list[str]) -> None:
             assert name.startswith("-") or name in benchmarks, name
 
 
+def test_a_renamed_option_is_missed(click_commands):
+    with pytest.raises(Exception, match="No such option: --workfolder"):
+        parse(
+            ["train", "dataset", "--workfolder", "runs/first"], click_commands
+        )
+    # Here unknown options go on to Beam.
+    with pytest.raises(AssertionError, match="--no-such-thing"):
+        parse(
+            ["relabel", "dataset", "--out", "b", "--no-such-thing", "1"],
+            click_commands,
+        )
+
+
+def test_blocks_are_read_as_a_shell_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(read, "ROOT", tmp_path)
+    guide = tmp_path / "GUIDE.md"
+    guide.write_text(
+        "Text.\n```sh\na --b-c=1 \\\n  'd e'   # why\nf . |\n  g < h\n```\n"
+        "`i --j2` and x--k.\n"
+    )
+    first, second = read.commands(guide)
+    assert (first.place, first.words) == ("GUIDE.md:2", ["a", "--b-c=1", "d e"])
+    assert first.is_plain
+    assert second.words == ["f", ".", "|", "g", "<", "h"]
+    assert not second.is_plain
+    assert list(read.spans(guide)) == ["i --j2"]
+    assert read.options_in(guide.read_text()) == ["--b-c", "--j2"]
+
+
 @pytest.mark.parametrize("guide", GUIDES, ids=name_of)
 def test_every_option_in_the_text_exists(guide, click_commands):
     options = {

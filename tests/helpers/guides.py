@@ -96,10 +96,5 @@ def links(path: Path) -> list[str]:
 
 
 def options_in(text: str) -> list[str]:
-    """Returns the long options that a text names.
-
-    Example:
-        >>> options_in("`a --b-c=1`, --d_e and x--f")
-        ['--b-c', '--d_e']
-    """
+    """Returns the long options that a text names."""
     return _OPTION.findall(text)
