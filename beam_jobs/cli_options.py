@@ -63,6 +63,8 @@ def takes_options(command: Callable[..., None]) -> Callable[..., None]:
             parameters += [_parameter(f) for f in _flags(hint, metadata)]
         else:
             parameters.append(parameter.replace(kind=parameter.KEYWORD_ONLY))
+    # What must be given stands first in --help, as in any signature.
+    parameters.sort(key=lambda p: p.default is not p.empty)
 
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:

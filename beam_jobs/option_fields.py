@@ -155,8 +155,13 @@ class Options:
         )
 
 
-def typed_fields(cls: Any) -> dict[str, tuple[Any, tuple[Any, ...]]]:
+def typed_fields(cls: Any) -> Mapping[str, tuple[Any, tuple[Any, ...]]]:
     """Returns (type, metadata) by the name of a dataclass's field."""
+    return _typed_fields(cls)
+
+
+@functools.cache
+def _typed_fields(cls: Any) -> Mapping[str, tuple[Any, tuple[Any, ...]]]:
     hints = typing.get_type_hints(cls, include_extras=True)
     return {f.name: split_annotated(hints[f.name]) for f in fields(cls)}
 

@@ -8,15 +8,15 @@ over 0.5 and no is-a path links the two.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
 from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.cooccurrence.options import Reading
 from beam_jobs.errors import InputError
 from beam_jobs.labels.pairs import _DTYPES, Pairs
 
-Reading = Literal["unrelated", "not_ancestor"]
 # Pairs of classes that are expanded, and kept unsorted, at a time: 32 MiB.
 _PAIRS_AT_ONCE = 1 << 22
 

@@ -4,78 +4,124 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import get_args
+from typing import Annotated, Literal, get_args
 
-from beam_jobs.cooccurrence.find_pairs import Reading
 from beam_jobs.errors import InputError
 from beam_jobs.files.checks import check_output_folder
+from beam_jobs.option_fields import Option, Options
+
+Reading = Literal["unrelated", "not_ancestor"]
 
 
 @dataclass(frozen=True)
-class ModelOptions:
+class ModelOptions(Options):
     """How a SavedModel is called. The defaults are those of our exports.
 
     Attributes:
         path: folder of the SavedModel.
         signature: its one input is string [N].
         scores: output, float [N, classes], or [N, K] beside `wnids`.
-        wnids: output, string [N, K]: the class of each score. A signature
-            without it gives scores of all classes.
+        wnids: output, string [N, K]: the class of each score.
         valid: output, bool [N]: whether an image could be read. Optional.
-        vocabulary: `vocabulary.tsv` of the model, if its classes are not
-            those of the data set.
-        examples: feed the records themselves, not their image bytes.
-        batch_size: images a call.
     """
 
-    path: str
-    signature: str = "scores"
-    scores: str = "scores"
-    wnids: str = "wnids"
+    path: Annotated[
+        str,
+        Option(
+            "SavedModel to run over the records instead.",
+            flag="--model",
+            path=True,
+        ),
+    ]
+    signature: Annotated[str, Option("Signature of the model.")] = "scores"
+    scores: Annotated[
+        str, Option("Its output with the scores.", flag="--scores-output")
+    ] = "scores"
+    wnids: Annotated[
+        str,
+        Option(
+            "Its output with the WordNet id of each score; if there is none, "
+            "scores are of all classes.",
+            flag="--wnids-output",
+        ),
+    ] = "wnids"
     valid: str = "valid"
-    vocabulary: str | None = None
-    examples: bool = False
-    batch_size: int = 32
-
-    def __post_init__(self):
-        if self.batch_size < 1:
-            raise InputError(
-                f"batch_size must be at least 1; received: {self.batch_size}"
-            )
+    vocabulary: Annotated[
+        str | None,
+        Option(
+            "vocabulary.tsv of the model, if it knows other classes than "
+            "the data set.",
+            flag="--model-vocabulary",
+            path=True,
+        ),
+    ] = None
+    examples: Annotated[
+        bool,
+        Option(
+            "Feed tf.Example records to the signature, not image bytes.",
+            flag="--feed-records",
+        ),
+    ] = False
+    batch_size: Annotated[int, Option("Images a call.", min=1)] = 32
 
 
 @dataclass(frozen=True)
-class CooccurrenceOptions:
+class CooccurrenceOptions(Options):
     """What to count, and which pairs to keep.
 
-    Attributes:
-        out: file of the pairs.
-        scores: files of predictions (see `scores`).
-        model: a model to run over the records instead.
-        dataset: a data set: its classes, its labels, its images.
-        split: which of its records.
-        vocabulary: without a data set, `vocabulary.tsv` or the published
-            dictionary.
-        predictions_only: leave the data set's labels out.
-        posterior: a class is positive with a higher score (paper: 0.95).
-        min_co: CO(i, j) must be higher (paper: 0.5).
-        reading: see `cooccurrence.find_pairs`.
-        min_images: least images of the first class of a pair.
+    The paper's posterior is 0.95, its least CO 0.5. For `reading` see
+    `cooccurrence.find_pairs`, for `scores` `cooccurrence.score_files`.
     """
 
-    out: str
-    scores: tuple[str, ...] = ()
+    out: Annotated[str, Option("File of the pairs, as pairs.tsv.", path=True)]
+    scores: Annotated[
+        tuple[str, ...],
+        Option(
+            "Predictions: JSON lines {image_id, scores: {wnid: score}}, or "
+            "CSV or TSV with the columns image_id, wnid, score.",
+            path=True,
+        ),
+    ] = ()
     model: ModelOptions | None = None
-    dataset: str | None = None
-    split: str = "train"
-    vocabulary: str | None = None
-    predictions_only: bool = False
-    posterior: float = 0.95
-    min_co: float = 0.5
-    reading: Reading = "unrelated"
-    min_images: int = 1
+    dataset: Annotated[
+        str | None,
+        Option("Data set: its classes, labels and images.", path=True),
+    ] = None
+    split: Annotated[str, Option("Its records to count.")] = "train"
+    vocabulary: Annotated[
+        str | None,
+        Option(
+            "Without a data set: vocabulary.tsv or the published dictionary.",
+            path=True,
+        ),
+    ] = None
+    predictions_only: Annotated[
+        bool,
+        Option(
+            "Leave the labels of the data set out of the counts.",
+            flag="--predictions-only",
+        ),
+    ] = False
+    posterior: Annotated[
+        float,
+        Option("A class is positive with a higher score.", min=0, under=1),
+    ] = 0.95
+    min_co: Annotated[
+        float,
+        Option("CO(i, j) = n_ij / n_i must be higher.", min=0, under=1),
+    ] = 0.5
+    reading: Annotated[
+        Reading,
+        Option(
+            "unrelated: no is-a path between i and j. not_ancestor: j is no "
+            "ancestor of i, so a class may add its own subclasses.",
+            choices=get_args(Reading),
+        ),
+    ] = "unrelated"
+    min_images: Annotated[int, Option("Least images with class i.", min=1)] = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if bool(self.scores) == bool(self.model):
             raise InputError(
                 "name what a model predicts, either with --scores FILE or "
@@ -92,27 +138,7 @@ class CooccurrenceOptions:
                 "--vocabulary FILE; received: "
                 f"{'both' if self.dataset else 'neither'}"
             )
-        self._check_bounds()
         self._check_out()
-
-    def _check_bounds(self) -> None:
-        for name, value in (
-            ("posterior", self.posterior),
-            ("min_co", self.min_co),
-        ):
-            if not 0 <= value < 1:
-                raise InputError(
-                    f"{name} must be 0 to under 1; received: {value}"
-                )
-        if self.reading not in get_args(Reading):
-            raise InputError(
-                f"reading must be {' or '.join(get_args(Reading))}; "
-                f"received: {self.reading!r}"
-            )
-        if self.min_images < 1:
-            raise InputError(
-                f"min_images must be at least 1; received: {self.min_images}"
-            )
 
     def _check_out(self) -> None:
         check_output_folder(os.path.dirname(self.out) or ".")

@@ -8,7 +8,6 @@ import email.utils
 import re
 import zlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import aiohttp
@@ -20,6 +19,7 @@ from beam_jobs.download.addresses import (
     UnknownHostError,
     check_address,
 )
+from beam_jobs.download.options import FetchOptions
 from beam_jobs.rejections import Reason
 
 MAX_REDIRECTS = 5
@@ -67,28 +67,6 @@ class FetchError(Exception):
         self.reason = reason
         self.again = reason in TRANSIENT if again is None else again
         self.retry_after = retry_after
-
-
-@dataclass(frozen=True)
-class FetchOptions:
-    """How to ask.
-
-    Attributes:
-        user_agent: what the servers are told.
-        concurrency: connections at a time.
-        connect_timeout, read_timeout, timeout: seconds until a connection
-            stands, between two pieces of an answer, and in all.
-        max_bytes: of an answer's body.
-        allow_private: ask private and loopback addresses too.
-    """
-
-    user_agent: str
-    concurrency: int
-    connect_timeout: float
-    read_timeout: float
-    timeout: float
-    max_bytes: int
-    allow_private: bool
 
 
 class Response(NamedTuple):
@@ -235,7 +213,7 @@ async def _ask_once(
                 return _target(response)
             _check_status(response)
             answered = True
-            data = await _read(response, options.max_bytes)
+            data = await _read(response, options.limits.max_bytes)
             return Response(data, response.headers.get("Content-Type", ""))
     except FetchError:
         raise

@@ -6,9 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Annotated
 
 from beam_jobs.errors import InputError
 from beam_jobs.images.options import ImageLimits
+from beam_jobs.option_fields import Option, Options
 from beam_jobs.rejections import Reason
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -17,82 +19,6 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 def default_user_agent() -> str:
     """Returns how the job names itself to servers."""
     return f"tagforest/{metadata.version('tagforest')} (image data set builder)"
-
-
-@dataclass(frozen=True)
-class DownloadOptions:
-    """What to download, how fast, and what to accept.
-
-    Attributes:
-        out: folder of the downloads.
-        lists: files with URLs.
-        url_column: column of CSVs; None: see `url_lists.COLUMNS`.
-        concurrency: requests at a time, each worker.
-        per_host_rate: requests a second and host; 0 is no limit.
-        per_host_concurrency: requests at a time and host; 0 is no limit.
-        connect_timeout, read_timeout, timeout: seconds until a connection
-            stands, between two pieces of an answer, for a whole answer.
-        retries: further attempts after a failure that may pass.
-        backoff: seconds before the first of them, doubled for each further
-            one; half of it at random.
-        max_wait: most seconds between attempts, whatever a server asks for.
-        limits: which pictures are accepted.
-        placeholders: sha256, hex, of contents that say "no photo here".
-        placeholder_copies: a content under so many URLs is one of these too;
-            0 for never.
-        allow_private: ask private and loopback addresses too.
-        user_agent: what servers are told.
-        replay: classes of failures to fetch again.
-    """
-
-    out: str
-    lists: Sequence[str]
-    url_column: str | None = None
-    concurrency: int = 64
-    per_host_rate: float = 10.0
-    per_host_concurrency: int = 8
-    connect_timeout: float = 10.0
-    read_timeout: float = 20.0
-    timeout: float = 60.0
-    retries: int = 3
-    backoff: float = 1.0
-    max_wait: float = 60.0
-    limits: ImageLimits = ImageLimits()
-    placeholders: frozenset[str] = frozenset()
-    placeholder_copies: int = 20
-    allow_private: bool = False
-    user_agent: str = ""
-    replay: frozenset[Reason] = frozenset()
-
-    def __post_init__(self):
-        if not self.lists:
-            raise InputError("name at least one list of URLs")
-        self._check_least("concurrency", 1)
-        for name in ("connect_timeout", "read_timeout", "timeout"):
-            if getattr(self, name) <= 0:
-                value = getattr(self, name)
-                raise InputError(f"{name} must be over 0; received: {value}")
-        for name in (
-            "per_host_rate",
-            "per_host_concurrency",
-            "retries",
-            "backoff",
-            "max_wait",
-            "placeholder_copies",
-        ):
-            self._check_least(name, 0)
-        if self.placeholder_copies == 1:
-            raise InputError(
-                "placeholder_copies of 1 would refuse every picture; 0 is "
-                "never, 20 the default"
-            )
-
-    def _check_least(self, name: str, least: int) -> None:
-        value = getattr(self, name)
-        if not value >= least:
-            raise InputError(
-                f"{name} must be at least {least}; received: {value}"
-            )
 
 
 def read_placeholders(path: str) -> frozenset[str]:
@@ -135,3 +61,103 @@ def parse_reasons(names: Sequence[str]) -> frozenset[Reason]:
                 f"{', '.join(sorted(known))}"
             )
     return frozenset(known[name] for name in names)
+
+
+@dataclass(frozen=True)
+class FetchOptions(Options):
+    """How to ask, and which answers are too long.
+
+    `concurrency` is a worker's. Of `limits` a request looks at the bytes.
+    """
+
+    concurrency: Annotated[
+        int, Option("Requests at a time, each worker.", min=1)
+    ] = 64
+    connect_timeout: Annotated[
+        float, Option("Seconds until a connection stands.", over=0)
+    ] = 10.0
+    read_timeout: Annotated[
+        float, Option("Seconds between two pieces of an answer.", over=0)
+    ] = 20.0
+    timeout: Annotated[float, Option("Seconds for a whole answer.", over=0)] = (
+        60.0
+    )
+    limits: ImageLimits = ImageLimits()
+    allow_private: Annotated[
+        bool, Option("Ask private and loopback addresses too.")
+    ] = False
+    user_agent: Annotated[
+        str, Option("What servers are told. Default: our name.")
+    ] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadOptions(FetchOptions):
+    """What to download, how fast, and what to accept.
+
+    The wait of `backoff` is doubled for each further attempt, half of it at
+    random.
+    """
+
+    out: Annotated[str, Option("Folder of the downloads.", path=True)]
+    lists: Annotated[
+        Sequence[str],
+        Option(
+            "Files with a URL first on each line, or CSVs with a column "
+            "of URLs.",
+            argument=True,
+            metavar="LIST...",
+        ),
+    ]
+    url_column: Annotated[
+        str | None,
+        Option(
+            "Column of CSVs. Default: url, OriginalURL or Thumbnail300KURL."
+        ),
+    ] = None
+    per_host_rate: Annotated[
+        float, Option("Requests a second and host; 0: no limit.", min=0)
+    ] = 10.0
+    per_host_concurrency: Annotated[
+        int, Option("Requests at a time and host; 0: no limit.", min=0)
+    ] = 8
+    retries: Annotated[
+        int, Option("Further attempts where they may help.", min=0)
+    ] = 3
+    backoff: Annotated[
+        float, Option("Seconds before the first of them, then doubled.", min=0)
+    ] = 1.0
+    max_wait: Annotated[
+        float, Option("Most seconds between attempts, also if asked.", min=0)
+    ] = 60.0
+    placeholders: Annotated[
+        frozenset[str],
+        Option(
+            'File of sha256 of pictures that say "no photo".',
+            path=True,
+            typed=str,
+            parse=read_placeholders,
+        ),
+    ] = frozenset()
+    placeholder_copies: Annotated[
+        int,
+        Option("So many URLs of one picture: no photo; 0: never.", min=0),
+    ] = 20
+    replay: Annotated[
+        frozenset[Reason],
+        Option(
+            "Fetch this class of failures again; repeatable.",
+            typed=list[str],
+            parse=parse_reasons,
+        ),
+    ] = frozenset()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.lists:
+            raise InputError("name at least one list of URLs")
+        if self.placeholder_copies == 1:
+            raise InputError(
+                "placeholder_copies of 1 would refuse every picture; 0 is "
+                "never, 20 the default"
+            )

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from beam_jobs.download.fetch import (
     FetchError,
-    FetchOptions,
     fetch,
     open_session,
 )
@@ -115,15 +114,6 @@ class _Fetcher:
         self._store = store
         self._log = log
         self._alive = alive
-        self._fetch_options = FetchOptions(
-            user_agent=options.user_agent,
-            concurrency=options.concurrency,
-            connect_timeout=options.connect_timeout,
-            read_timeout=options.read_timeout,
-            timeout=options.timeout,
-            max_bytes=options.limits.max_bytes,
-            allow_private=options.allow_private,
-        )
         self._schedule: Schedule[_Item] = Schedule(
             options.per_host_rate, options.per_host_concurrency
         )
@@ -140,7 +130,7 @@ class _Fetcher:
         self._ended = asyncio.get_running_loop().create_future()
         # Decoding needs cores, not connections.
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "pictures")
-        self._session = open_session(self._fetch_options)
+        self._session = open_session(self._options)
         try:
             self._watch()
             self._fill()
@@ -214,7 +204,7 @@ class _Fetcher:
 
     async def _fetch(self, item: _Item) -> Outcome:
         response = await fetch(
-            self._session, item.url, self._fetch_options, self._gate
+            self._session, item.url, self._options, self._gate
         )
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(

@@ -11,11 +11,12 @@ import tenacity
 
 from beam_jobs.download.fetch import (
     FetchError,
-    FetchOptions,
     Response,
     fetch,
     open_session,
 )
+from beam_jobs.download.options import FetchOptions
+from beam_jobs.images.options import ImageLimits
 from serving.api import contract
 from serving.client.load_images import ImageProblem
 
@@ -39,10 +40,7 @@ class UrlReader:
         self._options = FetchOptions(
             user_agent=f"tagforest/{version} (image tagger)",
             concurrency=connections,
-            connect_timeout=10.0,
-            read_timeout=20.0,
-            timeout=60.0,
-            max_bytes=contract.MAX_IMAGE_BYTES,
+            limits=ImageLimits(max_bytes=contract.MAX_IMAGE_BYTES),
             allow_private=allow_private,
         )
         self._loop = asyncio.new_event_loop()

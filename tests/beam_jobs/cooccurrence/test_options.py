@@ -11,9 +11,12 @@ from beam_jobs.errors import InputError
         ({"scores": ("s",), "model": ModelOptions("m")}, "received: both"),
         ({"model": ModelOptions("m"), "vocabulary": "v"}, "needs images"),
         ({"scores": ("s",)}, "--vocabulary FILE; received: neither"),
-        ({"posterior": 1.0}, "posterior must be 0 to under 1"),
-        ({"min_co": -0.1}, "min_co must be 0 to under 1"),
-        ({"reading": "both"}, "unrelated or not_ancestor"),
+        ({"posterior": 1.0}, "posterior must be at least 0 and under 1"),
+        ({"min_co": -0.1}, "min_co must be at least 0 and under 1"),
+        (
+            {"reading": "both"},
+            "one of unrelated, not_ancestor",
+        ),
         ({"min_images": 0}, "at least 1"),
     ],
 )

@@ -28,7 +28,7 @@ def options(out, lists, **changed) -> DownloadOptions:
         "allow_private": True,
     }
     lists = [str(path) for path in lists]
-    return DownloadOptions(str(out), lists, **{**values, **changed})
+    return DownloadOptions(out=str(out), lists=lists, **{**values, **changed})
 
 
 def run(out, lists, beam_args=(), **changed) -> Summary:
