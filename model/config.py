@@ -17,10 +17,11 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from beam_jobs.errors import InputError
-from model.config_checks import check_types, need_range
+from beam_jobs.option_fields import Limits, nested, typed_fields
+from model.config_checks import Section
 from model.config_sections import (
     RESNET_BLOCKS,
     CheckpointConfig,
@@ -47,7 +48,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Section):
     """A whole training run.
 
     Attributes:
@@ -62,11 +63,7 @@ class Config:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
-    seed: int = 0
-
-    def __post_init__(self):
-        check_types(self)
-        need_range(self, "seed", 0, 2**31 - 1)
+    seed: Annotated[int, Limits(min=0, max=2**31 - 1)] = 0
 
     def to_json(self) -> str:
         """Returns the config as indented JSON with sorted keys."""
@@ -94,14 +91,6 @@ class Config:
         return _from_mapping(cls, values, "")
 
 
-_SECTIONS = {
-    "data": DataConfig,
-    "network": NetworkConfig,
-    "loss": LossConfig,
-    "schedule": ScheduleConfig,
-    "logging": LoggingConfig,
-    "checkpoint": CheckpointConfig,
-}
 # A training may go on with other ones.
 _WITHOUT_EFFECT = ("name", "logging", "checkpoint")
 _C = TypeVar("_C")
@@ -193,7 +182,7 @@ def _from_mapping(cls: type[_C], values: Any, prefix: str) -> _C:
             f"config {prefix.rstrip('.') or 'file'} must hold named fields; "
             f"received: {values!r}"
         )
-    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    names = list(typed_fields(cls))
     unknown = sorted(set(values) - set(names))
     if unknown:
         raise InputError(
@@ -202,8 +191,9 @@ def _from_mapping(cls: type[_C], values: Any, prefix: str) -> _C:
         )
     arguments = {}
     for name, value in values.items():
-        if not prefix and name in _SECTIONS:
-            value = _from_mapping(_SECTIONS[name], value, f"{name}.")
+        section, _ = nested(typed_fields(cls)[name][0])
+        if section is not None:
+            value = _from_mapping(section, value, f"{name}.")
         arguments[name] = tuple(value) if isinstance(value, list) else value
     return cls(**arguments)
 

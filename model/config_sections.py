@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from beam_jobs.errors import InputError
-from model.config_checks import (
-    check_choice,
-    check_types,
-    need_positive,
-    need_probability,
-    need_range,
-)
+from beam_jobs.option_fields import Limits
+from model.config_checks import Section
 from model.loss_kinds import LOSS_KINDS, PARAMETERS, LossSwitches
 
 UNKNOWN_POLICIES = ("negative", "ignore", "ignore_unless_related")
@@ -25,12 +20,15 @@ DECAYS = ("step", "cosine", "constant")
 JIT_PARTS = ("auto", "none", "loss", "network")
 UNITS = ("epochs", "examples", "steps")
 
+_POSITIVE = Limits(over=0)
+_PROBABILITY = Limits(min=0, max=1)
+
 # Stage depths of He et al., https://arxiv.org/abs/1603.05027.
 RESNET_BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Section):
     """Images and labels as the network sees them (paper, section 3.2).
 
     Attributes:
@@ -56,41 +54,35 @@ class DataConfig:
         shuffle_buffer: serialized records held for shuffling.
     """
 
-    image_size: int = 224
-    crop_fraction: float = 0.875
-    crop_area: tuple[float, float] = (0.5, 1.0)
+    image_size: Annotated[int, Limits(min=8, max=4096)] = 224
+    crop_fraction: Annotated[float, Limits(min=0.05, max=1)] = 0.875
+    crop_area: Annotated[tuple[float, float], Limits(min=1e-3, max=1)] = (
+        0.5,
+        1.0,
+    )
     crop_aspect: tuple[float, float] = (0.75, 4 / 3)
-    flip_probability: float = 0.5
-    rotation_probability: float = 0.25
-    rotation_degrees: float = 45.0
-    colour_probability: float = 0.5
-    brightness: float = 32 / 255
+    flip_probability: Annotated[float, _PROBABILITY] = 0.5
+    rotation_probability: Annotated[float, _PROBABILITY] = 0.25
+    rotation_degrees: Annotated[float, Limits(min=0, max=180)] = 45.0
+    colour_probability: Annotated[float, _PROBABILITY] = 0.5
+    brightness: Annotated[float, _PROBABILITY] = 32 / 255
     saturation: tuple[float, float] = (0.5, 1.5)
-    hue: float = 0.2
+    hue: Annotated[float, Limits(min=0, max=0.5)] = 0.2
     contrast: tuple[float, float] = (0.5, 1.5)
-    min_confidence: float = 0.0
-    unknown: str = "negative"
-    shuffle_buffer: int = 65536
+    min_confidence: Annotated[float, _PROBABILITY] = 0.0
+    unknown: Annotated[str, Limits(choices=UNKNOWN_POLICIES)] = "negative"
+    shuffle_buffer: Annotated[int, _POSITIVE] = 65536
 
     def __post_init__(self):
-        check_types(self)
-        need_range(self, "image_size", 8, 4096)
-        need_range(self, "crop_fraction", 0.05, 1.0)
+        super().__post_init__()
         for name in ("crop_area", "crop_aspect", "saturation", "contrast"):
-            _need_ascending(self, name)
-        need_range(self, "crop_area", 1e-3, 1.0)
-        for name in ("flip", "rotation", "colour"):
-            need_probability(self, f"{name}_probability")
-        need_range(self, "rotation_degrees", 0.0, 180.0)
-        need_range(self, "hue", 0.0, 0.5)
-        need_range(self, "brightness", 0.0, 1.0)
-        need_probability(self, "min_confidence")
-        check_choice(self, "unknown", UNKNOWN_POLICIES)
-        need_positive(self, "shuffle_buffer")
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                self.refuse(name, "(least, largest), both over 0")
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
+class NetworkConfig(Section):
     """A pre-activation ResNet (v2).
 
     Attributes:
@@ -107,30 +99,21 @@ class NetworkConfig:
         precision: Keras dtype policy; logits and loss stay float32.
     """
 
-    block: str = "bottleneck"
-    blocks: tuple[int, ...] = RESNET_BLOCKS[101]
-    filters: tuple[int, ...] = (256, 512, 1024, 2048)
-    strides: tuple[int, ...] = (2, 2, 2, 2)
-    stem_filters: int = 64
-    stem_kernel: int = 7
-    stem_stride: int = 2
-    batch_norm_momentum: float = 0.9
-    batch_norm_epsilon: float = 1e-3
+    block: Annotated[str, Limits(choices=BLOCKS)] = "bottleneck"
+    blocks: Annotated[tuple[int, ...], _POSITIVE] = RESNET_BLOCKS[101]
+    filters: Annotated[tuple[int, ...], _POSITIVE] = (256, 512, 1024, 2048)
+    strides: Annotated[tuple[int, ...], _POSITIVE] = (2, 2, 2, 2)
+    stem_filters: Annotated[int, _POSITIVE] = 64
+    stem_kernel: Annotated[int, _POSITIVE] = 7
+    stem_stride: Annotated[int, _POSITIVE] = 2
+    batch_norm_momentum: Annotated[float, _PROBABILITY] = 0.9
+    batch_norm_epsilon: Annotated[float, _POSITIVE] = 1e-3
     batch_norm_sync: bool = False
-    dropout: float = 0.0
-    precision: str = "float32"
+    dropout: Annotated[float, Limits(min=0, max=0.95)] = 0.0
+    precision: Annotated[str, Limits(choices=PRECISIONS)] = "float32"
 
     def __post_init__(self):
-        check_types(self)
-        check_choice(self, "block", BLOCKS)
-        check_choice(self, "precision", PRECISIONS)
-        for name in ("blocks", "filters", "strides"):
-            need_positive(self, name)
-        for name in ("stem_filters", "stem_kernel", "stem_stride"):
-            need_positive(self, name)
-        need_positive(self, "batch_norm_epsilon")
-        need_range(self, "batch_norm_momentum", 0.0, 1.0)
-        need_range(self, "dropout", 0.0, 0.95)
+        super().__post_init__()
         lengths = {len(self.blocks), len(self.filters), len(self.strides)}
         if len(lengths) != 1 or not self.blocks:
             raise InputError(
@@ -148,8 +131,9 @@ class NetworkConfig:
 # The numbers of all kinds of loss, as fields.
 _LossParameters: Any = dataclasses.make_dataclass(
     "_LossParameters",
-    [(p.name, "float", p.default) for p in PARAMETERS],
+    [(p.name, Annotated[float, p.limits], p.default) for p in PARAMETERS],
     frozen=True,
+    bases=(Section,),
 )
 
 
@@ -169,22 +153,11 @@ class LossConfig(_LossParameters):
             `LossSwitches`; None is the kind's own.
     """
 
-    kind: str = "paper"
-    positive_weight: float | None = None
-    absent_probability: float | None = None
-    negative_ratio: float | None = None
-    reduction: str | None = None
-
-    def __post_init__(self):
-        check_types(self)
-        check_choice(self, "kind", LOSS_KINDS)
-        if self.reduction is not None:
-            check_choice(self, "reduction", REDUCTIONS)
-        need_positive(self, "positive_weight")
-        need_probability(self, "absent_probability")
-        need_range(self, "negative_ratio", 0.0, 1e9)
-        for parameter in PARAMETERS:
-            parameter.check(self, parameter.name)
+    kind: Annotated[str, Limits(choices=tuple(LOSS_KINDS))] = "paper"
+    positive_weight: Annotated[float | None, _POSITIVE] = None
+    absent_probability: Annotated[float | None, _PROBABILITY] = None
+    negative_ratio: Annotated[float | None, Limits(min=0, max=1e9)] = None
+    reduction: Annotated[str | None, Limits(choices=REDUCTIONS)] = None
 
     @property
     def switches(self) -> LossSwitches:
@@ -196,7 +169,7 @@ class LossConfig(_LossParameters):
 
 
 @dataclass(frozen=True)
-class ScheduleConfig:
+class ScheduleConfig(Section):
     """How long and how fast (paper, section 3.3).
 
     Attributes:
@@ -233,42 +206,27 @@ class ScheduleConfig:
             several replicas. `auto`: the loss, from 1,024 classes on.
     """
 
-    batch_size: int = 4096
-    accumulation_steps: int = 1
-    epochs: int = 60
-    optimizer: str = "sgd"
-    learning_rate: float = 0.08
-    unit: str = "epochs"
-    warmup_learning_rate: float = 0.01
-    warmup: float = 8.0
-    warmup_stairs: int = 8
-    decay: str = "step"
-    decay_every: float = 25.0
-    decay_factor: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    clip_norm: float = 0.0
-    validate_every: int = 0
-    steps_per_execution: int = 1
-    jit_compile: str = "auto"
+    batch_size: Annotated[int, _POSITIVE] = 4096
+    accumulation_steps: Annotated[int, _POSITIVE] = 1
+    epochs: Annotated[int, _POSITIVE] = 60
+    optimizer: Annotated[str, Limits(choices=OPTIMIZERS)] = "sgd"
+    learning_rate: Annotated[float, _POSITIVE] = 0.08
+    unit: Annotated[str, Limits(choices=UNITS)] = "epochs"
+    warmup_learning_rate: Annotated[float, _POSITIVE] = 0.01
+    warmup: Annotated[float, Limits(min=0, max=1e12)] = 8.0
+    warmup_stairs: Annotated[int, Limits(min=0, max=10**9)] = 8
+    decay: Annotated[str, Limits(choices=DECAYS)] = "step"
+    decay_every: Annotated[float, _POSITIVE] = 25.0
+    decay_factor: Annotated[float, _POSITIVE] = 0.1
+    momentum: Annotated[float, _PROBABILITY] = 0.9
+    weight_decay: Annotated[float, Limits(min=0, max=1e12)] = 1e-4
+    clip_norm: Annotated[float, Limits(min=0, max=1e12)] = 0.0
+    validate_every: Annotated[int, Limits(min=0, max=10**9)] = 0
+    steps_per_execution: Annotated[int, _POSITIVE] = 1
+    jit_compile: Annotated[str, Limits(choices=JIT_PARTS)] = "auto"
 
     def __post_init__(self):
-        check_types(self)
-        check_choice(self, "optimizer", OPTIMIZERS)
-        check_choice(self, "decay", DECAYS)
-        check_choice(self, "unit", UNITS)
-        for name in ("batch_size", "epochs", "learning_rate"):
-            need_positive(self, name)
-        for name in ("warmup_learning_rate", "decay_every", "decay_factor"):
-            need_positive(self, name)
-        for name in ("warmup", "weight_decay", "clip_norm"):
-            need_range(self, name, 0.0, 1e12)
-        need_range(self, "warmup_stairs", 0, 10**9)
-        need_range(self, "momentum", 0.0, 1.0)
-        need_range(self, "validate_every", 0, 10**9)
-        check_choice(self, "jit_compile", JIT_PARTS)
-        for name in ("accumulation_steps", "steps_per_execution"):
-            need_positive(self, name)
+        super().__post_init__()
         if self.batch_size % self.accumulation_steps:
             raise InputError(
                 "schedule.batch_size must be a multiple of "
@@ -278,7 +236,7 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True)
-class CheckpointConfig:
+class CheckpointConfig(Section):
     """When a training saves all that it needs to go on.
 
     It does so after every epoch and when it is asked to stop; these add to
@@ -291,28 +249,13 @@ class CheckpointConfig:
         keep: the newest that stay.
     """
 
-    every_steps: int = 0
-    every_seconds: float = 600.0
-    keep: int = 2
-
-    def __post_init__(self):
-        check_types(self)
-        need_range(self, "every_steps", 0, 10**9)
-        need_range(self, "every_seconds", 0.0, 1e9)
-        need_range(self, "keep", 1, 10**6)
-
-
-def _need_ascending(config: DataConfig, name: str) -> None:
-    low_high = getattr(config, name)
-    if len(low_high) != 2 or not 0 < low_high[0] <= low_high[1]:
-        raise InputError(
-            f"data.{name} is (least, largest), both above 0; "
-            f"received: {low_high}"
-        )
+    every_steps: Annotated[int, Limits(min=0, max=10**9)] = 0
+    every_seconds: Annotated[float, Limits(min=0, max=1e9)] = 600.0
+    keep: Annotated[int, Limits(min=1, max=10**6)] = 2
 
 
 @dataclass(frozen=True)
-class LoggingConfig:
+class LoggingConfig(Section):
     """What a training writes for TensorBoard; no weight depends on it.
 
     Attributes:
@@ -330,19 +273,11 @@ class LoggingConfig:
         hyperparameters: writes the config for the table of several runs.
     """
 
-    every: int = 10
-    histograms_every: int = 100
-    metric_images: int = 256
-    images: int = 8
-    projector_images: int = 256
+    every: Annotated[int, _POSITIVE] = 10
+    histograms_every: Annotated[int, Limits(min=0, max=10**9)] = 100
+    metric_images: Annotated[int, Limits(min=0, max=10**6)] = 256
+    images: Annotated[int, Limits(min=0, max=64)] = 8
+    # The browser draws every one of them.
+    projector_images: Annotated[int, Limits(min=0, max=10**4)] = 256
     input_wait: bool = True
     hyperparameters: bool = True
-
-    def __post_init__(self):
-        check_types(self)
-        need_positive(self, "every")
-        need_range(self, "histograms_every", 0, 10**9)
-        need_range(self, "metric_images", 0, 10**6)
-        need_range(self, "images", 0, 64)
-        # The browser draws every one of them.
-        need_range(self, "projector_images", 0, 10**4)

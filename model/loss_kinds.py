@@ -6,12 +6,10 @@ value and slope, and a row here. No TensorFlow: configs are read without.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from model.config_checks import need_positive, need_probability, need_range
+from beam_jobs.option_fields import Limits
 
 
 class Parameter(NamedTuple):
@@ -20,12 +18,12 @@ class Parameter(NamedTuple):
     Attributes:
         name: of the field, and of the argument where it is the pair's.
         default: of the field.
-        check: is called with the config and the name.
+        limits: of the field.
     """
 
     name: str
     default: float
-    check: Callable[[Any, str], None]
+    limits: Limits
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,9 @@ class LossKind:
     coefficients: tuple[Parameter, ...] = ()
 
 
-_exponent = functools.partial(need_range, low=0.0, high=100.0)
-_shift = functools.partial(need_range, low=0.0, high=0.999)
+_POSITIVE = Limits(over=0)
+_PROBABILITY = Limits(min=0, max=1)
+_EXPONENT = Limits(min=0, max=100)
 
 LOSS_KINDS = {
     # The paper's eta and its 5:1 sampling weigh the positives up twice; its
@@ -77,10 +76,10 @@ LOSS_KINDS = {
         switches=LossSwitches(12.0, 0.1, 5.0, "mean"),
         coefficients=(
             # 1 switches r off.
-            Parameter("decay", 0.9, need_probability),
+            Parameter("decay", 0.9, _PROBABILITY),
             # Least r. With 0 (the paper) a class that every batch contains
             # stops learning: 0.9^100 is 3e-5.
-            Parameter("floor", 0.0, need_probability),
+            Parameter("floor", 0.0, _PROBABILITY),
         ),
     ),
     "released": LossKind(
@@ -88,26 +87,26 @@ LOSS_KINDS = {
         switches=LossSwitches(12.0, 0.1, 0.0, "sum"),
         coefficients=(
             # Least coefficients, and what is added to the run lengths.
-            Parameter("positive_floor", 0.01, need_probability),
-            Parameter("negative_floor", 0.001, need_probability),
-            Parameter("positive_offset", 0.01, need_positive),
-            Parameter("negative_offset", 8.0, need_positive),
+            Parameter("positive_floor", 0.01, _PROBABILITY),
+            Parameter("negative_floor", 0.001, _PROBABILITY),
+            Parameter("positive_offset", 0.01, _POSITIVE),
+            Parameter("negative_offset", 8.0, _POSITIVE),
         ),
     ),
     "bce": LossKind("cross_entropy_pair"),
     "focal": LossKind(
         "focal_pair",
         (
-            Parameter("focal_gamma", 2.0, _exponent),
-            Parameter("focal_alpha", 0.25, need_probability),
+            Parameter("focal_gamma", 2.0, _EXPONENT),
+            Parameter("focal_alpha", 0.25, _PROBABILITY),
         ),
     ),
     "asymmetric": LossKind(
         "asymmetric_pair",
         (
-            Parameter("positive_gamma", 0.0, _exponent),
-            Parameter("negative_gamma", 4.0, _exponent),
-            Parameter("clip", 0.05, _shift),
+            Parameter("positive_gamma", 0.0, _EXPONENT),
+            Parameter("negative_gamma", 4.0, _EXPONENT),
+            Parameter("clip", 0.05, Limits(min=0, max=0.999)),
         ),
     ),
 }

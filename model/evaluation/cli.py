@@ -7,22 +7,25 @@ from typing import Annotated
 
 import typer
 
+from beam_jobs.cli_options import takes_options
+from beam_jobs.dataset.dataset_folder import VALIDATION
+from beam_jobs.errors import InputError
+from model.network.options import BatchOptions
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command to an app."""
     app.command("evaluate")(evaluate)
 
 
+@takes_options
 def evaluate(
     workdir: Annotated[Path, typer.Argument(help="Folder of a training run.")],
     dataset: Annotated[str, typer.Argument(help="Folder of the data set.")],
+    options: BatchOptions,
     split: Annotated[
         str, typer.Option(help="Which images to judge by.")
-    ] = "validation",
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Images scored at once.")
-    ] = 64,
-    progress: Annotated[bool, typer.Option(help="Show a bar.")] = True,
+    ] = VALIDATION,
 ) -> None:
     """Judge a trained tagger beside a baseline and the ceiling.
 
@@ -32,7 +35,6 @@ def evaluate(
     tags and probabilities, where `tagforest calibrate` has fitted them.
     """
     from beam_jobs.dataset import dataset_folder
-    from beam_jobs.errors import InputError
 
     # Before TensorFlow is imported, which takes seconds.
     if not workdir.is_dir():
@@ -47,9 +49,7 @@ def evaluate(
     from model.evaluation import report_tables
     from model.evaluation.evaluate import evaluate as run
 
-    evaluation = run(
-        workdir, dataset, split, batch_size=batch_size, progress=progress
-    )
+    evaluation = run(workdir, dataset, split, options)
     for table in report_tables.tables(evaluation):
         Console().print(table)
     for path in evaluate_.paths_in(workdir / evaluate_.FOLDER, split):

@@ -19,6 +19,7 @@ from model.evaluation.evaluator import Evaluator
 from model.evaluation.result import Evaluation
 from model.inputs import input_pipeline
 from model.network.load_tagger import weights_fingerprint
+from model.network.options import BatchOptions
 from model.network.tagger import Tagger
 from model.scores import tagging
 from model.scores.scoring import Scored, open_split
@@ -35,9 +36,7 @@ def evaluate(
     workdir: str | os.PathLike[str],
     dataset: str | os.PathLike[str],
     split: str = dataset_folder.VALIDATION,
-    *,
-    batch_size: int = 64,
-    progress: bool = True,
+    options: BatchOptions | None = None,
 ) -> Evaluation:
     """Evaluates a training run and writes `<workdir>/evaluation/<split>*`.
 
@@ -50,17 +49,14 @@ def evaluate(
         workdir: of a training.
         dataset: data set folder with the classes of that training.
         split: which images.
-        batch_size: images scored at once.
-        progress: shows a bar.
+        options: how many at once, and whether a bar is shown.
 
     Raises:
         InputError: nothing trained there, no such data set or split, the
             data set has other classes, or a calibration of other weights.
     """
     workdir, dataset = Path(workdir), os.fspath(dataset)
-    given = open_split(
-        workdir, dataset, split, batch_size=batch_size, progress=progress
-    )
+    given = open_split(workdir, dataset, split, options or BatchOptions())
     fitted = tagging.load(
         workdir, given.vocabulary, weights_fingerprint(given.tagger)
     )

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from beam_jobs.cli_options import takes_options
+from model.network.options import BatchOptions
+
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to an app."""
@@ -14,16 +17,14 @@ def register(app: typer.Typer) -> None:
     app.command("similar")(similar)
 
 
+@takes_options
 def features(
     workdir: Annotated[Path, typer.Argument(help="Folder of a training run.")],
     images: Annotated[Path, typer.Argument(help="Folder of images.")],
+    options: BatchOptions,
     out: Annotated[
         Path, typer.Option(help="File to write: .npz or .parquet.")
     ] = Path("features.npz"),
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Images embedded at once.")
-    ] = 64,
-    progress: Annotated[bool, typer.Option(help="Show a bar.")] = True,
 ) -> None:
     """Write the embedding of every image below a folder.
 
@@ -40,9 +41,7 @@ def features(
             raise InputError(f"no such {what}: {folder}")
     from model.features.extract import extract
 
-    found = extract(
-        workdir, images, out, batch_size=batch_size, progress=progress
-    )
+    found = extract(workdir, images, out, options)
     rejected = sum(found.rejected.values())
     typer.echo(
         f"{found.images + rejected} images in = {found.images} embeddings of "

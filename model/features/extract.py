@@ -21,10 +21,12 @@ from beam_jobs.errors import InputError
 from beam_jobs.files.read_ahead import ReadAhead
 from beam_jobs.images import check_image
 from beam_jobs.images.find_images import SUFFIXES
+from beam_jobs.images.options import ImageLimits
 from beam_jobs.rejections import Reason, Rejection, save_rejections
 from model.features import feature_files
 from model.inputs import preprocessing
 from model.network.load_tagger import load_tagger, weights_fingerprint
+from model.network.options import BatchOptions
 from model.network.tagger import Tagger
 
 # Images that wait in memory for the network.
@@ -50,10 +52,8 @@ def extract(
     workdir: str | os.PathLike[str],
     folder: str | os.PathLike[str],
     out: str | os.PathLike[str],
-    *,
-    batch_size: int = 64,
-    limits: check_image.ImageLimits | None = None,
-    progress: bool = True,
+    options: BatchOptions | None = None,
+    limits: ImageLimits | None = None,
 ) -> Extracted:
     """Writes the embedding of every image below a folder.
 
@@ -61,14 +61,14 @@ def extract(
         workdir: of a training.
         folder: searched with all its subfolders; order by path.
         out: `.npz` or `.parquet`, see `model.feature_files`.
-        batch_size: images embedded at once.
+        options: how many at once, and whether a bar is shown.
         limits: larger images are rejected.
-        progress: shows a bar.
 
     Raises:
         InputError: another ending, no such folder, no image in it, or
             nothing trained; all before the first image is read.
     """
+    options = options or BatchOptions()
     feature_files.check_path(out)
     paths = image_files(folder)
     tagger = load_tagger(workdir)
@@ -76,15 +76,15 @@ def extract(
         workdir=os.path.abspath(workdir), weights=weights_fingerprint(tagger)
     )
     rejections: list[Rejection] = []
-    loaded = _load_all(paths, limits or check_image.ImageLimits(), rejections)
+    loaded = _load_all(paths, limits or ImageLimits(), rejections)
     bar = tqdm(
         loaded,
         "features",
         len(paths),
         unit=" images",
-        disable=None if progress else True,
+        disable=None if options.progress else True,
     )
-    blocks = _embed_all(tagger, bar, Path(folder), batch_size)
+    blocks = _embed_all(tagger, bar, Path(folder), options.batch_size)
     written = feature_files.write(out, blocks, source)
     save_rejections(f"{os.fspath(out)}.rejected.jsonl", rejections)
     counts = Counter(rejection.reason.value for rejection in rejections)
@@ -125,7 +125,7 @@ def embed(tagger: Tagger, encoded: Iterable[bytes]) -> np.ndarray:
     return _embed_batch(tagger, tf.stack(pixels)).numpy()
 
 
-def load_image(path: Path, limits: check_image.ImageLimits) -> bytes:
+def load_image(path: Path, limits: ImageLimits) -> bytes:
     """Returns the bytes of a sound image, converted where need be.
 
     Raises:
@@ -148,7 +148,7 @@ def load_image(path: Path, limits: check_image.ImageLimits) -> bytes:
 
 def _load_all(
     paths: list[Path],
-    limits: check_image.ImageLimits,
+    limits: ImageLimits,
     rejections: list[Rejection],
 ) -> Iterator[tuple[Path, bytes | None]]:
     """Yields every path, with None for the bytes of a rejected one."""

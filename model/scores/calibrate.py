@@ -16,30 +16,10 @@ from beam_jobs.errors import InputError
 from model.network.load_tagger import weights_fingerprint
 from model.scores import fit_calibration, fit_thresholds, reliability, tagging
 from model.scores.back_off import BackOff
+from model.scores.options import CalibrateOptions
 from model.scores.reliability import Reliability
 from model.scores.score_histogram import ScoreHistogram
 from model.scores.scoring import Scored, open_split
-
-
-@dataclass(frozen=True)
-class CalibrateOptions:
-    """How to calibrate.
-
-    Attributes:
-        precision: the wished one of every class, above 0 to 1; None for the
-            thresholds of the maximum F1.
-        known_only: unknown labels are left out, else they are negatives.
-        least_for_calibration: positives for a slope and an offset.
-        least_for_threshold: positives for a threshold.
-    """
-
-    precision: float | None = None
-    known_only: bool = False
-    least_for_calibration: int = fit_calibration.LEAST_POSITIVES
-    least_for_threshold: int = fit_thresholds.LEAST_POSITIVES
-
-    def __post_init__(self) -> None:
-        fit_thresholds.check_precision(self.precision)
 
 
 @dataclass(frozen=True)
@@ -69,9 +49,6 @@ def calibrate(
     workdir: str | os.PathLike[str],
     dataset: str | os.PathLike[str],
     options: CalibrateOptions | None = None,
-    *,
-    batch_size: int = 64,
-    progress: bool = True,
 ) -> Calibrated:
     """Fits a training's probabilities and thresholds; writes them there.
 
@@ -82,8 +59,6 @@ def calibrate(
         workdir: of a training.
         dataset: data set folder with the classes of that training.
         options: by default for the maximum F1.
-        batch_size: images scored at once.
-        progress: shows a bar.
 
     Raises:
         InputError: nothing trained there, no such data set, it has no
@@ -91,13 +66,7 @@ def calibrate(
     """
     options = options or CalibrateOptions()
     fit_calibration.check_calibration_split(dataset)
-    split = open_split(
-        workdir,
-        dataset,
-        dataset_folder.CALIBRATION,
-        batch_size=batch_size,
-        progress=progress,
-    )
+    split = open_split(workdir, dataset, dataset_folder.CALIBRATION, options)
     found = calibrate_scores(split.batches, split.hierarchy, options)
     summary = summarize(found, options)
     summary["vocabulary"] = split.vocabulary.fingerprint

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from beam_jobs.cli_options import takes_options
+from beam_jobs.errors import InputError
+from model.scores.options import CalibrateOptions
+
 if TYPE_CHECKING:
     from model.scores.calibrate import Calibrated
 
@@ -16,66 +20,36 @@ def register(app: typer.Typer) -> None:
     app.command("calibrate")(calibrate)
 
 
+@takes_options
 def calibrate(
     workdir: Annotated[Path, typer.Argument(help="Folder of a training run.")],
     dataset: Annotated[
         str, typer.Argument(help="Data set with a calibration split.")
     ],
-    precision: Annotated[
-        float | None,
-        typer.Option(
-            help="Thresholds for this precision; else for the most F1."
-        ),
-    ] = None,
-    known_only: Annotated[
-        bool,
-        typer.Option(
-            "--known-only",
-            help="Leave unknown labels out, else they are negatives.",
-        ),
-    ] = False,
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Images scored at once.")
-    ] = 64,
-    progress: Annotated[bool, typer.Option(help="Show a bar.")] = True,
+    options: CalibrateOptions,
 ) -> None:
     """Turn scores into probabilities, and fit a threshold for each class.
 
     Read from the calibration split alone. A class with too few labels takes
     what the smallest subtree above it with enough of them gives.
     """
-    _check(workdir, dataset, precision)
-    from model.scores import tagging
-    from model.scores.calibrate import CalibrateOptions
-    from model.scores.calibrate import calibrate as run
-
-    found = run(
-        workdir,
-        dataset,
-        CalibrateOptions(precision=precision, known_only=known_only),
-        batch_size=batch_size,
-        progress=progress,
-    )
-    typer.echo(describe(found))
-    for name in (tagging.SUMMARY, tagging.THRESHOLDS):
-        typer.echo(f"  {workdir / name}")
-    typer.echo(f"next: tagforest evaluate {workdir} {dataset}")
-
-
-def _check(workdir: Path, dataset: str, precision: float | None) -> None:
-    """Refuses before TensorFlow is imported, which takes seconds."""
-    from beam_jobs.errors import InputError
-
+    # Before TensorFlow is imported, which takes seconds.
     if not workdir.is_dir():
         raise InputError(
             f"no such folder: {workdir}; `tagforest train {dataset} "
             f"--workdir {workdir}` makes one"
         )
     from model.scores.fit_calibration import check_calibration_split
-    from model.scores.fit_thresholds import check_precision
 
-    check_precision(precision)
     check_calibration_split(dataset)
+    from model.scores import tagging
+    from model.scores.calibrate import calibrate as run
+
+    found = run(workdir, dataset, options)
+    typer.echo(describe(found))
+    for name in (tagging.SUMMARY, tagging.THRESHOLDS):
+        typer.echo(f"  {workdir / name}")
+    typer.echo(f"next: tagforest evaluate {workdir} {dataset}")
 
 
 def describe(found: Calibrated) -> str:

@@ -17,10 +17,10 @@ from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
 from model.scores.back_off import BackOff, fit_with_back_off, pooled
+from model.scores.options import LEAST_FOR_CALIBRATION
 from model.scores.score_histogram import ScoreHistogram, centres
 
 # Positives that a class needs for a slope and an offset of its own.
-LEAST_POSITIVES = 100
 
 _ITERATIONS = 50
 _TOLERANCE = 1e-6
@@ -32,7 +32,7 @@ def fit_calibration(
     histogram: ScoreHistogram,
     hierarchy: Hierarchy,
     *,
-    least: int = LEAST_POSITIVES,
+    least: int = LEAST_FOR_CALIBRATION,
     known_only: bool = False,
 ) -> BackOff:
     """Fits slope and offset of every class.

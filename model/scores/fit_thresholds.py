@@ -9,10 +9,10 @@ from scipy.special import expit
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.errors import InputError
 from model.scores.back_off import BackOff, fit_with_back_off, pooled
+from model.scores.options import LEAST_FOR_THRESHOLD
 from model.scores.score_histogram import ScoreHistogram, lower_edges
 
 # Positives that a class needs for a threshold of its own.
-LEAST_POSITIVES = 50
 # Tags that must be chosen before their precision is believed.
 LEAST_CHOSEN = 10
 
@@ -23,7 +23,7 @@ def fit_thresholds(
     calibration: np.ndarray,
     *,
     precision: float | None = None,
-    least: int = LEAST_POSITIVES,
+    least: int = LEAST_FOR_THRESHOLD,
     known_only: bool = False,
 ) -> BackOff:
     """Finds a threshold of every class on its calibrated probability.

@@ -20,6 +20,7 @@ from beam_jobs.errors import InputError
 from beam_jobs.files import storage, tensorflow_files
 from model.inputs import input_pipeline
 from model.network.load_tagger import load_tagger
+from model.network.options import BatchOptions
 from model.network.tagger import Tagger
 
 # A class that is no label of an image has no ledger there.
@@ -60,9 +61,7 @@ def open_split(
     workdir: str | os.PathLike[str],
     dataset: str | os.PathLike[str],
     split: str,
-    *,
-    batch_size: int,
-    progress: bool = True,
+    options: BatchOptions,
 ) -> Split:
     """Loads a training and opens a split of a data set.
 
@@ -70,8 +69,7 @@ def open_split(
         workdir: of a training.
         dataset: data set folder with the classes of that training.
         split: which images.
-        batch_size: images scored at once.
-        progress: shows a bar.
+        options: how many at once, and whether a bar is shown.
 
     Raises:
         InputError: nothing trained there, no such data set or split, or the
@@ -87,17 +85,17 @@ def open_split(
         # Tells verified absent from unknown, however the training took them.
         dataclasses.replace(tagger.config.data, unknown="ignore"),
         classes=len(vocabulary),
-        batch_size=batch_size,
+        batch_size=options.batch_size,
         split=split,
         with_features=True,
     )
     bar = tqdm(
         score_batches(tagger, images),
         f"score {split}",
-        -(-input_pipeline.count_records(shards) // batch_size),
+        -(-input_pipeline.count_records(shards) // options.batch_size),
         unit=" batches",
         mininterval=0.5,
-        disable=None if progress else True,
+        disable=None if options.progress else True,
     )
     hierarchy = Hierarchy.load(workdir / load_classes.HIERARCHY, vocabulary)
     return Split(tagger, vocabulary, hierarchy, bar)

@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
+from beam_jobs.cli_options import takes_options
+from model.training.options import TrainOptions
 
+
+@takes_options
 def train(
     dataset: Annotated[
         str, typer.Argument(help="Data set folder, from `tagforest dataset`.")
@@ -24,9 +28,6 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Changes a field: schedule.epochs=3."),
     ] = None,
-    local_workers: Annotated[
-        int, typer.Option(min=1, help="Processes on this machine.")
-    ] = 1,
     hosts: Annotated[
         str | None,
         typer.Option(help="host:port of every worker, instead of TF_CONFIG."),
@@ -35,17 +36,8 @@ def train(
         int | None,
         typer.Option(help="Place in --hosts; else JOB_COMPLETION_INDEX."),
     ] = None,
-    max_restarts: Annotated[
-        int,
-        typer.Option(min=0, help="Times to go on by itself if a worker dies."),
-    ] = 0,
-    restart: Annotated[
-        bool, typer.Option(help="Throws an earlier training there away.")
-    ] = False,
-    profile: Annotated[
-        str | None,
-        typer.Option(help="Steps to profile for TensorBoard: 10,20."),
-    ] = None,
+    *,
+    options: TrainOptions,
 ) -> None:
     """Trains a tagger, or goes on where an earlier run stopped.
 
@@ -53,21 +45,12 @@ def train(
     """
     from model.config import load_config, override
     from model.training import cluster
-    from model.training.profiling import parse_profile
     from model.training.train import train as run
 
     wanted = override(load_config(config), set_ or [])
     if hosts is not None:
         cluster.join(hosts, worker_index)
-    result = run(
-        wanted,
-        dataset,
-        workdir,
-        local_workers=local_workers,
-        restart=restart,
-        profile=parse_profile(profile) if profile is not None else None,
-        max_restarts=max_restarts,
-    )
+    result = run(wanted, dataset, workdir, options)
     typer.echo(
         f"trained {result.epochs} epochs, loss {result.loss:.4f}, "
         f"{result.images_per_second:.0f} images/s; weights in {workdir}\n"

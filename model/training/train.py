@@ -18,6 +18,7 @@ from model.config import Config
 from model.inputs import train_counts
 from model.training import local_workers
 from model.training import prepare_workdir as prepare_workdir_
+from model.training.options import TrainOptions
 from model.training.worker import TrainResult, train_worker
 
 # Bytes a parameter in a checkpoint: weights and AdamW's two moments.
@@ -30,11 +31,7 @@ def train(
     config: Config,
     dataset: str | os.PathLike[str],
     workdir: str | os.PathLike[str],
-    *,
-    local_workers: int = 1,
-    restart: bool = False,
-    max_restarts: int = 0,
-    profile: tuple[int, int] | None = None,
+    options: TrainOptions | None = None,
 ) -> TrainResult:
     """Trains from the last checkpoint of the workdir, or from scratch.
 
@@ -42,12 +39,7 @@ def train(
         config: what to train.
         dataset: data set folder, as `tagforest dataset` writes it.
         workdir: for checkpoints, logs and the final weights.
-        local_workers: processes on this machine, joined by
-            MultiWorkerMirroredStrategy over loopback.
-        restart: throws away an earlier training in the workdir.
-        max_restarts: how often to go on by itself after a worker died; with
-            it even a single worker is a process of its own.
-        profile: first and last step of this run to profile.
+        options: processes, restarts, what to profile.
 
     Raises:
         InputError: no data set, one without images, fewer images than a
@@ -57,42 +49,38 @@ def train(
         StoppedError: SIGTERM or Ctrl-C; all is saved.
     """
     dataset, workdir = os.fspath(dataset), Path(workdir)
-    _check_numbers(local_workers, max_restarts)
+    options = options or TrainOptions()
+    _check_joined(options)
     _check(config, dataset, workdir)
     if _is_joined() and not _is_chief():
-        return _train_beside_chief(config, dataset, workdir, restart, profile)
+        return _train_beside_chief(config, dataset, workdir, options)
     with lock_folder(os.fspath(workdir), "training"):
-        prepare_workdir_.prepare(workdir, dataset, config, restart=restart)
+        prepare_workdir_.prepare(
+            workdir, dataset, config, restart=options.restart
+        )
         done = finished(workdir)
         if done is not None:
             print(f"{workdir} is trained already: {done.epochs} epochs")
             return done
-        if local_workers == 1 and not max_restarts:
-            return train_worker(config, dataset, workdir, profile)
-        return _train_locally(
-            dataset, workdir, local_workers, max_restarts, profile
-        )
+        if options.local_workers == 1 and not options.max_restarts:
+            return train_worker(config, dataset, workdir, options.profile)
+        return _train_locally(dataset, workdir, options)
 
 
-def _check_numbers(local_workers: int, max_restarts: int) -> None:
-    if local_workers < 1:
-        raise InputError(
-            f"local workers must be 1 or more; received: {local_workers}"
-        )
-    if max_restarts < 0:
-        raise InputError(
-            f"restarts must be 0 or more; received: {max_restarts}"
-        )
-    if _is_joined() and local_workers > 1:
+def _check_joined(options: TrainOptions) -> None:
+    if not _is_joined():
+        return
+    if options.local_workers > 1:
         raise InputError(
             "TF_CONFIG or --hosts names the workers of a cluster: start one "
-            f"on each of them; received: --local-workers {local_workers}"
+            "on each of them; received: --local-workers "
+            f"{options.local_workers}"
         )
-    if _is_joined() and max_restarts:
+    if options.max_restarts:
         raise InputError(
             "TF_CONFIG or --hosts makes this process one worker among "
             "others: what starts them all has to restart them; "
-            f"received: --max-restarts {max_restarts}"
+            f"received: --max-restarts {options.max_restarts}"
         )
 
 
@@ -104,12 +92,11 @@ def _train_beside_chief(
     config: Config,
     dataset: str,
     workdir: Path,
-    restart: bool,
-    profile: tuple[int, int] | None,
+    options: TrainOptions,
 ) -> TrainResult:
     # Started again after the chief is through, it would wait for ever.
-    done = None if restart else finished(workdir)
-    return done or train_worker(config, dataset, workdir, profile)
+    done = None if options.restart else finished(workdir)
+    return done or train_worker(config, dataset, workdir, options.profile)
 
 
 def finished(workdir: Path) -> TrainResult | None:
@@ -163,12 +150,12 @@ def _is_chief() -> bool:
 def _train_locally(
     dataset: str,
     workdir: Path,
-    count: int,
-    max_restarts: int,
-    profile: tuple[int, int] | None,
+    options: TrainOptions,
 ) -> TrainResult:
-    start = time.monotonic()
-    local_workers.launch(dataset, workdir, count, max_restarts, profile)
+    start, count = time.monotonic(), options.local_workers
+    local_workers.launch(
+        dataset, workdir, count, options.max_restarts, options.profile
+    )
     result = finished(workdir)
     if result is None:
         raise InputError(

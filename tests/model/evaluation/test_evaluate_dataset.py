@@ -16,6 +16,7 @@ from beam_jobs.statistics import page
 from beam_jobs.statistics.counts import Statistics
 from model.config import Config, DataConfig, NetworkConfig
 from model.evaluation.evaluate import evaluate
+from model.network.options import BatchOptions
 from model.network.tagger import Tagger
 from model.workdir import CONFIG, WEIGHTS
 from tests.helpers.commands import run
@@ -35,6 +36,8 @@ SPLITS = {
     "train": [[0, 1], [0, 1], [0, 2], [3]],
     "validation": [[0, 1], [0, 2, 3], [0]],
 }
+
+QUIET = BatchOptions(progress=False)
 
 
 def record(name, labels, confidence=1.0):
@@ -85,7 +88,7 @@ def workdir(tmp_path_factory):
 
 
 def test_evaluate(workdir, dataset):
-    found = evaluate(workdir, dataset, batch_size=2, progress=False)
+    found = evaluate(workdir, dataset, options=BatchOptions(2, progress=False))
     assert (found.split, found.images) == ("validation", 3)
     assert found.labels_per_image == 2.0
     # The tagger's best leaf is the chair, the baseline's the dog.
@@ -100,7 +103,7 @@ def test_evaluate(workdir, dataset):
 
 
 def test_evaluate_writes(workdir, dataset):
-    evaluate(workdir, dataset, "train", progress=False)
+    evaluate(workdir, dataset, "train", options=QUIET)
     content = json.loads((workdir / "evaluation/train.json").read_text())
     assert content["images"] == 4
     assert content["figures"]["best_leaf_right"] == {
@@ -123,7 +126,9 @@ def test_evaluate_writes(workdir, dataset):
 
 def test_evaluate_is_deterministic(workdir, dataset):
     def written(batch_size):
-        evaluate(workdir, dataset, batch_size=batch_size, progress=False)
+        evaluate(
+            workdir, dataset, options=BatchOptions(batch_size, progress=False)
+        )
         return (workdir / "evaluation/validation.json").read_bytes()
 
     assert written(1) == written(3)
@@ -131,11 +136,11 @@ def test_evaluate_is_deterministic(workdir, dataset):
 
 def test_evaluate_refuses(tmp_path, workdir, dataset):
     with pytest.raises(InputError, match="is no data set"):
-        evaluate(workdir, tmp_path, progress=False)
+        evaluate(workdir, tmp_path, options=QUIET)
     with pytest.raises(InputError, match="no records in split 'test'"):
-        evaluate(workdir, dataset, "test", progress=False)
+        evaluate(workdir, dataset, "test", options=QUIET)
     with pytest.raises(InputError, match="holds no training"):
-        evaluate(tmp_path, dataset, progress=False)
+        evaluate(tmp_path, dataset, options=QUIET)
 
 
 def test_evaluate_refuses_other_classes(tmp_path, workdir, dataset):
@@ -148,7 +153,7 @@ def test_evaluate_refuses_other_classes(tmp_path, workdir, dataset):
     tagger = Tagger(Config.from_json((tmp_path / CONFIG).read_text()), 3)
     tagger.save_weights(tmp_path / WEIGHTS)
     with pytest.raises(InputError, match=r"other classes \(4\).*\(3\)"):
-        evaluate(tmp_path, dataset, progress=False)
+        evaluate(tmp_path, dataset, options=QUIET)
 
 
 def test_a_least_confidence_counts_in_the_baseline_too(
@@ -160,7 +165,7 @@ def test_a_least_confidence_counts_in_the_baseline_too(
     text = (tmp_path / CONFIG).read_text()
     text = text.replace('"min_confidence": 0.0', '"min_confidence": 0.5')
     (tmp_path / CONFIG).write_text(text)
-    found = evaluate(tmp_path, dataset, progress=False)
+    found = evaluate(tmp_path, dataset, options=QUIET)
     assert found["best_leaf_right"].baseline == pytest.approx(1 / 3)
 
 

@@ -13,6 +13,7 @@ from model.features import similar as similar_images
 from model.features.feature_files import Source
 from model.inputs import preprocessing
 from model.network.load_tagger import load_tagger
+from model.network.options import BatchOptions
 from model.training.train import train
 from tests.helpers.commands import run
 
@@ -93,7 +94,7 @@ def test_nearest_by_angle_equal_ones_in_order():
 
 def test_in_is_out_and_rejected(workdir, folder, tmp_path):
     out = tmp_path / "features.npz"
-    found = extract.extract(workdir, folder, out, batch_size=3)
+    found = extract.extract(workdir, folder, out, BatchOptions(3))
     assert (found.images, found.width) == (4, 8)
     assert found.rejected == {"broken_image": 1}
     [line] = (tmp_path / "features.npz.rejected.jsonl").read_text().splitlines()

@@ -24,6 +24,7 @@ from model.monitoring.tensorboard import (
     hyperparameters,
     open_writer,
 )
+from model.training.options import TrainOptions
 from model.training.train import train
 
 _STARTS_WITHIN = 120.0
@@ -55,7 +56,7 @@ def fixture_run(tmp_path_factory, tiny_dataset, tiny_config):
         with pytest.raises(PowerCut):
             train(config, tiny_dataset, folder)
     assert steps_of(folder / "logs")["loss"] == [3, 5, 6]
-    train(config, tiny_dataset, folder, profile=(2, 3))
+    train(config, tiny_dataset, folder, TrainOptions(profile=(2, 3)))
     return folder
 
 

@@ -18,7 +18,8 @@ from model.evaluation.evaluate import evaluate, evaluate_scores
 from model.network.load_tagger import load_tagger, weights_fingerprint
 from model.network.tagger import Tagger
 from model.scores import tagging
-from model.scores.calibrate import CalibrateOptions, calibrate, calibrate_scores
+from model.scores.calibrate import calibrate, calibrate_scores
+from model.scores.options import CalibrateOptions
 from model.scores.scoring import Scored
 from model.workdir import CONFIG, WEIGHTS
 from tests.helpers.commands import run
@@ -126,12 +127,17 @@ def workdir(tmp_path, dataset, tiny_config):
     return folder
 
 
-def options():
-    return CalibrateOptions(least_for_calibration=20, least_for_threshold=20)
+def options(**changes):
+    return CalibrateOptions(
+        least_for_calibration=20,
+        least_for_threshold=20,
+        progress=False,
+        **changes,
+    )
 
 
 def test_calibrate_writes(workdir, dataset):
-    found = calibrate(workdir, dataset, options(), progress=False)
+    found = calibrate(workdir, dataset, options())
     assert found.images == 90
     summary = json.loads((workdir / "calibration.json").read_text())
     assert summary["classes"]["calibration"] == {
@@ -156,9 +162,7 @@ def test_calibrate_writes(workdir, dataset):
 
 def test_calibrate_is_deterministic(workdir, dataset):
     def written(batch_size):
-        calibrate(
-            workdir, dataset, options(), batch_size=batch_size, progress=False
-        )
+        calibrate(workdir, dataset, options(batch_size=batch_size))
         names = ("calibration.json", "thresholds.tsv")
         return [(workdir / name).read_bytes() for name in names]
 
@@ -166,8 +170,8 @@ def test_calibrate_is_deterministic(workdir, dataset):
 
 
 def test_evaluate_takes_it_up(workdir, dataset):
-    calibrate(workdir, dataset, options(), progress=False)
-    found = evaluate(workdir, dataset, progress=False)
+    calibrate(workdir, dataset, options())
+    found = evaluate(workdir, dataset, options=options())
     assert found.calibration.goal == "f1"
     assert found.calibration.after.labels_expected == pytest.approx(
         2.0, abs=0.2
@@ -181,17 +185,17 @@ def test_evaluate_takes_it_up(workdir, dataset):
 
 
 def test_more_training_makes_it_stale(workdir, dataset):
-    calibrate(workdir, dataset, options(), progress=False)
+    calibrate(workdir, dataset, options())
     tagger = load_tagger(workdir)
     tagger.head.bias.assign(np.zeros(5))
     tagger.save_weights(workdir / WEIGHTS)
     with pytest.raises(InputError, match="fitted to other weights"):
-        evaluate(workdir, dataset, progress=False)
+        evaluate(workdir, dataset, options=options())
 
 
 def test_no_calibration_split(workdir, tiny_dataset):
     with pytest.raises(InputError, match="has no calibration split") as error:
-        calibrate(workdir, tiny_dataset, progress=False)
+        calibrate(workdir, tiny_dataset, options())
     wanted = "--splits train=0.8,validation=0.1,calibration=0.1"
     assert wanted in str(error.value)
 

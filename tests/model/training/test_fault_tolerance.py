@@ -20,6 +20,7 @@ from model.network.tagger import Tagger
 from model.training import checkpoints, divergence, local_workers, schedules
 from model.training import prepare_workdir as prepare_workdir_
 from model.training.endings import StoppedError
+from model.training.options import TrainOptions
 from model.training.stop_requests import StopOnRequest
 from model.training.train import train
 
@@ -212,7 +213,12 @@ def test_killed_workers_end_with_the_same_weights(
     config = dataclasses.replace(
         tiny_config(epochs=4), checkpoint=CheckpointConfig(every_steps=2)
     )
-    train(config, tiny_dataset, tmp_path / "undisturbed", local_workers=2)
+    train(
+        config,
+        tiny_dataset,
+        tmp_path / "undisturbed",
+        TrainOptions(local_workers=2),
+    )
     wanted = weights_report(tmp_path / "undisturbed")
     monkeypatch.setattr(local_workers, "MODULE", "tests.helpers.killed_worker")
     random = np.random.default_rng(4)
@@ -240,7 +246,12 @@ def test_sigterm_to_one_worker_stops_both_at_the_same_step(
     tiny_config, tiny_dataset, tmp_path, monkeypatch
 ):
     config = tiny_config(epochs=4)
-    train(config, tiny_dataset, tmp_path / "undisturbed", local_workers=2)
+    train(
+        config,
+        tiny_dataset,
+        tmp_path / "undisturbed",
+        TrainOptions(local_workers=2),
+    )
     monkeypatch.setattr(local_workers, "MODULE", "tests.helpers.killed_worker")
     monkeypatch.setenv("KILLS", "1:5:begin")
     monkeypatch.setenv("KILL_SIGNAL", "SIGTERM")
@@ -248,12 +259,12 @@ def test_sigterm_to_one_worker_stops_both_at_the_same_step(
     monkeypatch.setenv("MARKERS", str(tmp_path / "markers"))
     workdir = tmp_path / "run"
     with pytest.raises(StoppedError) as stopped:
-        train(config, tiny_dataset, workdir, local_workers=2)
+        train(config, tiny_dataset, workdir, TrainOptions(local_workers=2))
     assert stopped.value.code == 143
     found = checkpoint_files.latest_checkpoint(workdir)
     # Worker 1 is asked as step 5 begins, and all know when it ends.
     assert found.position.step in (5, 6)
-    train(config, tiny_dataset, workdir, local_workers=2)
+    train(config, tiny_dataset, workdir, TrainOptions(local_workers=2))
     assert weights_report(workdir) == weights_report(tmp_path / "undisturbed")
 
 

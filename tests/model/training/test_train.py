@@ -10,6 +10,7 @@ from model.config import Config
 from model.network.load_tagger import load_tagger
 from model.training import local_workers
 from model.training import prepare_workdir as prepare_workdir_
+from model.training.options import TrainOptions
 from model.training.train import train
 from model.training.worker import weights_sha256
 from tests.helpers.commands import run
@@ -86,8 +87,13 @@ def test_refusals_before_any_work(tiny_config, tiny_dataset, tmp_path):
         train(tiny_config(), tmp_path / "absent", tmp_path / "run")
     with pytest.raises(InputError, match="only 24 training images"):
         train(tiny_config(batch_size=32), tiny_dataset, tmp_path / "run")
-    with pytest.raises(InputError, match="1 or more"):
-        train(tiny_config(), tiny_dataset, tmp_path / "run", local_workers=0)
+    with pytest.raises(InputError, match="local_workers must be at least 1"):
+        train(
+            tiny_config(),
+            tiny_dataset,
+            tmp_path / "run",
+            TrainOptions(local_workers=0),
+        )
     with pytest.raises(InputError, match="MB free"):
         prepare_workdir_.check_disk(tmp_path / "run", 10**18)
     (tmp_path / "file").touch()
@@ -110,7 +116,10 @@ def test_two_local_workers_end_with_equal_weights(
     tiny_config, tiny_dataset, tmp_path
 ):
     result = train(
-        tiny_config(epochs=1), tiny_dataset, tmp_path, local_workers=2
+        tiny_config(epochs=1),
+        tiny_dataset,
+        tmp_path,
+        TrainOptions(local_workers=2),
     )
     reports = sorted((tmp_path / files.WORKERS).glob("worker-*.json"))
     digests = {json.loads(r.read_text())["weights_sha256"] for r in reports}
