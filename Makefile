@@ -50,8 +50,8 @@ lint: $(VENV)/.ready ## Check style, names and types.
 	@$(VENV)/bin/mypy
 
 .PHONY: bench
-bench: $(VENV)/.ready ## Measure, as ratios taken side by side.
-	@$(PYTHON) -m tests.bench
+bench: $(VENV)/.ready ## Measure ratios; ONLY=labels,loss for some.
+	@$(PYTHON) -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 .PHONY: requirements
 requirements: $(VENV)/.ready ## Compile the pins of both stacks anew.

@@ -1,22 +1,21 @@
 """The data set job against its bare work in one script without Beam.
 
 The script reads each image once, decodes it with Pillow, hashes it and writes
-a record without labels: in one thread, and in one thread a core. Each arm runs
-on two sizes: the difference gives the images a second, and what is left is
-the start-up of the pipeline.
+a record without labels: in one thread, and in one thread a core. Ours runs on
+two sizes: the difference gives its images a second, and what is left is the
+start-up of the pipeline.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import os
-import statistics
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -25,28 +24,28 @@ from beam_jobs.dataset.records import Record, to_example
 from beam_jobs.dataset_job.build_dataset import build_dataset
 from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.scenes.write_scenes import write_scenes
+from tests.helpers.shared_data import FOLDER
 
-from . import timing
+from . import machine, timing
 from .classes import save_classes
 
-_PHOTOGRAPHS = Path(__file__).parents[3] / "shared/data/open_images"
+_PHOTOGRAPHS = FOLDER / "open_images"
 _LABELS = "train-annotations-human-imagelabels.csv"
 _CLASSES = "class-descriptions.csv"
-# Pictures of the small and of the large run.
-_SCENES = (150, 1500)
-_COPIES = (3, 15)
+# Images of the small and of the large run.
+_SCENES, _SCENES_SHORT = (150, 1500), (20, 40)
+_COPIES, _COPIES_SHORT = (1, 8), (1, 2)
 _ROUNDS = 3
 _POOL = "bare, all cores"
-_ARMS = (timing.BARE, _POOL, timing.OURS)
 _AHEAD = 256
 
 
-def run(folder: Path) -> list[timing.Comparison]:
+def run(folder: Path, short: bool = False) -> list[timing.Comparison]:
     """Builds drawn scenes and photographs both ways."""
     vocabulary = save_classes(folder / "classes")
-    found = []
+    rounds = 1 if short else _ROUNDS
     scenes = {}
-    for size in _SCENES:
+    for size in _SCENES_SHORT if short else _SCENES:
         raw = folder / f"scenes-{size}"
         write_scenes(
             raw,
@@ -56,15 +55,15 @@ def run(folder: Path) -> list[timing.Comparison]:
             progress=False,
         )
         scenes[size] = raw / "open_images"
-    found += _measure("128 px scenes", scenes, vocabulary, folder)
+    found = _measure("128 px scenes", scenes, vocabulary, folder, rounds)
     if not _PHOTOGRAPHS.is_dir():
         print(f"{_PHOTOGRAPHS} is absent", file=sys.stderr)
         return found
     photographs = {}
-    for copies in _COPIES:
+    for copies in _COPIES_SHORT if short else _COPIES:
         raw = folder / f"photographs-{copies}"
         photographs[copy_photographs(raw, copies)] = raw
-    return found + _measure("photographs", photographs, None, folder)
+    return found + _measure("photographs", photographs, None, folder, rounds)
 
 
 def copy_photographs(folder: Path, copies: int) -> int:
@@ -78,9 +77,9 @@ def copy_photographs(folder: Path, copies: int) -> int:
     (folder / _CLASSES).write_text(names)
     header, *rows = (_PHOTOGRAPHS / _LABELS).read_text().splitlines()
     labels = [header]
-    pictures = sorted((_PHOTOGRAPHS / "images").iterdir())
+    originals = sorted((_PHOTOGRAPHS / "images").iterdir())
     for copy in range(copies):
-        for path in pictures:
+        for path in originals:
             data = path.read_bytes()
             # A comment segment right after the marker of the start.
             comment = b"\xff\xfe\x00\x06" + copy.to_bytes(4, "big")
@@ -90,42 +89,50 @@ def copy_photographs(folder: Path, copies: int) -> int:
             )
         labels += [f"{copy:03d}-{row}" for row in rows]
     (folder / _LABELS).write_text("\n".join(labels) + "\n")
-    return copies * len(pictures)
+    return copies * len(originals)
 
 
 def _measure(
-    name: str, raws: dict[int, Path], vocabulary: Path | None, folder: Path
+    name: str,
+    raws: dict[int, Path],
+    vocabulary: Path | None,
+    folder: Path,
+    rounds: int,
 ) -> list[timing.Comparison]:
-    arms = {}
-    for size, raw in raws.items():
-        bare = partial(_bare, raw, folder / "bare.tfrecord")
-        arms[timing.BARE, size] = timing.timed(partial(bare, 1))
-        arms[_POOL, size] = timing.timed(partial(bare, os.cpu_count() or 1))
-        arms[timing.OURS, size] = timing.timed(
-            partial(_ours, raw, folder / "dataset", vocabulary)
-        )
-    seconds = timing.interleave(arms, _ROUNDS)
     small, large = sorted(raws)
-    rates, start_up = {}, {}
-    for arm in _ARMS:
-        pairs = list(zip(seconds[arm, small], seconds[arm, large], strict=True))
-        rates[arm] = [(large - small) / (b - a) for a, b in pairs]
-        # From the medians, for the shortest runs vary most.
-        few, many = (statistics.median(t) for t in zip(*pairs, strict=True))
-        start_up[arm] = few - small * (many - few) / (large - small)
+    script = partial(_bare, raws[large], folder / "bare.tfrecord")
+    arms: dict[Any, timing.Arm] = {
+        timing.BARE: timing.timed(partial(script, 1), large),
+        _POOL: timing.timed(partial(script, machine.cores()), large),
+    }
+    for size, raw in raws.items():
+        build = partial(_ours, raw, folder / "dataset", vocabulary)
+        arms[size] = timing.timed(build, size)
+    took = timing.interleave(arms, rounds)
+    between = [
+        many - few for few, many in zip(took[small], took[large], strict=True)
+    ]
+    # A round is two builds.
+    start = [
+        few.cpu / 2 - small * more.cpu / more.count
+        for few, more in zip(took[small], between, strict=True)
+    ]
     files = list((raws[large] / "images").iterdir())
     details = {
         "images": large,
         "KB an image": sum(f.stat().st_size for f in files) / large / 1e3,
-        "start-up ours (s)": start_up[timing.OURS],
+        "start-up ours (core-s)": timing.difference(start),
     }
-    against_pool = {timing.BARE: rates[_POOL], timing.OURS: rates[timing.OURS]}
+    on_clock = {timing.BARE: took[_POOL], timing.OURS: between}
     return [
         timing.compare_rates(
-            f"dataset, {name}, one thread", "images/s", rates, details
+            f"dataset, {name}",
+            "images",
+            {timing.BARE: took[timing.BARE], timing.OURS: between},
+            details,
         ),
         timing.compare_rates(
-            f"dataset, {name}, all cores", "images/s", against_pool
+            f"dataset, {name}, all cores", "images", on_clock, by=timing.WALL
         ),
     ]
 

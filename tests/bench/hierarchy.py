@@ -16,26 +16,20 @@ from beam_jobs.classes.load_classes import load_published
 from beam_jobs.classes.vocabulary import Vocabulary
 from tests.bench import hierarchy_tree
 from tests.bench.hierarchy_tree import PUBLISHED_FIRST_CLASSES, single_parent
+from tests.helpers.shared_data import TENCENT_DICTIONARY
 
 from . import timing
 
-_PUBLISHED = (
-    Path(__file__)
-    .parents[3]
-    .joinpath(
-        "shared/data/tencent_ml_images/dictionary_and_semantic_hierarchy.txt"
-    )
-)
 _EXAMPLES = 4
 
 
-def run(folder: Path) -> list[timing.Comparison]:
+def run(folder: Path, short: bool = False) -> list[timing.Comparison]:
     """Compares every rule with and without lifted only children."""
-    del folder
-    if not _PUBLISHED.is_file():
-        print(f"{_PUBLISHED} is absent", file=sys.stderr)
+    del folder, short
+    if not TENCENT_DICTIONARY.is_file():
+        print(f"{TENCENT_DICTIONARY} is absent", file=sys.stderr)
         return []
-    vocabulary, published = load_published(_PUBLISHED)
+    vocabulary, published = load_published(TENCENT_DICTIONARY)
     dag = Hierarchy.from_wordnet(vocabulary)
     among = sum(
         set(ours) >= set(theirs) and bool(ours) == bool(theirs)
@@ -123,10 +117,9 @@ def _row(
     return timing.Comparison(
         name=f"hierarchy, {rule}",
         unit="% of parents",
-        bare=bare,
-        ours=ours,
-        result=("points", ours - bare),
-        lowest=ours - bare,
-        highest=ours - bare,
+        bare=timing.exact(bare),
+        ours=timing.exact(ours),
+        what="points",
+        result=timing.exact(ours - bare),
         details={"without lifting": plain},
     )

@@ -1,75 +1,81 @@
 """The data set job without images, on rows as Tencent ML-Images lists them.
 
 The rows are drawn: URLs with 1 to 3 of the 11,166 published classes and most
-of their ancestors. Every size runs in a process of its own, which tells its
-peak memory. `bare` is the job in one process, `ours` in two; the result is
-the line through all sizes, extended to the 17.6 million images of the paper.
+of their ancestors. `bare` is one script without Beam that closes the labels
+with dictionaries and writes a record a row; ours also keeps the ledger, splits
+and shards. Its rate is that between a short and a long list, in a process that
+has built both before, so that the start, 4 s of CPU time, is no part of it.
 
-LABEL_JOB_ROWS sets other sizes: LABEL_JOB_ROWS=250000,500000,1000000,2000000.
+LABEL_JOB_ROWS sets other sizes, LABEL_JOB_WORKERS=2 measures two processes too
+(a start of 54 s of CPU time): LABEL_JOB_ROWS=50000,2000000.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import shutil
-import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from beam_jobs.classes.load_classes import load_published
+from beam_jobs.cli_options import build_options
+from beam_jobs.dataset.records import Label, Record, to_example
+from beam_jobs.dataset_job.build_dataset import build_dataset
+from beam_jobs.dataset_job.options import DatasetOptions
+from beam_jobs.labels.ledger import Rule, Source
+from tests.helpers.shared_data import TENCENT_DICTIONARY
 
 from . import timing
 
-_PUBLISHED = (
-    Path(__file__)
-    .parents[3]
-    .joinpath(
-        "shared/data/tencent_ml_images/dictionary_and_semantic_hierarchy.txt"
-    )
-)
-_SIZES = "100000,200000"
+_SIZES, _SHORT_SIZES = "20000,200000", "500,1000"
+_ROUNDS = 3
 _PAPER_ROWS = 17_609_752
 _ROWS_A_BLOCK = 50_000
 _MOST_CLASSES = 3
 # The published sample lacks a quarter of the ancestors.
 _ANCESTORS_LISTED = 0.75
 _CONFIDENCES = ("0.8", "0.9", "1", "1.0")
-_MODES = {
-    timing.BARE: (),
-    timing.OURS: (
-        *("--direct_num_workers", "2"),
-        *("--direct_running_mode", "multi_processing"),
-    ),
-}
+_LEAST = 0.7
 
 
-def run(folder: Path) -> list[timing.Comparison]:
-    """Labels lists of all sizes, with one process and with two."""
-    if not _PUBLISHED.is_file():
-        print(f"{_PUBLISHED} is absent", file=sys.stderr)
+def run(folder: Path, short: bool = False) -> list[timing.Comparison]:
+    """Labels a short and a long list by both ways."""
+    if not TENCENT_DICTIONARY.is_file():
+        print(f"{TENCENT_DICTIONARY} is absent", file=sys.stderr)
         return []
-    sizes = [
-        int(size)
-        for size in os.environ.get("LABEL_JOB_ROWS", _SIZES).split(",")
-    ]
-    found: dict[str, list[dict[str, float]]] = {mode: [] for mode in _MODES}
-    for rows in sizes:
-        path = folder / f"{rows}.txt"
+    text = os.environ.get("LABEL_JOB_ROWS", _SIZES)
+    few, many = map(int, (_SHORT_SIZES if short else text).split(","))
+    lists = {rows: folder / f"{rows}.txt" for rows in (few, many)}
+    for rows, path in lists.items():
         write_list(path, rows)
-        for mode in _MODES:
-            found[mode].append(_in_process(path, folder / "out", mode))
-        path.unlink()
-    return [_compare(sizes, found)]
+    workers = {timing.OURS: 1}
+    if count := int(os.environ.get("LABEL_JOB_WORKERS", "0")):
+        workers[f"{count} processes"] = count
+    script = partial(_script, lists[few], folder / "bare.tfrecord")
+    arms: dict[Any, timing.Arm] = {timing.BARE: timing.timed(script, few)}
+    for name, count in workers.items():
+        for rows, path in lists.items():
+            build = partial(_build, path, folder / "out", count)
+            arms[name, rows] = timing.timed(build, rows)
+    took = timing.interleave(arms, 1 if short else _ROUNDS)
+    rows = [
+        _compare(name, took[timing.BARE], took[name, few], took[name, many])
+        for name in workers
+    ]
+    # Linux counts KiB.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    rows[0].details.update({"rows": many, "peak MB": peak})
+    return rows
 
 
 def write_list(path: Path, rows: int) -> None:
     """Writes a list; the first rows of a longer one are the same."""
-    _, hierarchy = load_published(_PUBLISHED)
+    _, hierarchy = load_published(TENCENT_DICTIONARY)
     above = [(i, *hierarchy.ancestors(i)) for i in range(len(hierarchy))]
     with open(path, "w", encoding="utf-8") as file:
         for block, start in enumerate(range(0, rows, _ROWS_A_BLOCK)):
@@ -106,85 +112,60 @@ def _lines(start: int, count: int, above, rng) -> list[str]:
     return lines
 
 
-def _in_process(path: Path, out: Path, mode: str) -> dict[str, float]:
-    """Returns rows, seconds, bytes of labels a row, and peak memory in MB."""
-    command = [sys.executable, "-m", __name__, str(path), str(out), mode]
-    process = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True
-    )
-    return json.loads(process.stdout.splitlines()[-1])
-
-
-def measure(path: str, out: str, mode: str) -> dict[str, float]:
-    """Builds the data set of one list in this process."""
-    from beam_jobs.cli_options import build_options
-    from beam_jobs.dataset_job.build_dataset import build_dataset
-    from beam_jobs.dataset_job.options import DatasetOptions
-
+def _build(path: Path, out: Path, workers: int) -> None:
     shutil.rmtree(out, ignore_errors=True)
     given = {
-        "tencent_lists": [path],
-        "vocabulary": str(_PUBLISHED),
+        "tencent_lists": [str(path)],
+        "vocabulary": str(TENCENT_DICTIONARY),
         "labels_only": True,
+        "out": str(out),
     }
-    start = time.perf_counter()
+    beam_args = ["--direct_num_workers", str(workers)]
+    if workers > 1:
+        beam_args += ["--direct_running_mode", "multi_processing"]
     manifest = build_dataset(
-        build_options(DatasetOptions, {**given, "out": out}),
-        _MODES[mode],
-        show_progress=False,
+        build_options(DatasetOptions, given), beam_args, show_progress=False
     )
-    seconds = time.perf_counter() - start
-    rows = manifest.images["out"]
     if manifest.images["rejected"]:
         raise RuntimeError(f"sound rows were rejected: {manifest.rejected}")
-    shutil.rmtree(out)
-    label_bytes = sum(s["label_bytes"] for s in manifest.splits.values())
-    return {
-        "rows": rows,
-        "seconds": seconds,
-        "label bytes": label_bytes / rows,
-        "main MB": _peak(resource.RUSAGE_SELF),
-        "worker MB": _peak(resource.RUSAGE_CHILDREN),
-    }
 
 
-def _peak(who: int) -> float:
-    # Linux counts KiB.
-    return resource.getrusage(who).ru_maxrss / 1024
+def _script(path: Path, target: Path) -> None:
+    import tensorflow as tf
+
+    _, hierarchy = load_published(TENCENT_DICTIONARY)
+    above = [(i, *hierarchy.ancestors(i)) for i in range(len(hierarchy))]
+    with tf.io.TFRecordWriter(str(target)) as writer, path.open() as file:
+        for line in file:
+            url, *tokens = line.rstrip().split("\t")
+            writer.write(_record(url, tokens, above))
 
 
-def _compare(sizes: list[int], found) -> timing.Comparison:
-    details: dict[str, float] = {"load": os.getloadavg()[0]}
-    minutes, rates = {}, {}
-    for mode, name in (
-        (timing.BARE, "1 process"),
-        (timing.OURS, "2 processes"),
-    ):
-        seconds = [one["seconds"] for one in found[mode]]
-        each, start_up = np.polyfit(sizes, seconds, 1)
-        rates[mode] = 1 / each
-        minutes[mode] = (start_up + each * _PAPER_ROWS) / 60
-        details[f"{name}: start-up (s)"] = start_up
-        details[f"{name}: minutes for the paper's images"] = minutes[mode]
-        for rows, one in zip(sizes, found[mode], strict=True):
-            what = f"{name}, {rows / 1e6:g} M rows"
-            details[f"{what} (s)"] = one["seconds"]
-            details[f"{what} (µs a row)"] = one["seconds"] / rows * 1e6
-            details[f"{what}, main (MB)"] = one["main MB"]
-            details[f"{what}, largest worker (MB)"] = one["worker MB"]
-    details["label bytes a record"] = found[timing.BARE][-1]["label bytes"]
-    return timing.Comparison(
-        "label_job",
-        "rows/s",
-        rates[timing.BARE],
-        rates[timing.OURS],
-        ("minutes", minutes[timing.OURS]),
-        min(minutes.values()),
-        max(minutes.values()),
-        details,
+def _record(url: str, tokens: list[str], above) -> bytes:
+    found: dict[int, float] = {}
+    for token in tokens:
+        index, text = token.split(":")
+        confidence = float(text)
+        if confidence >= _LEAST:
+            for of_class in above[int(index)]:
+                found[of_class] = max(found.get(of_class, 0.0), confidence)
+    labels = [
+        Label(index, sure, Rule.ANNOTATED, index, Source.IMAGENET)
+        for index, sure in sorted(found.items())
+    ]
+    return to_example(Record(url, b"", 0, 0, labels))
+
+
+def _compare(name: str, bare, few, many) -> timing.Comparison:
+    between = [large - small for small, large in zip(few, many, strict=True)]
+    on_clock = [took.wall for took in between]
+    minutes = [t.wall / t.count * _PAPER_ROWS / 60 for t in between]
+    return timing.compare_rates(
+        "label_job" if name == timing.OURS else f"label_job, {name}",
+        "rows",
+        {timing.BARE: bare, timing.OURS: between},
+        {
+            "ours on the clock (rows/s)": timing.rate(between, timing.WALL),
+            "minutes for the paper's images": timing.figure(minutes, on_clock),
+        },
     )
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    print(json.dumps(measure(*sys.argv[1:])))

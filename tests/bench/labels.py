@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,41 +22,28 @@ from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.labels.label_rules import Augmenter
 from beam_jobs.labels.ledger import Source
 from beam_jobs.labels.ragged_columns import Annotations, Labels
+from tests.helpers.shared_data import TENCENT_DICTIONARY
 
 from . import timing
 from .classes import scene_classes
 
-_ROWS = 20_000
+_ROWS, _ROWS_SHORT = 20_000, 500
 _MOST_TAGS = 3
 _MIN_CONFIDENCE = 0.7
-_ROUNDS = 5
-# A call of ours is short: several are timed together.
-_CALLS = 20
-
-_PUBLISHED = (
-    Path(__file__)
-    .parents[3]
-    .joinpath(
-        "shared/data/tencent_ml_images/dictionary_and_semantic_hierarchy.txt"
-    )
-)
+_ROUNDS, _IMPORTS = 7, 3
 
 # WordNet id and confidence of each annotation of an image.
 Row = Sequence[tuple[str, float]]
 
 
-def run(folder: Path) -> list[timing.Comparison]:
+def run(folder: Path, short: bool = False) -> list[timing.Comparison]:
     """Augments the same rows both ways."""
+    count = _ROWS_SHORT if short else _ROWS
     vocabulary, hierarchy = classes()
     wordnet = wn.load_wordnet()
-    annotations = draw_annotations(_ROWS, len(vocabulary))
+    annotations = draw_annotations(count, len(vocabulary))
     rows = rows_of(annotations, vocabulary)
-    compiling, loading = import_seconds(folder), import_seconds(folder)
     augmenter = Augmenter(hierarchy, min_confidence=_MIN_CONFIDENCE)
-
-    def ours():
-        for _ in range(_CALLS):
-            augmenter.augment(annotations)
 
     def bare():
         return [nltk_closure(row, vocabulary, wordnet) for row in rows]
@@ -65,28 +51,30 @@ def run(folder: Path) -> list[timing.Comparison]:
     labels = augmenter.augment(annotations).labels
     if confidences_of(labels) != bare():
         raise RuntimeError("the two ways give different labels")
-    proof = timing.timed(lambda: augmenter.find_unclosed(labels))
-    arms = {timing.BARE: timing.timed(bare), timing.OURS: timing.timed(ours)}
-    seconds = timing.interleave(arms, _ROUNDS)
-    rates = {
-        timing.BARE: [_ROWS / s for s in seconds[timing.BARE]],
-        timing.OURS: [_CALLS * _ROWS / s for s in seconds[timing.OURS]],
+    arms = {
+        timing.BARE: timing.timed(bare, count),
+        timing.OURS: timing.repeated(
+            lambda: augmenter.augment(annotations), count
+        ),
+        "proof": timing.repeated(
+            lambda: augmenter.find_unclosed(labels), count
+        ),
     }
+    took = timing.interleave(arms, 1 if short else _ROUNDS)
     details = {
         "classes": len(vocabulary),
-        "labels a row": len(labels.ids) / _ROWS,
-        "closure proof (rows/s)": _ROWS / min(proof() for _ in range(5)),
-        "first import, compiling (s)": compiling,
-        "later imports, from the cache (s)": loading,
+        "labels a row": len(labels.ids) / count,
+        "closure proof (rows/core-s)": timing.rate(took["proof"]),
+        **import_seconds(folder, 1 if short else _IMPORTS),
     }
-    return [timing.compare_rates("labels", "rows/s", rates, details)]
+    return [timing.compare_rates("labels", "rows", took, details)]
 
 
 def classes() -> tuple[Vocabulary, Hierarchy]:
     """Returns the published classes, or the scenes', linked by WordNet."""
-    if not _PUBLISHED.is_file():
+    if not TENCENT_DICTIONARY.is_file():
         return scene_classes()
-    vocabulary, _ = load_published(_PUBLISHED)
+    vocabulary, _ = load_published(TENCENT_DICTIONARY)
     return vocabulary, Hierarchy.from_wordnet(vocabulary)
 
 
@@ -140,13 +128,22 @@ def confidences_of(labels: Labels) -> list[dict[int, float]]:
     ]
 
 
-def import_seconds(cache: Path) -> float:
-    """Returns how long a new process takes to import the compiled loops."""
-    environment = {**os.environ, "NUMBA_CACHE_DIR": os.fspath(cache)}
-    start = time.perf_counter()
+def import_seconds(folder: Path, rounds: int) -> dict[str, timing.Figure]:
+    """Returns how long new processes take to import the compiled loops."""
+    compiling, loading = [], []
+    for number in range(rounds):
+        cache = folder / f"cache-{number}"
+        compiling.append(timing.timed(lambda c=cache: _import(c))())
+        loading.append(timing.timed(lambda c=cache: _import(c))())
+    return {
+        "first import, compiling (core-s)": timing.seconds_each(compiling),
+        "later ones, from the cache (core-s)": timing.seconds_each(loading),
+    }
+
+
+def _import(cache: Path) -> None:
     subprocess.run(
         [sys.executable, "-c", "import beam_jobs.labels.label_rules_kernel"],
-        env=environment,
+        env={**os.environ, "NUMBA_CACHE_DIR": os.fspath(cache)},
         check=True,
     )
-    return time.perf_counter() - start

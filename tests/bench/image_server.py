@@ -1,6 +1,6 @@
 """Sends the files of a folder in turn, whatever is asked for.
 
-    python picture_server.py FOLDER
+    python image_server.py FOLDER
 
 Prints its port. It holds the files in memory, so that it is seldom what a
 download waits for.
