@@ -150,8 +150,12 @@ class Options:
 
     def refuse(self, name: str, allowed: str) -> typing.NoReturn:
         """Raises InputError: a field, what it takes, what was received."""
+        _, metadata = typed_fields(type(self))[name]
+        flags = [m.flag for m in metadata if isinstance(m, Option) and m.flag]
+        # As it is typed, where that is another name.
+        shown = f"{name} ({flags[0]})" if flags else name
         raise InputError(
-            f"{name} must be {allowed}; received: {getattr(self, name)!r}"
+            f"{shown} must be {allowed}; received: {getattr(self, name)!r}"
         )
 
 

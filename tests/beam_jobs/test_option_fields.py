@@ -31,6 +31,7 @@ class Crop(Options):
 class Job(Options):
     out: Annotated[str, Option("Folder.", path=True)]
     lists: Annotated[tuple[str, ...], Option("Lists.", path=True)] = ()
+    distance: Annotated[int, Option("Bits.", flag="--near", max=11)] = 6
     crop: Crop = Crop()
     other: Crop | None = None
 
@@ -49,6 +50,13 @@ def test_a_field_beyond_its_limits_is_refused(changes, message):
     with pytest.raises(InputError) as caught:
         Crop(**changes)
     assert message in str(caught.value)
+
+
+def test_a_field_is_named_as_it_is_typed():
+    with pytest.raises(InputError) as caught:
+        Job("d", distance=12)
+    said = "distance (--near) must be at most 11; received: 12"
+    assert str(caught.value) == said
 
 
 def test_bounds_that_are_allowed_and_none_pass():
@@ -73,7 +81,7 @@ def test_limits_say_what_they_allow(limits, text, interval):
 
 
 def test_options_come_back_from_json():
-    job = Job("d", ("a", "b"), Crop(0.25, (0.1, 0.2)), Crop(1.0))
+    job = Job("d", ("a", "b"), 3, Crop(0.25, (0.1, 0.2)), Crop(1.0))
     values = json.loads(json.dumps(dataclasses.asdict(job)))
     assert from_mapping(Job, values) == job
 
@@ -84,7 +92,7 @@ def test_what_came_back_is_checked():
 
 
 def test_every_path_is_replaced_and_nothing_else():
-    job = Job("d", ("a", "b"), Crop(kind="free"))
+    job = Job("d", ("a", "b"), crop=Crop(kind="free"))
     assert replace_paths(job, "/{}".format) == Job(
-        "/d", ("/a", "/b"), Crop(kind="free")
+        "/d", ("/a", "/b"), crop=Crop(kind="free")
     )
