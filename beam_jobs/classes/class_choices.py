@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from beam_jobs.classes import growth
 from beam_jobs.classes import wordnet as wn
 from beam_jobs.classes.own_classes import find_synset, name_of
+from beam_jobs.files.text_files import read_tsv
 
 _CHOICES_HEADER = (
     "key",
@@ -21,9 +22,11 @@ _CHOICES_HEADER = (
     "synset",
     "gloss",
     "parent",
+    "labels",
+    "images",
 )
 _GENERAL = frozenset({"reviewed_general", "hypernym"})
-_OWN = frozenset({"own", "kind", "ambiguous"})
+_OWN = ("own", "kind", "ambiguous", "foreign")
 _GLOSS_WORDS = 12
 
 
@@ -116,12 +119,120 @@ def save_choices(
     choices: Iterable[ClassChoice],
     path: str | os.PathLike[str],
     wordnet=None,
+    labels: Mapping[str, str] | None = None,
+    images: Mapping[str, int] | None = None,
 ) -> None:
-    """Writes the review table, tab-separated under a header."""
+    """Writes the review table, tab-separated under a header.
+
+    Args:
+        choices: what `map_classes` found.
+        path: the file.
+        wordnet: as `load_wordnet` returns it.
+        labels: by key, the class whose labels the images get; left out where
+            they get none. None: each its own.
+        images: annotated images by key, where they were counted.
+    """
     wordnet = wordnet or wn.load_wordnet()
-    rows = [_CHOICES_HEADER, *(_row(c, wordnet) for c in choices)]
+    rows: list[tuple[str, ...]] = [_CHOICES_HEADER]
+    for c in choices:
+        label = c.wnid if labels is None else labels.get(c.key, "")
+        number = str(images.get(c.key, 0)) if images else ""
+        rows.append((*_row(c, wordnet), label, number))
     text = "".join("\t".join(row) + "\n" for row in rows)
     Path(path).write_text(text, encoding="utf-8")
+
+
+def read_choices(path: str | os.PathLike[str]) -> list[dict[str, str]]:
+    """Returns the rows of the review table, by column.
+
+    Raises:
+        InputError: no such file, or another one.
+    """
+    return [
+        dict(zip(_CHOICES_HEADER, row, strict=False))
+        for _, row in read_tsv(path, _CHOICES_HEADER, optional=3)
+    ]
+
+
+_SHOWN = 10
+_OTHER_LANGUAGE = (
+    "--names FILE reads them in another language, --class-map FILE (name, "
+    "class, parent) says what they mean"
+)
+
+
+def summarise(rows: Sequence[Mapping[str, str]], place: str = "") -> list[str]:
+    """Returns a few lines for the terminal on what the names became.
+
+    Args:
+        rows: as `read_choices` returns them.
+        place: where the table lies, if it does.
+    """
+    if not rows:
+        return []
+    kinds: dict[str, list[Mapping[str, str]]] = {}
+    for row in rows:
+        kinds.setdefault(_kind_of(row), []).append(row)
+    shared = [row for row in rows if row["merged_with"]]
+    counted = [
+        (kinds.get("exact", []), "exact"),
+        ([r for k in _OWN for r in kinds.get(k, [])], "own classes"),
+        (kinds.get("general", []), "more general"),
+        (shared, "share a class"),
+        (kinds.get("without", []), "without"),
+    ]
+    parts = [f"{len(f)} {what}" for f, what in counted if f or what == "exact"]
+    see = f"; see {place}" if place else ""
+    noun = "name" if len(rows) == 1 else "names"
+    lines = [f"{len(rows)} {noun}: {', '.join(parts)}{see}"]
+    for kind, what in _SAID.items():
+        if kind in kinds:
+            lines.append(f"  {what}: {_listed(kinds[kind])}")
+    return lines + _advice(rows, kinds)
+
+
+# What is said of names by what became of them, in this order.
+_SAID = {
+    "without": "without a class",
+    "own": "not in WordNet, own classes",
+    "foreign": "no English words, own classes",
+    "ambiguous": "several senses, own classes",
+    "kind": "own classes below their kind",
+}
+
+
+def _kind_of(row: Mapping[str, str]) -> str:
+    if not row.get("labels", row["wnid"]):
+        return "without"
+    if row["rule"] in _OWN:
+        return row["rule"]
+    return "general" if row["rule"] in _GENERAL else "exact"
+
+
+def _advice(
+    rows: Sequence[Mapping[str, str]],
+    kinds: Mapping[str, Sequence[Mapping[str, str]]],
+) -> list[str]:
+    words = [r for r in rows if r["rule"] not in ("class_map", "override")]
+    read = [r for r in words if r["rule"] == "names"]
+    lost = [r for k in ("own", "foreign", "without") for r in kinds.get(k, ())]
+    if read:
+        return [f"  the files of --names cover {len(read)} of {len(words)}"]
+    if "foreign" in kinds or len(lost) == len(rows):
+        many = "none of the names is" if len(lost) == len(rows) else "few are"
+        return [f"  {many} English (WordNet): {_OTHER_LANGUAGE}"]
+    if lost or "ambiguous" in kinds:
+        return ["  --class-map FILE gives them another class or parent"]
+    return []
+
+
+def _listed(rows: Sequence[Mapping[str, str]]) -> str:
+    """Returns names with their images, the most frequent first."""
+    counts = [(int(r.get("images") or 0), r["display_name"]) for r in rows]
+    counts.sort(key=lambda c: (-c[0], c[1]))
+    shown = [f"{name} ({n})" if n else name for n, name in counts[:_SHOWN]]
+    more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
+    return ", ".join(shown) + more
 
 
 def _row(choice: ClassChoice, wordnet) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ and publishes no rule; ours map a name only where it is sure, in order:
 
 What is left stays a class of its own (`own_classes`): `kind` if its last word
 surely is what it is a kind of (`parents`), `ambiguous` if it has several
-senses of like weight, `own` otherwise. The rules `reviewed_general` and
+senses of like weight, `foreign` where the list of names is in another
+language, `own` otherwise. The rules `reviewed_general` and
 `hypernym` find something more general: such a choice is not `exact`, and an
 image where the class was verified absent says nothing about the synset.
 """
@@ -40,7 +41,13 @@ from beam_jobs.classes import senses as class_senses
 from beam_jobs.classes import wordnet as wn
 from beam_jobs.classes.class_choices import ClassChoice, note_merges
 from beam_jobs.classes.class_map import ClassMap
-from beam_jobs.classes.lemmas import candidates, denies, split_qualifier
+from beam_jobs.classes.lemmas import (
+    candidates,
+    denies,
+    split_qualifier,
+    words_of,
+)
+from beam_jobs.classes.name_lists import NameList
 from beam_jobs.classes.own_classes import find_synset, normalise, own_id
 from beam_jobs.errors import InputError
 from beam_jobs.files.text_files import read_tsv
@@ -66,14 +73,25 @@ class Hints:
             that WordNet lacks.
         names: WordNet ids by normalised word of another language; with them
             no name is read as English.
-        english: read names as English at all.
+        lists: what the names of a kind of source (`csv`) have in common.
     """
 
     overrides: Mapping[str, str] = field(default_factory=dict)
     class_map: ClassMap = field(default_factory=ClassMap)
     vocabulary: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, tuple[str, ...]] | None = None
-    english: bool = True
+    lists: Mapping[str, NameList] = field(default_factory=dict)
+
+    def reads_english(self, key: str) -> bool:
+        """Whether the name of a key may be read as English."""
+        judged = self.lists.get(key.partition(":")[0])
+        return self.names is None and (judged is None or judged.english)
+
+    def is_proper(self, key: str, name: str) -> bool:
+        """Whether a name is a proper one, by the other names of its source."""
+        judged = self.lists.get(key.partition(":")[0])
+        one_word = len(words_of(name)) == 1 and name[:1].isupper()
+        return judged is not None and judged.proper and one_word
 
 
 def map_classes(
@@ -151,9 +169,10 @@ class _Chooser:
         if self.hints.names is not None:
             senses = list(self.hints.names.get(normalise(name), ()))
             found = self._translated(key, name, senses)
-        elif self.hints.english:
+        elif self.hints.reads_english(key):
             found, senses = self._read(key, name)
-            found = self._reviewed_elsewhere(key, name, found)
+            if not self.hints.is_proper(key, name):
+                found = self._reviewed_elsewhere(key, name, found)
         return found or self._own(key, name, senses)
 
     def _given(self, key: str, name: str) -> ClassChoice | None:
@@ -216,6 +235,8 @@ class _Chooser:
         senses: list[str] = []
         for candidate in candidates(base, self.wordnet):
             found = self.wordnet.synsets(candidate.lemma, pos="n")
+            if self.hints.is_proper(key, name):
+                found = [s for s in found if _has_capital(s, candidate.lemma)]
             ranked = [
                 wn.wnid_of(s) for s in class_senses.rank(found, candidate.lemma)
             ]
@@ -275,7 +296,9 @@ class _Chooser:
         if not class_id:
             return ClassChoice(key, name, "", "none")
         others = tuple(senses)
-        if not self.hints.english or self.hints.names is not None:
+        if not self.hints.reads_english(key):
+            return ClassChoice(key, name, class_id, "foreign", others)
+        if self.hints.is_proper(key, name):
             return ClassChoice(key, name, class_id, "own", others)
         seen = [
             s
@@ -294,6 +317,13 @@ class _Chooser:
 
     def _own_kind(self, key: str, name: str, parent: str) -> ClassChoice:
         return ClassChoice(key, name, own_id(name), "kind", parent=parent)
+
+
+def _has_capital(synset, lemma: str) -> bool:
+    return any(
+        name[0].isupper() and name.lower() == lemma
+        for name in synset.lemma_names()
+    )
 
 
 def _synset_named(name: str, wordnet):

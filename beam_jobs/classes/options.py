@@ -57,6 +57,26 @@ class VocabularyOptions(Options):
             panel=_PANEL,
         ),
     ] = None
+    class_map: Annotated[
+        str | None,
+        Option(
+            "CSV or TSV of what names of any source mean: name, class (a "
+            "WordNet id, own:..., or empty to leave it out), parent. A "
+            "wordnet-overrides.csv beside a source is read as well. "
+            "`tagforest classes` writes one to edit.",
+            path=True,
+            panel=_PANEL,
+        ),
+    ] = None
+    names: Annotated[
+        tuple[str, ...],
+        Option(
+            "Names are in another language: its file of Open Multilingual "
+            "WordNet, as wn-data-deu.tab.",
+            path=True,
+            panel=_PANEL,
+        ),
+    ] = ()
     merges: Annotated[
         str | None,
         Option(

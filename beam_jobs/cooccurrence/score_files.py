@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from beam_jobs.classes.wordnet import WNID_PATTERN
+from beam_jobs.classes.own_classes import is_class_id
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, text_files
 from beam_jobs.rejections import Rejection
@@ -220,8 +220,8 @@ def _ask_score(received: str) -> str:
 
 
 def _check_wnid(wnid: str) -> None:
-    if not WNID_PATTERN.fullmatch(wnid):
+    if not is_class_id(wnid):
         raise ValueError(
-            "a WordNet id is 'n' and 8 digits, as n02084071; received: "
-            f"{wnid[:80]!r}"
+            "a class is a WordNet id, 'n' and 8 digits, as n02084071, or one "
+            f"as own:stop_sign; received: {wnid[:80]!r}"
         )

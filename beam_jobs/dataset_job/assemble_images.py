@@ -11,7 +11,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,7 @@ from beam_jobs.images.check_image import (
 )
 from beam_jobs.images.image_ref import ImageReader, ImageRef
 from beam_jobs.labels.label_rules import Augmenter
+from beam_jobs.labels.ledger import BY_PARENT
 from beam_jobs.labels.ragged_columns import Annotations, take_rows
 from beam_jobs.rejections import (
     Reason,
@@ -73,6 +74,7 @@ def assemble_partition(
     work: str,
     class_ids: Mapping[str, int],
     inexact: Container[str],
+    by_parent: Container[str],
     augmenter: Augmenter,
     checks: ImageChecks,
 ) -> AssembledPartition:
@@ -86,6 +88,8 @@ def assemble_partition(
         work: folder for files between stages.
         class_ids: class index by class key; others have none.
         inexact: keys whose absence says nothing of their class.
+        by_parent: those of them whose class stands for a finer one that the
+            vocabulary lacks.
         augmenter: tells which annotations give labels.
         checks: how images are read.
 
@@ -95,6 +99,7 @@ def assemble_partition(
     rows = read_rows(paths, number)
     images, rejections, images_in = join_rows(rows, not checks.labels_only)
     ids = _class_ids(images, rows.class_keys, class_ids, inexact)
+    images = _with_parents(images, rows.class_keys, by_parent)
     images, ids, unlabelled = _labelled(
         images, ids, augmenter, rows.class_keys, rows.path_names
     )
@@ -130,6 +135,17 @@ def _class_ids(
     vague = np.array([k in inexact for k in class_keys], bool)
     silent = vague[images.classes] & (images.confidences == 0)
     return np.where(silent, np.int32(-1), known[images.classes])
+
+
+def _with_parents(
+    images: JoinedImages, class_keys: Sequence[str], by_parent: Container[str]
+) -> JoinedImages:
+    stands = np.array([k in by_parent for k in class_keys], np.uint8)
+    if not stands.any():
+        return images
+    added = stands[images.classes] * np.uint8(BY_PARENT)
+    sources = images.sources.astype(np.uint8) + added
+    return replace(images, sources=sources)
 
 
 def _labelled(

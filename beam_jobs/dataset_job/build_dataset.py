@@ -8,25 +8,24 @@ Options that this job does not know go to Beam.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from beam_jobs.classes import load_classes as load_classes_
-from beam_jobs.classes.choose_classes import (
-    ClassReport,
-    build_classes,
-    save_report,
-)
-from beam_jobs.classes.class_choices import ClassChoice, save_choices
-from beam_jobs.classes.class_mapping import map_classes
+from beam_jobs.classes.class_map import ClassMap
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.load_classes import is_published, load_classes
 from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.classes.wordnet import load_wordnet, synset_of
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.dataset.manifest import Manifest
+from beam_jobs.dataset_job.name_classes import (
+    ChosenClasses,
+    Counts,
+    choose,
+    find_class_maps,
+    read_class_maps,
+)
 from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
@@ -50,35 +49,6 @@ _PARTITION_BYTES = 64 << 20
 _PARTITION_ROWS = 65_536
 _SHARD_IMAGES = 4096
 _SHARD_ROWS = 65_536
-
-
-@dataclass(frozen=True)
-class _Classes:
-    """The classes of a data set, and how they came about."""
-
-    vocabulary: Vocabulary
-    hierarchy: Hierarchy
-    choices: Sequence[ClassChoice] = ()
-    report: Sequence[ClassReport] = ()
-
-    def inexact(self) -> frozenset[str]:
-        """Returns keys whose synset means more than they do.
-
-        Without a dog bed there may well be a bed.
-        """
-        return frozenset(c.key for c in self.choices if not c.exact)
-
-    def ids(self) -> dict[str, int]:
-        """Returns class index by class key."""
-        ids = {
-            c.wnid: self.vocabulary.index_of(c.wnid)
-            for c in self.vocabulary
-            if c.wnid in self.vocabulary
-        }
-        for choice in self.choices:
-            if choice.wnid in self.vocabulary:
-                ids[choice.key] = self.vocabulary.index_of(choice.wnid)
-        return ids
 
 
 def build_dataset(
@@ -105,6 +75,7 @@ def build_dataset(
     storage.use_options(beam_args)
     sources, request = find_inputs(options)
     base = _load_base(options, sources)
+    class_map = _read_class_map(options)
     present = _present(options, request)
     if present is not None:
         return present
@@ -120,8 +91,14 @@ def build_dataset(
             _partitions(sources, options.images.labels_only),
             beam_args,
         )
-    classes = _classes(options, sources, base, index, beam_args)
-    _save_classes(options.out, classes)
+    classes = choose(
+        sources,
+        options.vocabulary,
+        class_map,
+        base,
+        _count_classes(options, sources, index, beam_args),
+    )
+    classes.save(options.out)
     with progress.bar("write images", "images", show_progress):
         pipeline.write(
             index,
@@ -131,6 +108,33 @@ def build_dataset(
         )
     storage.remove_tree(options.work)
     return Manifest.load(options.out)
+
+
+def choose_classes(
+    options: DatasetOptions, beam_args: Sequence[str] = ()
+) -> ChosenClasses:
+    """Reads the annotations alone; returns the classes they would give.
+
+    Raises:
+        InputError: as `build_dataset`.
+    """
+    check_beam_args(beam_args)
+    storage.use_options(beam_args)
+    sources, _ = find_inputs(options)
+    base, class_map = _load_base(options, sources), _read_class_map(options)
+    from beam_jobs.dataset_job import pipeline
+
+    partitions = _partitions(sources, labels_only=True)
+    with progress.bar("read annotations", "rows", True):
+        index = pipeline.read(
+            sources.parts, options.work, partitions, beam_args
+        )
+    counts = _count_classes(options, sources, index, beam_args)
+    return choose(sources, options.vocabulary, class_map, base, counts)
+
+
+def _read_class_map(options: DatasetOptions) -> ClassMap:
+    return read_class_maps(find_class_maps(options.vocabulary, options.sources))
 
 
 def find_inputs(options: DatasetOptions) -> tuple[Sources, str]:
@@ -148,6 +152,8 @@ def find_inputs(options: DatasetOptions) -> tuple[Sources, str]:
         options.vocabulary.merges,
         options.vocabulary.removals,
         options.labels.cooccurrence,
+        *options.vocabulary.names,
+        *find_class_maps(options.vocabulary, options.sources),
     )
     files = [
         (path, storage.size(path))
@@ -198,66 +204,31 @@ def _partitions(sources: Sources, labels_only: bool) -> int:
     return max(1, min(wanted, _MOST_PARTITIONS))
 
 
-def _classes(
-    options: DatasetOptions,
-    sources: Sources,
-    base: tuple[Vocabulary, Hierarchy] | None,
-    index: Any,
-    beam_args: Sequence[str],
-) -> _Classes:
-    grow = options.vocabulary.grow
-    counts: dict[str, dict[str, int]] = {}
-    if base is None or grow or sources.keys_hold_names:
-        from beam_jobs.dataset_job import pipeline
+def _count_classes(
+    options: DatasetOptions, sources: Sources, index: Any, beam_args
+) -> Counts:
+    """Counts the names, unless they are known and decide nothing."""
+    vocabulary = options.vocabulary
+    fixed = vocabulary.base and not vocabulary.grow
+    if fixed and not sources.keys_hold_names:
+        return {}
+    from beam_jobs.dataset_job import pipeline
 
-        counts = pipeline.count_classes(
-            index, options.work, options.labels.min_confidence, beam_args
-        )
-    names = _display_names(sources, counts)
-    annotated = {key for keys in counts.values() for key in keys}
-    choices: list[ClassChoice] = []
-    if names:  # WordNet takes seconds to load
-        choices = map_classes(
-            names,
-            sources.overrides,
-            base[0].__contains__ if base and not grow else None,
-            preferred=base[0].__contains__ if base else annotated.__contains__,
-        )
-    if base and not grow:
-        return _Classes(*base, choices)
-    if not any(counts.values()):
-        raise InputError(
-            "no image is left: not one annotated image can be read; look at "
-            f"{sources.listing[0][0]}"
-        )
-    vocabulary, hierarchy, report = build_classes(
-        counts, options.vocabulary, choices
+    return pipeline.count_classes(
+        index, options.work, options.labels.min_confidence, beam_args
     )
-    return _Classes(vocabulary, hierarchy, choices, report)
 
 
-def _display_names(
-    sources: Sources, counts: Mapping[str, Mapping[str, int]]
-) -> dict[str, str]:
-    """Returns names of all class keys that are no WordNet ids."""
-    names = dict(sources.display_names)
-    for keys in counts.values():
-        for key in keys:
-            kind, _, name = key.partition(":")
-            if name:
-                names.setdefault(key, name)
-    return names
-
-
-def _context(options: DatasetOptions, classes: _Classes):
+def _context(options: DatasetOptions, classes: ChosenClasses):
     from beam_jobs.dataset_job.pipeline import WriteContext
 
     pairs = options.labels.cooccurrence
     return WriteContext(
         dataset=options.out,
         work=options.work,
-        class_ids=classes.ids(),
-        inexact=classes.inexact(),
+        class_ids=classes.ids,
+        inexact=classes.inexact,
+        by_parent=classes.by_parent,
         augmenter=Augmenter(
             classes.hierarchy,
             Pairs.load(pairs, classes.vocabulary) if pairs else None,
@@ -271,7 +242,7 @@ def _context(options: DatasetOptions, classes: _Classes):
     )
 
 
-def _facts(options: DatasetOptions, request: str, classes: _Classes):
+def _facts(options: DatasetOptions, request: str, classes: ChosenClasses):
     from beam_jobs.dataset_job.finish_dataset import DatasetFacts
 
     return DatasetFacts(
@@ -311,28 +282,3 @@ def _check_disk(out: str, needed: int) -> None:
             f"too little disk: about {needed * 1.2 / 1e9:.1f} GB needed in "
             f"{folder}, {free / 1e9:.1f} GB free"
         )
-
-
-def _save_classes(out: str, classes: _Classes) -> None:
-    vocabulary, hierarchy = classes.vocabulary, classes.hierarchy
-    _save(storage.join(out, load_classes_.VOCABULARY), vocabulary.save)
-    _save(
-        storage.join(out, load_classes_.HIERARCHY),
-        lambda path: hierarchy.save(path, vocabulary),
-    )
-    if classes.choices:
-        _save(
-            storage.join(out, dataset_folder.CLASS_CHOICES),
-            lambda path: save_choices(classes.choices, path),
-        )
-    if classes.report:
-        _save(
-            storage.join(out, dataset_folder.VOCABULARY_REPORT),
-            lambda path: save_report(classes.report, path),
-        )
-
-
-def _save(final: str, save: Callable[[str], None]) -> None:
-    temporary = storage.work_file(final)
-    save(temporary)
-    storage.publish(temporary, final)

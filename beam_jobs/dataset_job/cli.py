@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from beam_jobs.cli_options import option_names, takes_options
+from beam_jobs.dataset_job.list_classes import ListOptions
 from beam_jobs.dataset_job.options import DatasetOptions, RelabelOptions
 
 if TYPE_CHECKING:
@@ -50,8 +51,52 @@ def relabel(context: typer.Context, options: RelabelOptions) -> None:
     _tell(relabel(options, context.args), options.out)
 
 
+@takes_options
+def classes(context: typer.Context, options: ListOptions) -> None:
+    """Show which class each name of the sources would become, and why.
+
+    Options not listed here go to Beam.
+    """
+    from beam_jobs.sources.find_sources import check_sources
+
+    check_sources(options.sources)
+    from beam_jobs.dataset_job.list_classes import list_classes
+    from beam_jobs.runners.beam_options import check_beam_args
+
+    check_beam_args(context.args, option_names(context))
+    _show(list_classes(options, context.args), options.out)
+
+
+def _show(rows: list[dict[str, str]], out: str | None) -> None:
+    from beam_jobs.classes.class_choices import summarise
+
+    for row in rows:
+        typer.echo(_line(row))
+    for line in summarise(rows):
+        typer.echo(line)
+    if out:
+        typer.echo(f"edit {out}, then: tagforest dataset ... --class-map {out}")
+
+
+def _line(row: dict[str, str]) -> str:
+    name = row["synset"].partition(", ")[0]
+    parent = f" below {row['parent']}" if row["parent"] else ""
+    shared = f"; also {row['merged_with']}" if row["merged_with"] else ""
+    what = f"{row['wnid'] or 'no class'} {name}".rstrip()
+    images = row["images"] or "?"
+    text = f"{row['display_name']} -> {what}{parent} ({row['rule']}){shared}"
+    return f"{images:>8}  {text}"
+
+
 def _tell(manifest: Manifest, out: str) -> None:
+    from beam_jobs.classes.class_choices import read_choices, summarise
+    from beam_jobs.dataset import dataset_folder
     from beam_jobs.dataset.manifest import describe
+    from beam_jobs.files import storage
 
     typer.echo(describe(manifest, out))
+    table = storage.join(out, dataset_folder.CLASS_CHOICES)
+    if storage.exists(table):
+        for line in summarise(read_choices(table), table):
+            typer.echo(line)
     typer.echo(f"next: tagforest train {out} --workdir runs/first")

@@ -232,7 +232,7 @@ class RelabelOptions(Options):
     without_rules: Annotated[
         Collection[Rule],
         Option(
-            "Switch a rule off: ancestor or co_occurrence.",
+            "Switch a rule off: ancestor, co_occurrence or parent.",
             flag="--without-rule",
             typed=list[str],
             parse=parse_rules,

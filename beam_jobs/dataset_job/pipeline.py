@@ -66,6 +66,7 @@ class WriteContext:
         work: folder for files between stages.
         class_ids: class index by class key.
         inexact: keys whose class means more than they do.
+        by_parent: those of them whose own class the vocabulary lacks.
         augmenter: makes labels.
         classes: size of the vocabulary.
         checks: how images are read.
@@ -77,6 +78,7 @@ class WriteContext:
     work: str
     class_ids: dict[str, int]
     inexact: frozenset[str]
+    by_parent: frozenset[str]
     augmenter: Augmenter
     classes: int
     checks: ImageChecks
@@ -111,6 +113,8 @@ def count_classes(
     beam_args: Sequence[str] = (),
 ) -> dict[str, dict[str, int]]:
     """Returns annotated images by kind of source and class key."""
+    if not index.partitions:
+        return {}
     with pipeline_of(beam_args) as pipeline:
         (
             pipeline
@@ -197,6 +201,7 @@ def _assemble(
         context.work,
         context.class_ids,
         context.inexact,
+        context.by_parent,
         context.augmenter,
         context.checks,
     )

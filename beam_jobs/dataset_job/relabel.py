@@ -189,7 +189,9 @@ def annotations_of(rows: dict[str, Any]) -> Annotations:
         rows: ragged [images, values] `label/*`, `annotation/*`, `absent/id`.
     """
     ledger = rows[records.LABEL_LEDGER]
-    shown = ledger_.rules_of(ledger.values) == Rule.ANNOTATED
+    rules = ledger_.rules_of(ledger.values)
+    by_parent = rules == Rule.PARENT
+    shown = (rules == Rule.ANNOTATED) | by_parent
     shown_splits = np.append(0, np.cumsum(shown))[ledger.row_splits]
     hidden = rows[records.ANNOTATION_ID]
     absent = rows[records.ABSENT_ID]
@@ -202,7 +204,8 @@ def annotations_of(rows: dict[str, Any]) -> Annotations:
         np.zeros(len(absent.values)),
     )
     sources = (
-        ledger_.sources_of(ledger.values[shown]),
+        ledger_.sources_of(ledger.values[shown])
+        + by_parent[shown] * ledger_.BY_PARENT,
         rows[records.ANNOTATION_SOURCE].values,
         human,
     )

@@ -8,6 +8,9 @@ Rule B: for a pair (i, j), an image that has class i, however obtained, has
 class j as well, with the confidence of i. Both rules are applied in turn
 until nothing changes.
 
+An annotation of a class that the vocabulary lacks stands for its nearest
+parent there: its source is given plus BY_PARENT, its label has the rule PARENT.
+
 Of several claims to a class the surest wins; then one that an earlier round
 made; then an annotated one, one by Rule A, one by Rule B; then the lower class
 behind it; then the lower source. So every chain of parents in the ledger ends
@@ -23,7 +26,7 @@ import numpy as np
 
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.errors import InputError
-from beam_jobs.labels.ledger import Rule, Source
+from beam_jobs.labels.ledger import BY_PARENT, Rule, Source
 from beam_jobs.labels.pairs import Pairs
 from beam_jobs.labels.ragged_columns import Annotations, Labels
 
@@ -41,9 +44,9 @@ class AugmentedBatch:
         absent_ids: int32, classes verified absent, ascending in a row, their
             descendants included; none of them is a label.
         hidden: bool [annotation values], True for a positive of the vocabulary
-            that is not visible as an ANNOTATED label with its confidence and
-            source. A record stores these apart: with them, other rules give
-            the labels that they would have given at first.
+            that is not visible as an ANNOTATED or PARENT label with its
+            confidence and source. A record stores these apart: with them,
+            other rules give the labels that they would have given at first.
     """
 
     labels: Labels
@@ -106,12 +109,16 @@ class Augmenter:
             self._pairs = _tabulate_pairs(pairs, self._classes)
         self._allowed = np.full(256, sources is None)
         self._allowed[[int(source) for source in sources or ()]] = True
+        self._allowed[BY_PARENT:] = self._allowed[:BY_PARENT]
+        if Rule.PARENT not in rules:
+            self._allowed[BY_PARENT:] = False
 
     def augment(self, annotations: Annotations) -> AugmentedBatch:
         """Labels images.
 
-        An id of -1 says nothing. A confidence of 0 rules out the class and its
-        descendants, unless they are labels: presence wins.
+        An id of -1 says nothing. A source may be one plus BY_PARENT. A
+        confidence of 0 rules out the class and its descendants, unless they
+        are labels: presence wins.
 
         Raises:
             InputError: columns that do not fit together, a class that the
@@ -131,10 +138,12 @@ class Augmenter:
         )
         columns = (np.ascontiguousarray(labels[n]) for n in labels.dtype.names)
         label_ids, bits, parents, rules, sources = columns
+        by_parent = (rules == Rule.ANNOTATED) & (sources >= BY_PARENT)
         return AugmentedBatch(
             Labels(
                 *(row_splits, label_ids, bits.view(np.float32)),
-                *(rules, parents, sources),
+                *(np.where(by_parent, np.uint8(Rule.PARENT), rules), parents),
+                sources % np.uint8(BY_PARENT),
             ),
             *(absent_splits, absent_ids, hidden),
         )

@@ -8,16 +8,24 @@ from typing import TypeVar
 import numpy as np
 
 _RULES = 8
+# Added to the source of an annotation that stands for a finer class, which
+# the vocabulary lacks; a uint8 has room for it above all sources.
+BY_PARENT = 128
 
 _Codes = TypeVar("_Codes", int, np.ndarray)
 
 
 class Rule(enum.IntEnum):
-    """Why a record has a label."""
+    """Why a record has a label.
+
+    PARENT: it was annotated with a class that the vocabulary lacks, and this
+    is what that class is a kind of.
+    """
 
     ANNOTATED = 0
     ANCESTOR = 1
     CO_OCCURRENCE = 2
+    PARENT = 3
 
 
 class Source(enum.IntEnum):

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from beam_jobs.classes.wordnet import WNID_PATTERN
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
@@ -36,6 +37,7 @@ _KEPT = (
     "category_id",
     "file_name",
     "name",
+    "synset",
 )
 _LISTS = ("images", "annotations", "categories")
 _CHECKED_BYTES = 64
@@ -76,7 +78,7 @@ def read(part: Part) -> Read:
         yield Rejection(Reason.MALFORMED_RECORD, part.path, detail, part.path)
         return
     keys = {
-        name["id"]: f"coco:{name['name']}"
+        name["id"]: _class_key(name)
         for name in names
         if _has(name, "id", "name")
     }
@@ -123,6 +125,12 @@ def _load(path: str) -> tuple[list, list, list]:
 
 def _keep(entry: dict[str, Any]) -> dict[str, Any]:
     return {name: entry[name] for name in _KEPT if name in entry}
+
+
+def _class_key(category: dict[str, Any]) -> str:
+    """Returns the class key of a category; LVIS names its WordNet synset."""
+    name = str(category.get("synset") or category["name"]).strip()
+    return name if WNID_PATTERN.fullmatch(name) else f"coco:{name}"
 
 
 def _has(entry: Any, *names: str) -> bool:

@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from beam_jobs.classes.wordnet import WNID_PATTERN
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_folder
@@ -92,7 +93,12 @@ def _parse(path: str, root: Element) -> AnnotatedImage:
         name = f"{stem}.jpg"
     if not is_inside(name):
         raise ValueError(f"filename {name[:200]!r}: no relative path")
-    classes = tuple(dict.fromkeys(f"voc:{text}" for text in texts))
+    classes = tuple(
+        dict.fromkeys(
+            text if WNID_PATTERN.fullmatch(text) else f"voc:{text}"
+            for text in texts
+        )
+    )
     return AnnotatedImage(
         f"voc/{stem}",
         Source.VOC,

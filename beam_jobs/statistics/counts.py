@@ -200,8 +200,11 @@ class Statistics:
         made = cls(content["classes"])
         made.images = content["images"]
         if content["class_index"]:
-            made.class_rules[content["class_index"]] = content["class_rules"]
-        made.rule_sources[:] = content["rule_sources"]
+            counts = np.array(content["class_rules"])
+            # Written before there was the last rule or source.
+            made.class_rules[content["class_index"], : counts.shape[1]] = counts
+        labels = np.array(content["rule_sources"])
+        made.rule_sources[: labels.shape[0], : labels.shape[1]] = labels
         made.labels_per_image.update(_counts(content["labels_per_image"]))
         made.annotated_per_image.update(_counts(content["annotated_per_image"]))
         made.added_by_pair.update(

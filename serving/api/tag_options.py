@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
+from beam_jobs.classes.own_classes import is_class_id
 from beam_jobs.errors import InputError
 from beam_jobs.option_fields import Limits, Option, Options
 from serving.api import contract
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 TAGS = "Which tags"
 _tags = partial(Option, panel=TAGS)
-_WNID = re.compile(r"n\d{8}")
 _OWN_THRESHOLD = -1.0
 
 
@@ -94,10 +93,11 @@ class TagOptions(Options):
 
 
 def _check_ids(name: str, ids: Sequence[str]) -> None:
-    wrong = [i for i in ids if not _WNID.fullmatch(i)]
+    wrong = [i for i in ids if not is_class_id(i)]
     if wrong:
         raise InputError(
-            f"{name} takes WordNet ids, as n02084071; received: {wrong[0]!r}"
+            f"{name} takes ids of classes, as n02084071 or own:stop_sign; "
+            f"received: {wrong[0]!r}"
         )
     if len(ids) > contract.MAX_LIST_IDS:
         raise InputError(

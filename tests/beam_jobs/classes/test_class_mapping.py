@@ -202,7 +202,8 @@ def test_review_table_can_be_read(tmp_path):
     assert rows[1][6] == "dog, domestic dog, Canis familiaris"
     assert rows[1][7].startswith("a member of the genus Canis")
     assert rows[2][:4] == ["oi:/m/1", "Exit vest", "own:exit_vest", "kind"]
-    assert rows[2][4:] == ["", "", "", "", "n04531873"]
+    assert rows[2][4:9] == ["", "", "", "", "n04531873"]
+    assert rows[2][9:] == ["own:exit_vest", ""]
 
 
 def test_overrides_file(tmp_path):

@@ -13,7 +13,7 @@ from beam_jobs.labels.ragged_columns import Annotations, Labels
 ANIMAL, CANINE, DOG, CAT, STONE = range(5)
 TREE = Hierarchy([(), (ANIMAL,), (CANINE,), (ANIMAL,), ()])
 HUMAN, MACHINE = Source.OPEN_IMAGES_HUMAN, Source.OPEN_IMAGES_MACHINE
-ANNOTATED, ANCESTOR, CO_OCCURRENCE = Rule
+ANNOTATED, ANCESTOR, CO_OCCURRENCE, PARENT = Rule
 
 Label = namedtuple("Label", "index confidence rule parent source")
 

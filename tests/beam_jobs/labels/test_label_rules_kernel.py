@@ -11,7 +11,7 @@ from beam_jobs.labels.ledger import Rule
 from beam_jobs.labels.pairs import Pairs
 from beam_jobs.labels.ragged_columns import Annotations, Labels
 
-ANNOTATED, ANCESTOR, CO_OCCURRENCE = Rule
+ANNOTATED, ANCESTOR, CO_OCCURRENCE, PARENT = Rule
 
 Label = namedtuple("Label", "index confidence rule parent source")
 

@@ -128,6 +128,7 @@ def write_arguments():
         work="gs://bucket/dataset/.work",
         class_ids={DOG: 0, CAT: 1},
         inexact=frozenset(),
+        by_parent=frozenset(),
         augmenter=Augmenter(hierarchy),
         classes=2,
         checks=ImageChecks(),

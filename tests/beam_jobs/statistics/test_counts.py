@@ -169,7 +169,12 @@ def test_json_of_a_split(vocabulary):
         "annotated_per_image_mean": 1.333333,
         "annotated_per_image": {"1": 2, "2": 1},
         "confidence_mean": 0.9375,
-        "labels_by_rule": {"annotated": 4, "ancestor": 3, "co_occurrence": 1},
+        "labels_by_rule": {
+            "annotated": 4,
+            "ancestor": 3,
+            "co_occurrence": 1,
+            "parent": 0,
+        },
         "labels_by_source": no_source
         | {
             "imagenet": 2,
@@ -188,6 +193,7 @@ def test_json_of_a_split(vocabulary):
             "ancestor": no_source
             | {"imagenet": 1, "open_images_human": 1, "csv": 1},
             "co_occurrence": no_source | {"csv": 1},
+            "parent": no_source,
         },
         "classes_with_images": 4,
         "images_per_class": {
