@@ -15,6 +15,7 @@ from model.inputs.preprocessing import decode_and_resize
 from serving.api import contract
 from serving.saved_model import export
 from serving.saved_model.servable import Servable
+from serving.saved_model.warmup import read_warmup, warmup_requests
 from tests.helpers.images import noise_image
 
 WNIDS = ("n00001740", "n02084071", "n02121620", "n04257986")
@@ -218,7 +219,10 @@ def test_assets_and_warm_up_travel_with_the_model(model_base, servable):
     assert [c.wnid for c in vocabulary] == list(WNIDS)
     tree = Hierarchy.load(assets / "hierarchy.tsv", vocabulary)
     assert tree.ancestors(3) == (0,)
-    assert servable.warm_up() == 10
+    assert servable.warm_up() == len(warmup_requests())
+    # A signature that nobody warms up answers its first request late.
+    warmed = {name for name, _ in read_warmup(servable.path)}
+    assert warmed == set(servable.signatures) - {contract.TF_EXAMPLE}
     assert "4, 3 of them" in (assets / "model_card.md").read_text()
 
 
