@@ -27,6 +27,7 @@ from google.protobuf import json_format
 
 from serving.api import protos
 from tests.helpers.images import noise_image
+from tests.helpers.waiting import LIMIT_S
 
 TABLES = Path(__file__).parent / "conformance"
 REAL = {
@@ -69,7 +70,9 @@ class Target:
 
     def request(self, case, default_path=""):
         """Sends bytes as they are; returns status, headers and body."""
-        connection = http.client.HTTPConnection(self.rest_address, timeout=60)
+        connection = http.client.HTTPConnection(
+            self.rest_address, timeout=LIMIT_S
+        )
         body = self.fill(case.get("body", "")).encode()
         headers = dict(case.get("headers", {}))
         if case.get("gzip"):
@@ -233,7 +236,7 @@ def call(target, case):
     json_format.Parse(target.fill(words), message)
     stub = target.stubs[case.get("service", "PredictionService")]
     try:
-        return "OK", getattr(stub, case["call"])(message, timeout=60)
+        return "OK", getattr(stub, case["call"])(message, timeout=LIMIT_S)
     except grpc.RpcError as error:
         return error.code().name, error.details()
 

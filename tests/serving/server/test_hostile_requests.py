@@ -15,6 +15,7 @@ from serving.api import contract
 from serving.client.tag_client import TagClient
 from tests.helpers import hostile_requests
 from tests.helpers.images import noise_image
+from tests.helpers.waiting import LIMIT_S
 
 FORMS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 
@@ -29,7 +30,7 @@ def healthy(server):
 
 
 def ask_rest(address, cases):
-    connection = http.client.HTTPConnection(address, timeout=60)
+    connection = http.client.HTTPConnection(address, timeout=LIMIT_S)
     for case in cases:
         connection.request(case.method, case.path, case.body, case.headers)
         response = connection.getresponse()
@@ -48,7 +49,7 @@ def ask_grpc(address, cases):
         )
         for case in cases:
             try:
-                call(case.message, timeout=60)
+                call(case.message, timeout=LIMIT_S)
                 code = grpc.StatusCode.OK
             except grpc.RpcError as error:
                 code = error.code()
@@ -97,7 +98,9 @@ def test_twenty_thousand(server, healthy):
 
 
 def test_huge_bodies_are_refused_before_they_are_read(server, healthy):
-    connection = http.client.HTTPConnection(server.rest_address, timeout=60)
+    connection = http.client.HTTPConnection(
+        server.rest_address, timeout=LIMIT_S
+    )
     connection.putrequest("POST", hostile_requests.PREDICT)
     connection.putheader("Content-Length", str(100 * 1024**2))
     connection.endheaders()

@@ -25,6 +25,7 @@ from serving.api import contract, protos
 from serving.api.tensor_proto import to_proto
 from serving.client.tag_client import TagClient
 from tests.helpers.images import noise_image
+from tests.helpers.waiting import LIMIT_S
 
 PREDICT = f"/v1/models/{contract.MODEL_NAME}:predict"
 
@@ -62,7 +63,7 @@ def served(base):
             yield psutil.Process(process.pid), grpc_address, rest_address
         finally:
             process.terminate()
-            assert process.wait(60) == 0
+            assert process.wait(LIMIT_S) == 0
 
 
 class Load:
@@ -121,7 +122,7 @@ def start_load(load, grpc_address, rest_address, image, expected):
 def ask_huge(address):
     """Declares 100 MB."""
     time.sleep(0.2)
-    connection = http.client.HTTPConnection(address, timeout=60)
+    connection = http.client.HTTPConnection(address, timeout=LIMIT_S)
     connection.putrequest("POST", PREDICT)
     connection.putheader("Content-Length", str(100 * 1024**2))
     connection.endheaders()
@@ -136,7 +137,7 @@ def ask_slowly(address):
     body = json.dumps({"instances": [{"b64": ""}]}).encode()
     head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\n"
     head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    with socket.create_connection((host, int(port)), timeout=60) as link:
+    with socket.create_connection((host, int(port)), timeout=LIMIT_S) as link:
         link.sendall(head.encode())
         for value in body:
             link.sendall(bytes([value]))
@@ -167,7 +168,7 @@ def swap(base, source, version):
 def wait_until_served(address, version):
     path = f"/v1/models/{contract.MODEL_NAME}/versions/{version}"
     for _ in range(1200):
-        connection = http.client.HTTPConnection(address, timeout=60)
+        connection = http.client.HTTPConnection(address, timeout=LIMIT_S)
         connection.request("GET", path)
         if b"AVAILABLE" in connection.getresponse().read():
             return

@@ -18,6 +18,7 @@ from serving.tfserving.engine import (
     arguments,
     find_binary,
 )
+from tests.helpers.waiting import LIMIT_S
 
 # Stands where TensorFlow Serving would: notes what it got, waits for a signal.
 STAND_IN = """#!{python}
@@ -106,7 +107,7 @@ def serve(tmp_path, *given):
     with running:
         assert running.stdout.readline() == "ready\n"
         running.send_signal(signal.SIGTERM)
-        status = running.wait(60)
+        status = running.wait(LIMIT_S)
     assert (tmp_path / "signal").read_text() == str(int(signal.SIGTERM))
     flags, files = json.loads((tmp_path / "got").read_text())
     return flags, files, status

@@ -14,6 +14,7 @@ from serving.api.version_policy import VersionPolicy
 from serving.server.local_server import running_server
 from serving.ui.page_process import page_beside
 from tests.helpers.images import noise_image
+from tests.helpers.waiting import LIMIT_S
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _BROWSER = next(filter(None, map(shutil.which, _BROWSERS)), None)
@@ -58,7 +59,7 @@ def browser():
 def page(browser, url):
     context = browser.new_context(viewport={"width": 390, "height": 844})
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(1000 * LIMIT_S)
     page.goto(url)
     page.get_by_text("Connected to").wait_for()
     yield page
@@ -150,11 +151,11 @@ def test_page_knows_its_host_and_ends_with_its_block():
     with page_beside("127.0.0.1", 0) as start:
         url = start("tagforest", "127.0.0.1:1")
         (process,) = {*psutil.Process().children()} - before
-        with urllib.request.urlopen(url, timeout=60) as reply:
+        with urllib.request.urlopen(url, timeout=LIMIT_S) as reply:
             assert b"tagforest" in reply.read()
         maps = "\n".join(m.path for m in process.memory_maps())
         assert "tensorflow" not in maps
         request = urllib.request.Request(url, headers={"Host": "evil.example"})
         with pytest.raises(urllib.error.HTTPError, match="400"):
-            urllib.request.urlopen(request, timeout=60)
+            urllib.request.urlopen(request, timeout=LIMIT_S)
     assert not process.is_running()
