@@ -20,7 +20,7 @@ class Section(Options):
     def __post_init__(self) -> None:
         for name, (kind, _) in typed_fields(type(self)).items():
             if not _is(getattr(self, name), kind):
-                shown = kind.__name__ if isinstance(kind, type) else kind
+                shown = kind if get_args(kind) else kind.__name__
                 self.refuse(name, f"a value of type {shown}")
         super().__post_init__()
 

@@ -57,6 +57,7 @@ def test_shipped_names():
         (NetworkConfig, "stem_kernel", 7.5, "a value of type int"),
         (LossConfig, "decay", 2.0, "from 0 to 1"),
         (LossConfig, "reduction", "max", "one of mean, sum"),
+        (NetworkConfig, "blocks", (1, 2.5), "type tuple[int, ...]; "),
         (ScheduleConfig, "batch_size", 0, "over 0"),
         (ScheduleConfig, "epochs", True, "a value of type int"),
         (ScheduleConfig, "learning_rate", float("nan"), "type float"),
