@@ -127,6 +127,8 @@ _COLUMNS = (
     contract.PARENTS,
 )
 _VERSIONS = (contract.MODEL_VERSION, contract.VOCABULARY_VERSION)
+# Outputs of a signature that answers with tags.
+OUTPUTS = frozenset({*_COLUMNS, contract.VALID, *_VERSIONS})
 
 
 def to_prediction(row: Mapping[str, Any]) -> Prediction:

@@ -30,6 +30,7 @@ def bind(host: str, port: int, purpose: str) -> socket.socket:
         bound = socket.socket(family, kind, protocol)
     except OSError as error:
         raise InputError(f"no such host: {host!r} ({error})") from error
+    # What a server left a minute ago is free.
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind(address)

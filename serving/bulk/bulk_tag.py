@@ -19,9 +19,9 @@ from beam_jobs.runners import progress
 from beam_jobs.runners.beam_options import check_beam_args, check_reachable
 from serving.api import contract
 from serving.bulk import model_files, model_folders, pipeline
+from serving.bulk.inputs import IMAGES, RECORDS, Found, find_parts
 from serving.bulk.manifest import Facts, Manifest
 from serving.bulk.options import BulkOptions
-from serving.bulk.sources import IMAGES, RECORDS, Found, find_parts
 from serving.bulk.tag_piece import TAGS, Job
 
 
@@ -120,6 +120,7 @@ def _prepare(out: str, request: str) -> str:
             "`tagforest bulk`; name another folder with --out"
         )
     if not started or mine or storage.read_text(state) != request:
+        # First: with a manifest, the folder counts as complete.
         storage.remove(storage.join(out, dataset_folder.MANIFEST))
         for name in (TAGS, rejections.DEAD_LETTERS, dataset_folder.WORK):
             storage.remove_tree(storage.join(out, name))

@@ -6,24 +6,11 @@ import hashlib
 from pathlib import Path
 
 from beam_jobs.errors import InputError
-from serving.api import contract
+from serving.api.prediction import OUTPUTS
 from serving.api.version_folders import SAVED_MODEL_FILE
 from serving.bulk.model_folders import local_version
 from serving.bulk.tag_files import digest
 from serving.saved_model.servable import Servable, read_signature_defs
-
-# What the rows of answers are made from.
-OUTPUTS = {
-    contract.NAMES,
-    contract.WNIDS,
-    contract.SCORE_VALUES,
-    contract.LEAF,
-    contract.IS_TAG,
-    contract.PARENTS,
-    contract.VALID,
-    contract.MODEL_VERSION,
-    contract.VOCABULARY_VERSION,
-}
 
 
 def load(version: str) -> Servable:

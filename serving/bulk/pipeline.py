@@ -26,8 +26,8 @@ from beam_jobs.rejections import publish_dead_letters
 from beam_jobs.runners.transforms import AllTogether, Spread, pipeline_of
 from beam_jobs.sources.reader import Part
 from serving.bulk import model_files
+from serving.bulk.inputs import Piece, cut_part
 from serving.bulk.manifest import Facts, make_manifest
-from serving.bulk.sources import Piece, cut_part
 from serving.bulk.tag_batch import Model
 from serving.bulk.tag_piece import Job, Outcome, tag_piece
 

@@ -16,7 +16,7 @@ from beam_jobs.files.read_ahead import ReadAhead
 from beam_jobs.images.image_ref import ImageReader, ImageRef
 from beam_jobs.rejections import Reason, Rejection
 from serving.api import contract
-from serving.bulk.sources import Piece
+from serving.bulk.inputs import Piece
 
 # A batch is closed by number or by bytes, whatever comes first.
 BATCH_BYTES = 32 * 1024**2
@@ -136,7 +136,7 @@ def _join(parts: Iterable[Batch]) -> Batch:
 
 
 def _read_records(path: str, batch_size: int) -> Iterator[Batch]:
-    """Yields the pictures of a TFRecord file of the data set job."""
+    """Yields the images of a TFRecord file of the data set job."""
     tensorflow_files.register(path)
     batch, total = Batch(), 0
     try:

@@ -11,9 +11,9 @@ from beam_jobs.files import storage
 from beam_jobs.rejections import Rejection, save_rejections
 from beam_jobs.runners import progress
 from serving.api import contract
+from serving.bulk.inputs import Piece
 from serving.bulk.options import BulkOptions
 from serving.bulk.read_images import read_batches
-from serving.bulk.sources import Piece
 from serving.bulk.tag_batch import Model, tag_batch
 from serving.bulk.tag_files import digest, open_tags
 
@@ -70,6 +70,7 @@ def tag_piece(piece: Piece, model: Model, job: Job) -> Outcome:
         progress.advance(outcome.images_in)
         return outcome
     outcome = _write(piece, model, job)
+    # Last: a piece without it is tagged again, whatever lies there.
     storage.write_text(done, json.dumps(asdict(outcome)))
     return outcome
 

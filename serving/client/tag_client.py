@@ -118,6 +118,7 @@ class TagClient:
         Raises:
             ServerError: the server did not answer, or refused.
         """
+        # Nothing is answered as not valid, and keeps the order.
         sent = (i if _is_image(i) else b"" for i in images)
         batches = list(cut(sent, self._limits))
         if len(batches) == 1:
@@ -185,6 +186,7 @@ class TagClient:
         except RequestTooLargeError as error:
             if len(images) == 1:
                 return [error]
+            # Other threads cut smaller batches, too, from now on.
             self._limits.halve(images)
             fewer = cut(images, self._limits)
             return [a for batch in fewer for a in self._ask(batch, options)]

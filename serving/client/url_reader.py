@@ -43,6 +43,7 @@ class UrlReader:
             limits=ImageLimits(max_bytes=contract.MAX_IMAGE_BYTES),
             allow_private=allow_private,
         )
+        # One loop for all threads: a session belongs to one.
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="urls", daemon=True
@@ -91,6 +92,7 @@ class UrlReader:
 
     async def _close(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
+        # A session must not be closed under them.
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)

@@ -67,6 +67,7 @@ class Batcher:
         task = Task(inputs, batch_tasks.rows_of(inputs), deadline, cancelled)
         self._enqueue(task)
         while True:
+            # Woken to lead, it runs batches, and its own rows with them.
             if task.leads:
                 self._lead(task)
             if task.is_done:
@@ -98,6 +99,7 @@ class Batcher:
         if self._closed:
             raise RequestError(StatusCode.UNAVAILABLE, "shutting down")
         limit = self._options.max_queued_rows
+        # An empty queue takes any request: a large one could never run else.
         if self._waiting and self._queued_rows + task.rows > limit:
             raise RequestError(
                 StatusCode.UNAVAILABLE,
@@ -130,6 +132,7 @@ class Batcher:
 
     def _lead(self, own: Task) -> None:
         """Runs batches until the own request is answered, or taken."""
+        # Before the first batch, whose answer sets it again.
         own.woken.clear()
         try:
             while not own.is_done and (batch := self._next_batch()):
@@ -142,6 +145,7 @@ class Batcher:
                 self._hand_over()
 
     def _hand_over(self) -> None:
+        # Those that lead are about to run: with parallel batches, several.
         waiting = (t for t in self._waiting if not t.leads)
         follower = next(waiting, None)
         if follower is None:
@@ -169,6 +173,7 @@ class Batcher:
         ):
             if self._options.adaptive:
                 left = min(left, self._wait.seconds(self._queued_rows))
+                # Nobody came while waiting was worth it.
                 if not self._changed.wait(left):
                     return
             else:
@@ -176,7 +181,7 @@ class Batcher:
 
     def _fits(self, batch: Sequence[Task], task: Task) -> bool:
         if not batch:
-            return True
+            return True  # Whatever its size: it is run in parts.
         rows = task.rows + sum(t.rows for t in batch)
         same = task.shapes == batch[0].shapes
         return same and rows <= self._options.max_batch_size
@@ -199,6 +204,7 @@ class Batcher:
     def _run_in_parts(self, inputs: Arrays) -> dict[str, np.ndarray]:
         size = self._options.max_batch_size
         count = batch_tasks.rows_of(inputs)
+        # No rows are a call as well: the graph knows the shape of nothing.
         parts = [
             self._run_checked({k: v[i : i + size] for k, v in inputs.items()})
             for i in range(0, max(count, 1), size)

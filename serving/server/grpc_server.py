@@ -30,7 +30,7 @@ from serving.server.tls import ServerTls
 from serving.server.versions import LoadedVersion
 
 _MAX_MESSAGE = 1024  # characters of an error, as TensorFlow Serving cuts it
-_THREADS = 64
+_THREADS = 64  # Most of them wait for the model, in its queue.
 _SIGNATURE_DEF = "signature_def"
 _SHORT_NAMES = ("PredictionService", "ModelService")
 _SERVICES = tuple(f"tensorflow.serving.{name}" for name in _SHORT_NAMES)
@@ -308,7 +308,7 @@ class GrpcServer:
             else:
                 credentials = tls.credentials()
                 bound = self._server.add_secure_port(address, credentials)
-        except RuntimeError:
+        except RuntimeError:  # Older versions of gRPC return 0 instead.
             bound = 0
         if not bound:
             raise InputError(f"cannot listen on {address} for gRPC")
@@ -321,6 +321,7 @@ class GrpcServer:
 
     def stop(self, grace_s: float) -> None:
         """Refuses new requests, lets running ones finish for a while."""
+        # First: who balances load by health goes elsewhere.
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         self._server.stop(grace_s).wait()
 

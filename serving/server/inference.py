@@ -56,6 +56,7 @@ def read_examples(request_input: Any) -> np.ndarray:
             f"{len(examples)} examples with a context of {len(context)} bytes "
             f"each; at most {contract.MAX_REQUEST_BYTES} bytes are allowed"
         )
+    # Serialized messages one after the other are read as one, merged.
     rows = np.empty(len(examples), object)
     rows[:] = [context + e.SerializeToString() for e in examples]
     return rows

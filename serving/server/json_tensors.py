@@ -42,6 +42,7 @@ def parse_document(body: bytes) -> dict[str, Any]:
     if isinstance(document, dict):
         return document
     try:
+        # Strings may hold any bytes; they come back when they are encoded.
         text = body.decode("utf-8-sig", "surrogateescape").lstrip(" \t\r\n")
         if not text:
             raise invalid_argument("JSON Parse error: The document is empty")
@@ -328,6 +329,7 @@ def _to_json(name: str, array: np.ndarray) -> Any:
 
 def shortest(array: np.ndarray) -> Any:
     """Returns float32 as lists of the shortest numbers that read back so."""
+    # NumPy writes as few digits as read back; the longest have 14.
     return array.astype("U16").astype(np.float64).tolist()
 
 

@@ -109,6 +109,7 @@ def running_server(
 def _stop_together(
     rest: RestServer, grpc_server: GrpcServer, grace_s: float
 ) -> None:
+    # At once: one after the other, they would take the grace twice.
     stopping = threading.Thread(target=rest.stop, args=(grace_s,))
     stopping.start()
     grpc_server.stop(grace_s)

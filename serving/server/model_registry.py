@@ -82,6 +82,7 @@ class ModelRegistry:
 
     def close(self) -> None:
         """Stops watching and lets the running requests finish."""
+        # All of them, even where one fails.
         with ExitStack() as stack:
             for model in self._models.values():
                 stack.callback(model.close)
@@ -215,6 +216,7 @@ class ModelRegistry:
                 kept[model.name] = self._manager_of(model)
                 started.append(kept[model.name])
         names = tuple(model.name for model in models)
+        # They stay listed: their states can be asked for, as END.
         for name in set(kept) - set(names):
             kept[name].retire()
         self._models, self._served = kept, names

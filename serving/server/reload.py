@@ -83,6 +83,7 @@ def _watch(
             registry.reload(models_of(read_config(path)))
         except (InputError, RequestError) as error:
             message = str(error)
+        # A file that stays wrong is told once.
         if message and message != said:
             _log.error("%s changes nothing: %s", path, message)
         said = message

@@ -48,6 +48,6 @@ def _inflate(body: bytes, limit: int) -> bytes:
         data = inflater.decompress(body, limit)
     except zlib.error as error:
         raise invalid_argument(f"not gzip: {error}") from error
-    if inflater.unconsumed_tail:
+    if inflater.unconsumed_tail:  # More than the limit; not unpacked.
         raise _TooLarge()
     return data

@@ -71,6 +71,7 @@ class Served:
             self.runtime_s += time.perf_counter() - start
 
 
+# Each thread has its own, so no call has to hand it through.
 _serving: ContextVar[Served] = ContextVar("serving")
 
 
@@ -146,6 +147,7 @@ class RequestMetrics:
             elapsed = time.perf_counter() - start
             name = model if model in self._models else ""
             self._count(name, served, code)
+            # As in TensorFlow Serving: errors would make it look fast.
             if code is StatusCode.OK:
                 timed = self._latency.labels(name, api, entrypoint)
                 timed.observe(1e6 * elapsed)

@@ -35,7 +35,8 @@ from serving.server.request_metrics import CONTENT_TYPE, PATH, RequestMetrics
 from serving.server.tls import ServerTls
 from serving.server.versions import LoadedVersion, VersionState
 
-_THREADS = 64
+_THREADS = 64  # Most of them wait for the model, in its queue.
+# Each may hold a body of `MAX_REQUEST_BYTES`.
 _CONNECTIONS = 256
 _ORIGIN = re.compile("https?://")
 _CORS = {
@@ -83,7 +84,7 @@ class RestApp:
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
-            return
+            return  # no websockets
         request = Request(scope, receive)
         response = await self._respond(request)
         await response(scope, receive, send)
@@ -310,7 +311,7 @@ class RestServer:
     def start(self) -> None:
         """Answers from now on."""
         self._thread.start()
-        while not self._server.started:
+        while not self._server.started:  # uvicorn has no event for it.
             if not self._thread.is_alive():
                 raise InputError("the REST server did not start")
             time.sleep(0.01)

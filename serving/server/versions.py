@@ -30,6 +30,7 @@ from serving.server.batching import Batcher
 
 _log = logging.getLogger(__name__)
 
+# `ModelVersionStatus.State` of `get_model_status.proto`.
 LOADING, AVAILABLE, UNLOADING, END = 10, 30, 40, 50
 
 OnWarmUp = Callable[[str, float, int, str], None]
@@ -42,6 +43,7 @@ class LoadedVersion:
         self.servable = servable
         self._options = options
         self._lock = threading.Lock()
+        # By signature: only its own requests can share a call.
         self._batchers: dict[str, Batcher] = {}
 
     @property
@@ -154,6 +156,7 @@ class VersionManager:
                 f"{source.base}; there are {found}"
             )
         paths = version_paths(source.base)
+        # The highest first: it is what most requests mean.
         for version in reversed(wanted):
             try:
                 self._load(version, paths[version])
@@ -201,7 +204,7 @@ class VersionManager:
             self._is_stopped = True
             self._changed.notify_all()
         self._wake.set()
-        if self._watcher.ident:
+        if self._watcher.ident:  # None where the first load failed.
             self._watcher.join()
         for version in list(self._loaded):
             self._unload(version)
@@ -247,6 +250,7 @@ class VersionManager:
     def _watch(self) -> None:
         while True:
             self._wake.wait(self._pause_s())
+            # Before looking: what is set meanwhile asks for another look.
             self._wake.clear()
             if self._is_stopped:
                 return
@@ -269,6 +273,7 @@ class VersionManager:
         source = self._source
         paths: dict[int, Path] = {}
         if source is not None:
+            # Moved, or a mount that is away: no order to stop serving.
             if not source.base.is_dir():
                 _log.warning("%s is gone; what is loaded stays", source.base)
                 self._settle(source)
@@ -282,6 +287,7 @@ class VersionManager:
                     self._load(version, paths[version])
                 except Exception as error:
                     self._fail(version, str(error))
+            # Loading takes long: what was wanted may not be any more.
             if self._source is not source or self._is_stopped:
                 return
         # Where none of the wanted ones loads, the old ones go on.
@@ -311,6 +317,7 @@ class VersionManager:
 
     def _load(self, version: int, path: Path) -> None:
         self._note(version, LOADING)
+        # Without the lock: requests go on meanwhile.
         servable = Servable(path)
         self._warm_up(servable)
         with self._changed:
@@ -347,6 +354,7 @@ class VersionManager:
 
     def _unload(self, version: int) -> None:
         with self._changed:
+            # First out of reach of new requests, then those that run finish.
             old = self._loaded.pop(version)
             self._note(version, UNLOADING)
             while self._in_flight.get(version, 0):

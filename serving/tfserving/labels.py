@@ -112,6 +112,7 @@ def _move(
         admin.wait_until_available(target.model, version, was)
         on_step(f"version {version} of {target.model} is available")
         _apply(admin, target.config, moved)
+    # Interrupted, it would leave a version that no label needs.
     except (InputError, KeyboardInterrupt):
         _put_back(admin, target.config, original)
         raise
@@ -127,6 +128,7 @@ def _move(
 
 
 def _apply(admin: ModelAdmin, path: Path, config: Any) -> None:
+    # The file first: a server that polls it would undo the other.
     write_config(path, config)
     admin.reload(config)
 

@@ -101,11 +101,11 @@ def _application(options: PageOptions):
 
     from serving.ui.compared_versions import Tagger
     from serving.ui.page import TagPage
-    from serving.ui.pictures import MOST_BYTES, Allowance
     from serving.ui.upload_limit import UploadLimit
+    from serving.ui.uploads import MOST_BYTES, Allowance
 
     tagger = Tagger(options.server, options.client(), options.labels)
-    shared = Allowance(most_bytes=MOST_BYTES, most_pictures=1_000)
+    shared = Allowance(most_bytes=MOST_BYTES, most_images=1_000)
 
     def page() -> None:
         ui.add_css(_STYLE)

@@ -1,4 +1,4 @@
-"""One picture on the page: what it looks like and its tags."""
+"""One image on the page: what it looks like and its tags."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from nicegui import ui
 
 from serving.api.prediction import Prediction, ServerError
 from serving.ui.compared_versions import Column, Tagger
-from serving.ui.pictures import as_size
 from serving.ui.rows import to_rows
 from serving.ui.tag_tree import Choice, is_cut, tag_tree, walk
+from serving.ui.uploads import as_size
 
 # Vue puts every text in as text, never as HTML.
 _ROW = """
@@ -34,18 +34,18 @@ _ROW = """
 </div>
 """
 _UNREADABLE = (
-    "This is no picture, or a broken one: the server could not decode it."
+    "This is no image, or a broken one: the server could not decode it."
 )
 _UNREAD = (
-    "The server does not read this picture: another format than it takes, or "
+    "The server does not read this image: another format than it takes, or "
     "too many pixels."
 )
 
 Answer = Prediction | ServerError
 
 
-class PictureCard:
-    """A picture that the server is asked about.
+class ImageCard:
+    """An image that the server is asked about.
 
     Args:
         name: of its file.
@@ -59,7 +59,7 @@ class PictureCard:
         name: str,
         image: bytes,
         preview: str,
-        on_remove: Callable[[PictureCard], None],
+        on_remove: Callable[[ImageCard], None],
     ):
         self.image = image
         self._preview = preview
@@ -91,6 +91,7 @@ class PictureCard:
         ]
         found = await asyncio.gather(
             *(tagger.tag(self.image, c) for c in missing),
+            # The other versions' answers count.
             return_exceptions=True,
         )
         for column, answer in zip(missing, found, strict=True):

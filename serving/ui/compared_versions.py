@@ -80,12 +80,13 @@ class Tagger:
             try:
                 labels.append(Column(label, self._client(label).version()))
             except ServerError as error:
+                # Any other: the server is there, and lacks the label.
                 if error.code == "UNAVAILABLE":
                     raise
         return labels + [Column(n, n) for n in numbers]
 
     async def tag(self, image: bytes, column: Column) -> Prediction:
-        """Returns the answer of a version for one picture.
+        """Returns the answer of a version for one image.
 
         Raises:
             ServerError: the server did not answer, or refused.
@@ -104,6 +105,7 @@ class Tagger:
             ) from error
 
     def _client(self, version: int | str) -> TagClient:
+        # Threads of several tabs may ask for the same.
         with self._lock:
             if version not in self._clients:
                 of_version = (

@@ -1,4 +1,4 @@
-"""The page: drop zone, controls and a card a picture."""
+"""The page: drop zone, controls and a card an image."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from nicegui import events, ui
 
 from serving.api import contract
 from serving.api.prediction import ServerError
-from serving.ui.card import PictureCard, refused_card
+from serving.ui.card import ImageCard, refused_card
 from serving.ui.compared_versions import Column, Tagger, default_pair
 from serving.ui.controls import Controls
-from serving.ui.pictures import (
-    MOST_PICTURES,
+from serving.ui.uploads import (
+    MOST_IMAGES,
     Allowance,
     Refused,
     as_size,
@@ -34,11 +34,11 @@ _LOGO = (
 )
 _HINT = f"""
 <div class="tf-hint">
-  <b>Drop pictures here</b>
-  <q-btn class="tf-button" no-caps unelevated label="Choose pictures"
+  <b>Drop images here</b>
+  <q-btn class="tf-button" no-caps unelevated label="Choose images"
          @click="props.pickFiles"></q-btn>
   <p>JPEG, PNG, GIF or BMP, up to {as_size(contract.MAX_IMAGE_BYTES)} each,
-  {MOST_PICTURES} at a time. Nothing is kept: closing the page forgets
+  {MOST_IMAGES} at a time. Nothing is kept: closing the page forgets
   them.</p>
 </div>
 """
@@ -59,7 +59,7 @@ class TagPage:
     def __init__(self, tagger: Tagger, allowance: Allowance):
         self._tagger = tagger
         self._allowance = Allowance(parent=allowance)
-        self._cards: list[PictureCard] = []
+        self._cards: list[ImageCard] = []
         self._available: list[Column] = []
         self._build()
         ui.context.client.on_delete(self._forget)
@@ -78,7 +78,7 @@ class TagPage:
                 ).props("flat dense no-caps")
             self._refused = ui.element("section").classes("tf-refused")
             self._grid = ui.element("section").classes("tf-cards")
-            self._grid.props["aria-label"] = "Pictures"
+            self._grid.props["aria-label"] = "Images"
         self._foot = ui.label().classes("tf-foot")
         self._alert.set_visibility(False)
         self._show_filled()
@@ -144,9 +144,10 @@ class TagPage:
         except Refused as refusal:
             self._refuse(name, str(refusal))
             return
+        # Drawing takes long, and all tabs share this thread.
         small = await asyncio.to_thread(preview, image)
         with self._grid:
-            card = PictureCard(name, image, small, self._remove)
+            card = ImageCard(name, image, small, self._remove)
         self._cards.append(card)
         self._show_filled()
         await self._ask([card])
@@ -165,7 +166,7 @@ class TagPage:
             refused_card(name, why, remove)
         self._show_filled()
 
-    def _remove(self, card: PictureCard) -> None:
+    def _remove(self, card: ImageCard) -> None:
         self._cards.remove(card)
         self._allowance.give_back(len(card.image))
         card.delete()
@@ -187,7 +188,7 @@ class TagPage:
         filled = bool(self._cards or refused)
         self._list.set_visibility(filled)
         self._refused.set_visibility(bool(refused))
-        self._count.set_text(f"Pictures: {len(self._cards)}")
+        self._count.set_text(f"Images: {len(self._cards)}")
         self._drop.classes(
             add="tf-filled" if filled else "",
             remove="" if filled else "tf-filled",
@@ -198,7 +199,7 @@ class TagPage:
     async def _ask_all(self) -> None:
         await self._ask(self._cards)
 
-    async def _ask(self, cards: Sequence[PictureCard]) -> None:
+    async def _ask(self, cards: Sequence[ImageCard]) -> None:
         columns = self._controls.columns
         if not columns:
             return
@@ -206,7 +207,7 @@ class TagPage:
         self._show_versions(columns)
 
     async def _ask_one(
-        self, card: PictureCard, columns: Sequence[Column]
+        self, card: ImageCard, columns: Sequence[Column]
     ) -> None:
         await card.ask(self._tagger, columns)
         if card in self._cards:

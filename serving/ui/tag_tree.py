@@ -1,4 +1,4 @@
-"""From the answers for one picture to the tree that the page shows."""
+"""From the answers for one image to the tree that the page shows."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Node:
 
 @dataclass(frozen=True)
 class TagTree:
-    """What is shown of one picture.
+    """What is shown of one image.
 
     Attributes:
         roots: the classes without a shown parent, best first.
@@ -87,7 +87,7 @@ class TagTree:
 
 
 def tag_tree(answers: Sequence[Prediction], choice: Choice) -> TagTree:
-    """Puts the answers for one picture into one tree.
+    """Puts the answers for one image into one tree.
 
     Parents come from the answers: a class stands below that one of its
     parents that scores best, of those shown. Classes above a tag are shown

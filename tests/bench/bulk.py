@@ -24,8 +24,8 @@ from beam_jobs.scenes.write_scenes import draw_unseen
 from model.configs import demo
 from serving.api import contract
 from serving.bulk.bulk_tag import tag_in_bulk
+from serving.bulk.inputs import cut_part, find_parts
 from serving.bulk.options import BulkOptions
-from serving.bulk.sources import cut_part, find_parts
 from serving.bulk.tag_piece import Job, tag_piece
 from serving.saved_model.servable import Servable
 

@@ -25,11 +25,11 @@ from serving.api.prediction import to_prediction
 from serving.api.tag_options import TagOptions
 from serving.bulk import bulk_tag, model_files, tag_batch
 from serving.bulk.bulk_tag import tag_in_bulk
+from serving.bulk.inputs import Piece, cut_part, find_parts
 from serving.bulk.manifest import Manifest
 from serving.bulk.model_folders import find_version
 from serving.bulk.options import BulkOptions
 from serving.bulk.read_images import Image, read_batches
-from serving.bulk.sources import Piece, cut_part, find_parts
 from serving.bulk.tag_files import digest, tag_lines, tag_table
 from serving.bulk.tag_piece import Outcome
 from tests.helpers.images import noise_image

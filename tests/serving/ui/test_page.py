@@ -82,7 +82,7 @@ def card(page, name: str):
 
 
 @needs_browser
-def test_dropped_pictures_become_trees(page):
+def test_dropped_images_become_trees(page):
     foreign = []
     page.on("request", lambda r: foreign.append(r.url))
     drop(page, noise=noise_image(1), cut=noise_image(2)[:150])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from serving.api import contract
 
-MOST_PICTURES = 24  # a tab
+MOST_IMAGES = 24  # a tab
 MOST_TAB_BYTES = 64 * 1024**2
 MOST_BYTES = 256 * 1024**2  # all tabs
 _PREVIEW_PIXELS = 360
@@ -28,40 +28,39 @@ class Allowance:
     """Counts what is held; `parent` is what several share.
 
     Attributes:
-        most_bytes, most_pictures: at most held.
+        most_bytes, most_images: at most held.
     """
 
     most_bytes: int = MOST_TAB_BYTES
-    most_pictures: int = MOST_PICTURES
+    most_images: int = MOST_IMAGES
     parent: Allowance | None = None
     held_bytes: int = 0
-    held_pictures: int = 0
+    held_images: int = 0
 
     def take(self, size: int) -> None:
-        """Counts a picture in.
+        """Counts an image in.
 
         Raises:
             Refused: there is no room for it.
         """
-        if self.held_pictures + 1 > self.most_pictures:
+        if self.held_images + 1 > self.most_images:
             raise Refused(
-                f"there are {self.most_pictures} pictures here already; "
-                "remove some"
+                f"there are {self.most_images} images here already; remove some"
             )
         if self.held_bytes + size > self.most_bytes:
             raise Refused(
-                f"the pictures here would be over {as_size(self.most_bytes)}; "
+                f"the images here would be over {as_size(self.most_bytes)}; "
                 "remove some"
             )
         if self.parent:
             self.parent.take(size)
         self.held_bytes += size
-        self.held_pictures += 1
+        self.held_images += 1
 
     def give_back(self, size: int) -> None:
-        """Counts a picture out."""
+        """Counts an image out."""
         self.held_bytes -= size
-        self.held_pictures -= 1
+        self.held_images -= 1
         if self.parent:
             self.parent.give_back(size)
 
@@ -70,7 +69,7 @@ def check_file(data: bytes) -> None:
     """Finds what no server would tag.
 
     Raises:
-        Refused: empty, too large, or no picture by its first bytes.
+        Refused: empty, too large, or no image by its first bytes.
     """
     if not data:
         raise Refused("the file is empty")
@@ -94,7 +93,7 @@ def as_size(size: int) -> str:
 def preview(data: bytes) -> str:
     """Returns a small JPEG as a data URL; empty if it cannot be drawn.
 
-    Pillow reads the picture, not the server: what it cannot read may still
+    Pillow reads the image, not the server: what it cannot read may still
     get tags, and the other way round.
     """
     from PIL import Image

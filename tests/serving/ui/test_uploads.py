@@ -11,28 +11,28 @@ from PIL import Image
 
 from serving.client.client_options import ClientOptions
 from serving.ui.compared_versions import Column, Tagger, default_pair
-from serving.ui.pictures import Allowance, Refused, as_size, check_file, preview
 from serving.ui.upload_limit import UploadLimit
+from serving.ui.uploads import Allowance, Refused, as_size, check_file, preview
 from tests.helpers.images import noise_image
 
 
 def test_allowance_of_a_tab_and_of_all():
-    shared = Allowance(most_bytes=100, most_pictures=3)
-    tab = Allowance(most_bytes=70, most_pictures=2, parent=shared)
-    other = Allowance(most_bytes=70, most_pictures=2, parent=shared)
+    shared = Allowance(most_bytes=100, most_images=3)
+    tab = Allowance(most_bytes=70, most_images=2, parent=shared)
+    other = Allowance(most_bytes=70, most_images=2, parent=shared)
     tab.take(60)
     with pytest.raises(Refused, match="over 1 KB"):
         tab.take(20)
     other.take(30)
     with pytest.raises(Refused):
         other.take(11)
-    assert (shared.held_bytes, shared.held_pictures) == (90, 2)
+    assert (shared.held_bytes, shared.held_images) == (90, 2)
     other.take(10)
-    with pytest.raises(Refused, match="2 pictures here already"):
+    with pytest.raises(Refused, match="2 images here already"):
         other.take(0)
     tab.give_back(60)
-    assert (shared.held_bytes, shared.held_pictures) == (40, 2)
-    assert (tab.held_bytes, tab.held_pictures) == (0, 0)
+    assert (shared.held_bytes, shared.held_images) == (40, 2)
+    assert (tab.held_bytes, tab.held_images) == (0, 0)
 
 
 def test_files_that_no_server_would_tag():
@@ -53,7 +53,7 @@ def test_preview_is_small_and_never_raises():
     assert head == "data:image/jpeg;base64"
     with Image.open(io.BytesIO(base64.b64decode(text))) as small:
         assert small.size == (360, 240)
-    assert preview(b"no picture") == ""
+    assert preview(b"no image") == ""
     assert preview(noise_image(0)[:200]) == ""
 
 
