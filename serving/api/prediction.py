@@ -42,6 +42,28 @@ class VersionStatus:
     state: str
     error: str = ""
 
+    @property
+    def is_available(self) -> bool:
+        """Whether it answers."""
+        return self.state == "AVAILABLE"
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it does not load, and is not tried again."""
+        return self.state == "END" and bool(self.error)
+
+
+def version_statuses(reply: Any) -> list[VersionStatus]:
+    """Returns what a GetModelStatusResponse tells."""
+    return [
+        VersionStatus(
+            found.version,
+            found.State.Name(found.state),
+            found.status.error_message,
+        )
+        for found in reply.model_version_status
+    ]
+
 
 @dataclass(frozen=True)
 class Tag:

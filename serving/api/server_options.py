@@ -35,14 +35,10 @@ class BatchingOptions(Options):
     """When requests are put together.
 
     Attributes:
-        max_batch_size: rows in one call of the model. A larger request is
-            run in parts.
-        timeout_s: how long a batch that is not full waits for company. With
-            0 a batch is what came in while the model was busy.
-        adaptive: wait only where it pays, and `timeout_s` at most, or 0.1 s
-            if that is 0.
-        max_queued_rows: rows that wait at most; beyond, UNAVAILABLE.
-        parallel_batches: calls of the model at a time, for each signature.
+        max_batch_size: a larger request is run in parts.
+        timeout_s: with 0 a batch is what came in while the model was busy.
+        adaptive: waits `timeout_s` at most, or 0.1 s if that is 0.
+        parallel_batches: of each signature.
         allowed_sizes: batches are filled up to the next of these sizes,
             ascending, the last one `max_batch_size`; empty for any size.
 
@@ -124,12 +120,7 @@ class RetryOptions(Options):
 
 @dataclass(frozen=True)
 class RestOptions(Options):
-    """How REST answers.
-
-    Attributes:
-        timeout_s: for one request; beyond, DEADLINE_EXCEEDED.
-        cors: let web pages of other origins ask.
-    """
+    """How REST answers; over `timeout_s`, DEADLINE_EXCEEDED."""
 
     timeout_s: Annotated[
         float,
@@ -175,21 +166,11 @@ class ServerOptions(Options):
     """How models are served.
 
     Attributes:
-        name: of the model, in requests.
-        policy: which versions are served; None for those that have labels,
-            or the highest.
-        labels: names for some of them.
-        models_config: a `models.config` that lists models, instead of name,
-            policy and labels.
+        policy: which versions; None for those that have labels, or the
+            highest.
+        labels: label -> version.
+        models_config: instead of name, policy and labels.
         models_config_poll_s: seconds between two looks at it; 0 reads it once.
-        allow_unavailable_labels: a new label may name a version that is not
-            loaded.
-        retries: of versions that do not load.
-        host: address to listen on.
-        grpc_port, rest_port: 0 takes a free one.
-        rest: timeout and headers of REST.
-        batching: how requests are put together.
-        batching_file: TensorFlow Serving's, instead.
         tls: of gRPC and REST.
         poll_s: seconds between two looks for versions; 0 looks once.
         grace_s: seconds that running requests get when the server stops.

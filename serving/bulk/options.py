@@ -21,21 +21,14 @@ class BulkOptions(Options):
 
     Attributes:
         model: a version's folder, or the base folder: its highest version.
-        sources: folders, patterns, image files, tar files, TFRecord files or
-            data sets.
-        out: folder of the answers.
-        format: of their files, one of `FORMATS`.
-        top: tags an image, at most; None for all that the export gives.
         select: which classes are tags; None for the best ones, marked
             whether they reach their thresholds.
         batch_size: images a call of the model, one of
             `contract.BATCH_SIZES`. Scores may differ in the last bit between
             batch sizes.
-        images_per_file: images of one piece of work, and so rows of a file;
-            a TFRecord file is always one piece.
+        images_per_file: of one piece of work; a TFRecord file is always one.
         share_model: one copy of the model for all processes of a machine:
             for GPUs, and for models of which two do not fit into memory.
-        overwrite: replace other answers in `out`.
 
     Raises:
         InputError: a value that is not allowed.

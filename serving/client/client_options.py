@@ -34,12 +34,8 @@ class ClientOptions(Options):
     """What a client asks for, and how patiently.
 
     Attributes:
-        model: its name on the server.
-        version: only this one; None for what the server has newest.
-        version_label: only what has this label, as `stable`.
         timeout_s: for one batch, retries included (gRPC) or each (REST).
-        parallel: batches that are under way at a time.
-        allow_private: fetch URLs of private and loopback addresses too.
+        allow_private: loopback addresses too.
         tls: whom to trust; None for a connection without TLS.
 
     Raises:
@@ -86,17 +82,8 @@ class TagRun(Options):
     """One run of `tagforest tag`.
 
     Attributes:
-        names: files, folders, URLs; `-` for a list of them on standard input.
-        stdin_image: standard input is one image, and there are no names.
-        server, transport: as `parse_server` takes them.
-        client: which model and version, and how patiently.
         options: which classes are tags; None for the best ones.
-        top: tags an image.
-        leaves: only classes without subclasses.
-        form: of the text that is printed.
-        out: file; None for standard output.
-        resume: leave out the images that `out` has tags of.
-        progress: show a bar; None where it does no harm.
+        progress: None for a bar where it does no harm.
 
     Raises:
         InputError: a value out of range, or options that exclude each other.

@@ -11,7 +11,12 @@ import numpy as np
 
 from serving.api import contract, protos
 from serving.api.client_tls import ClientTls
-from serving.api.prediction import Prediction, VersionStatus, to_prediction
+from serving.api.prediction import (
+    Prediction,
+    VersionStatus,
+    to_prediction,
+    version_statuses,
+)
 from serving.api.tag_options import TagOptions
 from serving.api.tensor_proto import fill_proto, from_proto
 from serving.client.client_options import ClientOptions
@@ -77,13 +82,7 @@ class GrpcTransport:
         reply = self._ask_again(
             self._call, self._models.GetModelStatus, request
         )
-        states = protos.get_model_status_pb2.ModelVersionStatus.State
-        return [
-            VersionStatus(
-                s.version, states.Name(s.state), s.status.error_message
-            )
-            for s in reply.model_version_status
-        ]
+        return version_statuses(reply)
 
     def version(self) -> int:
         """Asks which version answers."""

@@ -166,18 +166,13 @@ def _signature(loaded: LoadedVersion, name: str, unknown: str) -> Signature:
 
 
 def _check_classify(signature: Signature) -> None:
-    if len(signature.inputs) != 1:
-        raise invalid_argument("Expected one input Tensor.")
+    _check_input(signature)
     if len(signature.outputs) not in (1, 2):
         raise invalid_argument(
             "Expected one or two output Tensors, found "
             f"{len(signature.outputs)}"
         )
-    if INPUTS not in signature.inputs:
-        raise invalid_argument(
-            "No classification inputs found in SignatureDef: "
-            f"{sorted(signature.inputs)}; {INPUTS!r} is needed"
-        )
+    _check_input_name(signature, "classification")
     if not {_CLASSES, _SCORES} & set(signature.outputs):
         raise invalid_argument(
             "Expected classification signature outputs to contain at least "
@@ -187,19 +182,27 @@ def _check_classify(signature: Signature) -> None:
 
 
 def _check_regress(signature: Signature) -> None:
-    if len(signature.inputs) != 1:
-        raise invalid_argument("Expected one input Tensor.")
+    _check_input(signature)
     if len(signature.outputs) != 1:
         raise invalid_argument("Expected one output Tensor.")
-    if INPUTS not in signature.inputs:
-        raise invalid_argument(
-            "No regression inputs found in SignatureDef: "
-            f"{sorted(signature.inputs)}; {INPUTS!r} is needed"
-        )
+    _check_input_name(signature, "regression")
     if _REGRESSIONS not in signature.outputs:
         raise invalid_argument(
             "No regression outputs found in SignatureDef: "
             f"{sorted(signature.outputs)}; {_REGRESSIONS!r} is needed"
+        )
+
+
+def _check_input(signature: Signature) -> None:
+    if len(signature.inputs) != 1:
+        raise invalid_argument("Expected one input Tensor.")
+
+
+def _check_input_name(signature: Signature, kind: str) -> None:
+    if INPUTS not in signature.inputs:
+        raise invalid_argument(
+            f"No {kind} inputs found in SignatureDef: "
+            f"{sorted(signature.inputs)}; {INPUTS!r} is needed"
         )
 
 

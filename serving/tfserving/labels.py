@@ -27,7 +27,7 @@ from serving.tfserving.label_history import (
     last_promotion,
     read_history,
 )
-from serving.tfserving.model_admin import UNKNOWN, ModelAdmin
+from serving.tfserving.model_admin import ModelAdmin
 from serving.tfserving.options import LabelTarget
 
 
@@ -108,7 +108,7 @@ def _move(
     moved = _with_label(loaded, target, version, drop)
     try:
         _apply(admin, target.config, loaded)
-        was = states.get(version, UNKNOWN)
+        was = states.get(version)
         admin.wait_until_available(target.model, version, was)
         on_step(f"version {version} of {target.model} is available")
         _apply(admin, target.config, moved)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -16,33 +15,15 @@ import grpc
 from beam_jobs.errors import InputError
 from serving.api import protos
 from serving.api.client_tls import ClientTls
+from serving.api.prediction import VersionStatus, version_statuses
 from serving.client.grpc_client import open_channel
 
-_AVAILABLE, _END = 30, 50
 _POLL_S = 0.1
 # A failure of a former try is listed until the server tries again.
 _STALE_S = 10.0
 
 
-@dataclass(frozen=True)
-class ServedState:
-    """A version's state, in TensorFlow Serving's numbers."""
-
-    state: int
-    error: str
-
-    @property
-    def is_available(self) -> bool:
-        """Whether it answers."""
-        return self.state == _AVAILABLE
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether it does not load, and is not tried again."""
-        return self.state == _END and bool(self.error)
-
-
-UNKNOWN = ServedState(0, "")
+_UNKNOWN = VersionStatus(0, "UNKNOWN")
 
 
 class ModelAdmin:
@@ -76,7 +57,7 @@ class ModelAdmin:
         message = protos.model_management_pb2.ReloadConfigRequest(config=config)
         self._call(self._stub.HandleReloadConfigRequest, message)
 
-    def states(self, model: str) -> dict[int, ServedState]:
+    def states(self, model: str) -> dict[int, VersionStatus]:
         """Returns version -> state of a model.
 
         Raises:
@@ -85,13 +66,10 @@ class ModelAdmin:
         request = protos.get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = model
         reply = self._call(self._stub.GetModelStatus, request)
-        return {
-            s.version: ServedState(s.state, s.status.error_message)
-            for s in reply.model_version_status
-        }
+        return {found.version: found for found in version_statuses(reply)}
 
     def wait_until_available(
-        self, model: str, version: int, before: ServedState = UNKNOWN
+        self, model: str, version: int, before: VersionStatus | None = None
     ) -> None:
         """Waits until a version answers.
 
@@ -106,7 +84,7 @@ class ModelAdmin:
         """
         start = time.monotonic()
         while True:
-            now = self.states(model).get(version, UNKNOWN)
+            now = self.states(model).get(version, _UNKNOWN)
             waited = time.monotonic() - start
             if now.is_available:
                 return
@@ -116,11 +94,11 @@ class ModelAdmin:
                     f"{self.address}: {now.error}"
                 )
             if now != before:
-                before = UNKNOWN
+                before = None
             if waited > self._timeout_s:
                 hint = (
                     "its log says why"
-                    if now != UNKNOWN
+                    if now != _UNKNOWN
                     else "is its folder in the model's base_path, as the "
                     "server sees it?"
                 )

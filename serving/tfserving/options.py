@@ -20,13 +20,9 @@ class TfServingSetup(Options):
     """How a model is to be served.
 
     Attributes:
-        model_dir: base folder of its versions.
-        name: of the model in requests.
-        labels: label -> version; empty for the highest version alone.
-        batch_timeout_us: how long a batch waits for company.
-        max_queued_batches: beyond them requests get UNAVAILABLE.
-        policy: which versions are served; None for those that have labels,
-            or the highest.
+        labels: label -> version.
+        policy: which versions; None for those that have labels, or the
+            highest.
         base_path: of the versions as the server sees it; None for the
             container's folder.
 

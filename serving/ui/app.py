@@ -24,15 +24,7 @@ _TIMEOUT_S = 30.0
 
 @dataclass(frozen=True)
 class PageOptions:
-    """What the page shows.
-
-    Attributes:
-        server: `host:port`, or a URL as the client takes it.
-        model: its name on the server.
-        labels: version labels to compare.
-        host: address to listen on.
-        tls_ca: PEM file of the authorities to trust; None for no TLS.
-    """
+    """What the page shows; without `tls_ca`, it connects without TLS."""
 
     server: Annotated[str, Option("HOST:PORT or a URL.")] = (
         f"127.0.0.1:{contract.GRPC_PORT}"

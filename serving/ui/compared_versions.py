@@ -72,9 +72,7 @@ class Tagger:
         return await asyncio.to_thread(self._columns)
 
     def _columns(self) -> list[Column]:
-        numbers = [
-            s.version for s in self._newest.status() if s.state == "AVAILABLE"
-        ]
+        numbers = [s.version for s in self._newest.status() if s.is_available]
         labels = []
         for label in self._labels:
             try:
