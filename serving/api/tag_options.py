@@ -53,10 +53,10 @@ class TagOptions(Options):
     ] = False
     include: Annotated[
         Sequence[str],
-        _tags("WordNet id: it and what is below it; repeatable."),
+        _tags("Class id: it and what is below it; repeatable."),
     ] = ()
     exclude: Annotated[
-        Sequence[str], _tags("WordNet id: not it, nor what is below it.")
+        Sequence[str], _tags("Class id: not it, nor what is below it.")
     ] = ()
 
     def __post_init__(self) -> None:
