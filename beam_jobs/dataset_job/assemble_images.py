@@ -319,6 +319,8 @@ def _write(
     digests = np.frombuffer(b"".join(checked.digests), ">u8").reshape(-1, 4)
     content = digests[:, 0].astype(np.uint64)
     offsets = np.array(checked.offsets, np.int64)
+    # An empty list alone would make floats of the column.
+    lengths = np.array(checked.lengths, np.int64)
     as_is = offsets < 0
     splits, known = _known(images.row_splits, ids)
     table = pa.table(
@@ -332,7 +334,7 @@ def _write(
             "as_is": as_is,
             "path": np.where(as_is, images.paths, len(path_names) - 1),
             "offset": np.where(as_is, images.offsets, offsets),
-            "length": np.where(as_is, images.lengths, checked.lengths),
+            "length": np.where(as_is, images.lengths, lengths),
             "classes": list_column(splits, ids[known]),
             "confidences": list_column(splits, images.confidences[known]),
             "sources": list_column(splits, images.sources[known]),

@@ -134,9 +134,9 @@ def join_rows(
 ) -> tuple[JoinedImages, list[Rejection], int]:
     """Joins rows by image id.
 
-    A row with a file speaks for that file alone: of several, the first by
-    path and offset is kept, with its classes, and the others are rejected.
-    Rows without a file are joined to the one that is kept.
+    Rows that name the same bytes, or none, speak of one image. Of several
+    files under one id, the first by path and offset is kept with the classes
+    of its rows, and each of the others is rejected with its own.
 
     Args:
         rows: of one partition; all rows of an image lie in one.
@@ -148,11 +148,12 @@ def join_rows(
     encoded = rows.image_ids.dictionary_encode()
     group = encoded.indices.to_numpy()
     ids = encoded.dictionary
-    owner, extra = _owners(rows, group, len(ids))
+    owner, others = _owners(rows, group, len(ids))
+    extra = others[_first_of_files(rows, group, others)]
     rejections = [_duplicate(rows, row, owner[group[row]]) for row in extra]
     rotation, conflicts = _rotations(rows, group, ids)
     rejections += conflicts
-    splits, values, sources = _values_of(rows, group, len(ids), extra)
+    splits, values, sources = _values_of(rows, group, len(ids), others)
     images = JoinedImages(
         ids,
         np.where(owner >= 0, rows.paths[owner], -1),
@@ -175,7 +176,10 @@ def join_rows(
 def _owners(
     rows: Rows, group: np.ndarray, groups: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the row with the file of each group, -1 for none, and others."""
+    """Returns the row with the file of each group, and rows of other files.
+
+    A group without a file has row -1; the other rows are sorted by file.
+    """
     with_file = np.flatnonzero(rows.paths >= 0)
     order = with_file[
         np.lexsort(
@@ -186,7 +190,22 @@ def _owners(
     first[1:] = group[order][1:] != group[order][:-1]
     owner = np.full(groups, -1)
     owner[group[order[first]]] = order[first]
-    return owner, order[~first]
+    of_order = owner[group[order]]
+    same = rows.paths[order] == rows.paths[of_order]
+    same &= rows.offsets[order] == rows.offsets[of_order]
+    return owner, order[~same]
+
+
+def _first_of_files(
+    rows: Rows, group: np.ndarray, order: np.ndarray
+) -> np.ndarray:
+    """Tells which of sorted rows are the first of their image and file."""
+    first = np.ones(len(order), bool)
+    for column in (group, rows.paths, rows.offsets):
+        values = column[order]
+        first[1:] &= values[1:] == values[:-1]
+    first[1:] = ~first[1:]
+    return first
 
 
 def _duplicate(rows: Rows, row: int, first: int) -> Rejection:
@@ -235,8 +254,30 @@ def _values_of(
     by_group = np.lexsort(
         (rows.confidences[values], sources, rows.classes[values], of_value)
     )
-    ends = np.cumsum(np.bincount(of_value, minlength=groups))
+    by_group = by_group[
+        _surest(of_value, rows.classes[values], sources, by_group)
+    ]
+    ends = np.cumsum(np.bincount(of_value[by_group], minlength=groups))
     return np.append(0, ends), values[by_group], sources[by_group]
+
+
+def _surest(
+    image: np.ndarray, classes: np.ndarray, sources: np.ndarray, order
+) -> np.ndarray:
+    """Tells which of sorted annotations no surer one of its kind follows.
+
+    A row an object says a class as often as there are objects; presence wins
+    over absence, as it does in the label rules. Open Images' rows stay: two
+    of a class are two people's answers.
+    """
+    last = np.ones(len(order), bool)
+    if len(order):
+        answers = [s for s in Source if s.kind == Source.OPEN_IMAGES_HUMAN.kind]
+        same = ~np.isin(sources[order][1:], answers)
+        for column in (image, classes, sources):
+            same &= column[order][1:] == column[order][:-1]
+        last[:-1] = ~same
+    return last
 
 
 def _without(

@@ -36,6 +36,7 @@ from beam_jobs.sources.tencent import split_row
 _LIST_ROW = "an image as n01443537/n01443537_2.JPEG"
 _WNID_IN_PATH = re.compile(r"(?:^|/)(n\d{8})(?:\.tar$|/)")
 _WNID_IN_ROW = re.compile(r"(?:^|/)(n\d{8})[/_]")
+_TARS_TRIED = 4
 _NESTINGS = ("*", "*/*", "*/*/*", "*/*/*/*")
 
 
@@ -72,14 +73,18 @@ def find(folder: str, context: Context) -> Found:
 
 
 def _estimate_images(found: Sequence[tuple[str, int]]) -> int:
-    """Returns about how many images there are, by the smallest tar."""
+    """Returns about how many images there are, by one of the smallest tars."""
     tars = [(size, path) for path, size in found if path.endswith(".tar")]
     if not tars:
         return len(found)
-    size, path = min(tars)
-    images = max(1, sum(1 for _ in find_images.list_images(path, size)))
     total = sum(size for size, _ in tars)
-    return len(found) - len(tars) + total * images // max(1, size)
+    # A tar that is empty or broken says nothing of the others.
+    for size, path in sorted(tars)[:_TARS_TRIED]:
+        listed = find_images.list_images(path, size) if size else ()
+        images = sum(not isinstance(item, Rejection) for item in listed)
+        if images:
+            return len(found) - len(tars) + total * images // size
+    return len(found)
 
 
 def read(part: Part) -> Read:

@@ -176,8 +176,7 @@ def write_tencent_list(raw: Raw) -> None:
     raw.reject("unreadable_file", "tencent/folder.jpg", "folder.jpg")
     rows.append("absent.jpg\t1:1")
     raw.reject("missing_image", "tencent/absent.jpg", "absent.jpg")
-    rows.append("t0.jpg\t1:1")
-    raw.reject("duplicate_id", "tencent/t0.jpg", "t0.jpg")
+    rows.append("t0.jpg\t0:1")  # the same file: the same image
     rows.append("unsure.jpg\t1:0.3")
     raw.reject("no_label_in_vocabulary", "tencent/unsure.jpg", "unsure.jpg")
     rows.append("nothing.jpg")

@@ -12,6 +12,7 @@ from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.cli_options import build_options
 from beam_jobs.dataset import dataset_folder, records
+from beam_jobs.dataset_job import build_dataset
 from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.errors import InputError
 from beam_jobs.labels import ledger
@@ -188,3 +189,20 @@ def test_a_folder_without_images_is_refused(tmp_path):
     }
     with pytest.raises(InputError, match="no ImageNet images"):
         build(build_options(DatasetOptions, given))
+
+
+def test_a_partition_may_keep_no_image(tmp_path, monkeypatch):
+    monkeypatch.setattr(build_dataset, "_partitions", lambda *_: 16)
+    (tmp_path / "a.jpg").write_bytes(noise_image(1))
+    rows = [f"{name}.jpg,dog" for name in ("a", *range(40))]
+    rows.append("a.jpg,cat")
+    table = tmp_path / "labels.csv"
+    table.write_text("\n".join(["image,label", *rows]))
+    given = {
+        "csv": [str(table)],
+        "validation_per_class": 0,
+        "out": str(tmp_path / "dataset"),
+    }
+    manifest = build(build_options(DatasetOptions, given))
+    assert manifest.images == {"in": 41, "out": 1, "rejected": 40}
+    assert manifest.rejected == {"missing_image": 40}

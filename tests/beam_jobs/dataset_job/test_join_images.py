@@ -14,7 +14,7 @@ from beam_jobs.rejections import Reason
 from beam_jobs.sources.reader import AnnotatedImage
 
 HUMAN, MACHINE = Source.OPEN_IMAGES_HUMAN, Source.OPEN_IMAGES_MACHINE
-IMAGENET, TENCENT = Source.IMAGENET, Source.TENCENT
+IMAGENET, TENCENT, CSV = Source.IMAGENET, Source.TENCENT, Source.CSV
 
 
 def write(path, *images) -> str:
@@ -207,3 +207,24 @@ def test_few_images(tmp_path, count):
         tmp_path, [said("z", "x"), *images], need_files=False
     )
     assert (len(found), total) == (count + 1, count + 1)
+
+
+def test_rows_that_name_one_file_are_one_image(tmp_path):
+    def row(path, confidence, *classes):
+        return AnnotatedImage(
+            "a", CSV, classes, (confidence,) * len(classes), ImageRef(path)
+        )
+
+    rows, images, rejections, count = join(
+        tmp_path,
+        [row("1.jpg", 0.5, "x"), row("1.jpg", 1.0, "y"), row("2.jpg", 1, "z")],
+        [row("1.jpg", 0.75, "x"), row("1.jpg", 0.0, "x"), row("2.jpg", 1, "w")],
+    )
+    assert content(rows, images) == {
+        "a": ("1.jpg", 0, 0, {("x", 0.75, CSV), ("y", 1.0, CSV)})
+    }
+    assert images.row_splits.tolist() == [0, 2]
+    assert [(r.reason, r.path) for r in rejections] == [
+        (Reason.DUPLICATE_ID, "2.jpg")
+    ]
+    assert count == 2

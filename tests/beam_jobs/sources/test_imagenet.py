@@ -147,3 +147,17 @@ def test_rows_of_a_list_with_further_classes(tmp_path):
             path,
         ),
     ]
+
+
+def test_an_empty_tar_says_nothing_of_how_many_images_there_are(tmp_path):
+    wnid = "n00000001"
+    members = {f"{i}.JPEG": bytes(5000) for i in range(8)}
+    write_tar(tmp_path / f"{wnid}.tar", members)
+    (tmp_path / "n00000002.tar").write_bytes(b"")
+    (tmp_path / "n00000003.tar").write_bytes(b"no archive")
+    found = imagenet.FOLDERS.find(str(tmp_path), Context())
+    assert found.images == 8
+    items = [i for part in found.parts for i in imagenet.FOLDERS.read(part)]
+    assert sorted(i.path for i in items if isinstance(i, Rejection)) == [
+        str(tmp_path / f"n0000000{n}.tar") for n in (2, 3)
+    ]
