@@ -95,7 +95,7 @@ def draw(
     folder: str | os.PathLike[str],
     out: str | os.PathLike[str],
 ) -> None:
-    """Writes a picture of the image and its neighbours.
+    """Writes a plot of the image and its neighbours.
 
     Args:
         folder: that the neighbours' paths are relative to.
@@ -113,8 +113,8 @@ def draw(
     figure = Figure(figsize=(_COLUMNS * _INCHES, rows * _INCHES * 1.15))
     for place, (path, title) in enumerate(tiles):
         axes = figure.add_subplot(rows, _COLUMNS, place + 1)
-        with Image.open(path) as picture:
-            axes.imshow(picture.convert("RGB"))
+        with Image.open(path) as opened:
+            axes.imshow(opened.convert("RGB"))
         axes.set_title(title[:24], fontsize=7)
         axes.axis("off")
     figure.tight_layout()

@@ -56,6 +56,7 @@ def decode(encoded: bytes, workspace: Workspace) -> np.ndarray:
         except ValueError:
             pass  # TensorFlow may know it, and judges what is broken.
     try:
+        # The GPU is the training's; a copy there and back would wait for it.
         with tf.device("CPU"):
             return preprocessing.decode(tf.constant(encoded)).numpy()
     except tf.errors.OpError as error:
@@ -66,6 +67,7 @@ def decode(encoded: bytes, workspace: Workspace) -> np.ndarray:
 def _decode_jpeg(encoded: bytes, workspace: Workspace) -> np.ndarray:
     """Decodes as libjpeg does by default: accurately, smooth upsampling."""
     height, width, colours, _ = simplejpeg.decode_jpeg_header(encoded)
+    # CMYK and the like: converted as TensorFlow does, or not at all.
     if colours not in _COLOURS:
         raise ValueError(f"a JPEG in {colours}")
     pixels = workspace.take("pixels", 3 * height * width, np.uint8)

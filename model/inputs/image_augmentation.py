@@ -87,6 +87,7 @@ def draws(key: int, positions: np.ndarray) -> np.ndarray:
     Returns:
         float64 [images, draws] in [0, 1).
     """
+    # The whole span is drawn: one call is faster than a loop over images.
     first, last = int(positions.min()), int(positions.max())
     words = np.array([key, 0], np.int64).view(np.uint64)
     counter = np.array([first * _DRAWS // _DRAWS_A_COUNT, 0, 0, 0], np.uint64)
@@ -116,6 +117,7 @@ def choose(row: np.ndarray, config: DataConfig) -> Augmentation:
             contrast_last=numbers[10] < 0.5,
         )
     return Augmentation(
+        # Draws have fixed places, so that one switch changes nothing else.
         boxes=list(zip(numbers[12::2], numbers[13::2], strict=True)),
         place=(numbers[0], numbers[1]),
         flip=numbers[2] < config.flip_probability,
@@ -168,6 +170,7 @@ def augment(
     if drawn.angle is not None:
         upright = workspace.take("rotate", out.size, np.uint8)
         upright = upright[: out.size].reshape(out.shape)
+        # The rotation reads pixels that it has written over.
         upright[:] = out
         packed = workspace.take("packed", out.size // 3, np.uint64)
         kernels.rotate(upright, drawn.angle, out, packed)
@@ -200,6 +203,7 @@ def augment_batch(
     """
     size = config.image_size
     drawn = draws(key, positions)
+    # Threads write their rows of one array: numba leaves the interpreter.
     out = np.empty((len(encoded), size, size, 3), np.uint8)
 
     def work(start: int) -> None:

@@ -53,6 +53,7 @@ class InputClock:
         asked = tf.data.Dataset.range(first, _FOREVER)
         asked = asked.map(lambda place: (place, tf.timestamp()))
         options = tf.data.Options()
+        # A prefetch behind the clock would note when it asked, not the step.
         options.experimental_optimization.inject_prefetch = False
         noted = tf.data.Dataset.zip((asked, batches)).map(note)
         return noted.with_options(options)

@@ -32,6 +32,7 @@ _READ_BATCH = 1024
 
 def count_records(shards: Sequence[str]) -> int:
     """Returns the number of records in the shards."""
+    # By blocks: an operation for each record costs more than its reading.
     blocks = _read(shards).batch(_READ_BATCH).map(tf.size)
     return int(blocks.reduce(0, lambda total, size: total + size).numpy())
 
@@ -118,10 +119,13 @@ def make_train_dataset(
 
     def one_epoch(epoch):
         rows = _shuffled(shards, config.shuffle_buffer, key + epoch)
+        # Numbered before any is passed over: the draws hang on the place.
         rows = rows.take(steps * batch_size).enumerate()
+        # Still serialized: to pass over an epoch costs its reading alone.
         rows = rows.skip(tf.where(epoch == first_epoch, behind, nothing))
         if workers > 1:
             rows = rows.filter(is_mine)
+        # A static batch size, which XLA and the accumulation ask for.
         batches = rows.batch(batch_size // replicas, drop_remainder=True)
         return batches.map(lambda places, rows: (epoch, places, rows))
 
@@ -215,6 +219,7 @@ def make_eval_dataset(
         )
         return image, row
 
+    # Chosen before it is decoded.
     rows = _read(shards) if choose is None else choose(_read(shards))
     batches = rows.map(decode, tf.data.AUTOTUNE).batch(batch_size)
     siblings = targets.siblings_of_dataset(dataset, config)
@@ -290,6 +295,8 @@ def _finish(
 def _with_options(batches: tf.data.Dataset) -> tf.data.Dataset:
     """Keeps the order; two batches wait ahead."""
     options = tf.data.Options()
+    # Parallel maps may hand over what is done first: not in a training
+    # that is to be repeated.
     options.deterministic = True
     # The worker's part is taken above, by example.
     options.experimental_distribute.auto_shard_policy = (

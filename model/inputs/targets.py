@@ -100,6 +100,7 @@ def dense_targets(
         return _ones_at(places, shape, dtype)
     sure = _sure(features, config)
     absent = _places(features[records.ABSENT_ID])
+    # Counted from unknown: 0 unknown, 1 negative, 2 positive, the most wins.
     found = zeros = tf.zeros(shape, dtype)
     if siblings is not None:
         found = _related(zeros, places, sure, siblings)

@@ -53,7 +53,7 @@ def no_images(dataset: str | os.PathLike[str]) -> str:
     return (
         f"{os.fspath(dataset)} was made from labels only: its records hold no "
         "images to train on; run `tagforest dataset` without --labels-only, "
-        "with --images or another source of pictures"
+        "with --images or another source of images"
     )
 
 
@@ -65,6 +65,7 @@ def images_in(dataset: str | os.PathLike[str], split: str) -> int | None:
     described = _manifest(dataset).get("splits", {}).get(split)
     if not described:
         return None
+    # Names, not paths: a data set may have been moved.
     listed = {os.path.basename(s["path"]) for s in described["shards"]}
     found = {
         os.path.basename(p) for p in dataset_folder.shard_paths(dataset, split)
@@ -90,6 +91,7 @@ def count(
         write: whether to keep it.
     """
     images = images_in(dataset, dataset_folder.TRAIN)
+    # Statistics count every label, whatever its confidence.
     if images is not None and min_confidence <= 0 and _has_statistics(dataset):
         counts = statistics.load_images_per_class(
             dataset, dataset_folder.TRAIN, vocabulary
@@ -118,6 +120,7 @@ def _has_statistics(dataset: str) -> bool:
 def _key(dataset: str, vocabulary: Vocabulary, min_confidence: float) -> str:
     """Returns what the counts depend on, as a digest."""
     shards = dataset_folder.shard_paths(dataset, dataset_folder.TRAIN)
+    # Sizes instead of contents: to read them is what this saves.
     sizes = [(os.path.basename(s), storage.size(s)) for s in shards]
     text = json.dumps([sizes, vocabulary.fingerprint, min_confidence])
     return hashlib.sha256(text.encode()).hexdigest()

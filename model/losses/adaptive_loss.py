@@ -69,7 +69,9 @@ def class_coefficients(runs, present, selected, config: LossConfig):
     Any other kind: 1. A class without a positive counts only where selected.
     """
     if config.kind == "paper":
+        # A decay of 0 is allowed; its logarithm is not.
         exponent = math.log(max(config.decay, 1e-30))
+        # One of the two is 0: a class is in the batch or is not.
         run = ops.maximum(runs[0], runs[1])
         weight = ops.exp(exponent * (run - 1.0))
         weight = ops.maximum(weight, config.floor)
@@ -92,6 +94,7 @@ def kept_fraction(positives, negatives, ratio: float):
             ones are neither.
         ratio: negatives a positive; classes without a positive keep all.
     """
+    # A class without negatives keeps all there are: none.
     fraction = ratio * positives / ops.maximum(negatives, 1.0)
     fraction = ops.minimum(fraction, 1.0)
     return ops.where(positives > 0, fraction, ops.ones_like(fraction))
@@ -118,6 +121,7 @@ def kept_negatives(row_places, class_shifts, fraction):
         bool [batch, classes].
     """
     place = row_places[:, None] + class_shifts[None, :]
+    # On a circle: beyond 1 it goes on at 0.
     return place - ops.floor(place) < fraction[None, :]
 
 

@@ -88,6 +88,7 @@ class MultiLabelLoss(keras.losses.Loss):
         shifts, selection = draws
         present = ops.cast(positives > 0, "float32")
         below = self.switches.absent_probability
+        # Drawn for all, used where absent: each class keeps its draw.
         selected = ops.cast(selection < below, "float32")
         runs = adaptive_loss.update_runs(
             runs, present, selected, self.config.kind

@@ -190,6 +190,7 @@ def _sigmoid(logits):
 
 def _both_sigmoids(logits):
     """Returns sigmoid(z) and sigmoid(-z), exact where they are small."""
+    # e^89 is infinite in float32, and infinite * 0 is no number.
     odds = ops.exp(ops.minimum(-logits, 80.0))
     score = 1.0 / (1.0 + odds)
     return score, odds * score
@@ -209,4 +210,5 @@ def _power(base, exponent: float):
         for _ in range(int(exponent)):
             product = product * base
         return product
+    # The slope of base^g at 0 is infinite for g below 1.
     return ops.exp(exponent * ops.log(ops.maximum(base, 1e-30)))

@@ -41,10 +41,12 @@ class HistoryFile(keras.callbacks.Callback):
         self._steps.end(batch)
 
     def on_test_begin(self, logs=None):
+        # The time of a validation is not that of the steps.
         self._end = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
         rows = files.read_json(self.path, [])
+        # An interrupted run may have written rows behind its checkpoint.
         rows = [row for row in rows if row["epoch"] <= epoch]
         seconds = (self._end or time.monotonic()) - self._start
         row: dict[str, Any] = {"epoch": epoch + 1, **of_epoch(logs)}

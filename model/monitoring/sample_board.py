@@ -1,4 +1,4 @@
-"""Figures and pictures of a few held-out images after every epoch."""
+"""Figures of a few held-out images, and the images, after every epoch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SampleBoard(keras.callbacks.Callback):
     """Writes P, R and F1 at 5 and 10 of some images, and shows a few.
 
     `sample/f1_at_5` and so on over `config.logging.metric_images`, and a
-    picture of the first `config.logging.images` of them with their tags.
+    sheet of the first `config.logging.images` of them with their tags.
 
     Args:
         writer: of the event file.
@@ -62,8 +62,8 @@ class SampleBoard(keras.callbacks.Callback):
                     tf.summary.scalar(f"sample/{name}", value)
             if shown:
                 images = np.concatenate(self._shown)[:shown]
-                picture = draw_cards(images, targets, scores, self._classes)
-                tf.summary.image("sample/tags", picture[None])
+                sheet = draw_cards(images, targets, scores, self._classes)
+                tf.summary.image("sample/tags", sheet[None])
         self._writer.flush()
 
     def _labels_and_scores(self, judge: Judge):

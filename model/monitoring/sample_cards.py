@@ -61,7 +61,7 @@ def draw_cards(
     scores: np.ndarray,
     classes: Classes,
 ) -> np.ndarray:
-    """Returns one picture, uint8 [height, width, 3]: images above their tags.
+    """Returns one sheet, uint8 [height, width, 3]: images above their tags.
 
     Args:
         images: as the network sees them, at least one.

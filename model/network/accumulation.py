@@ -51,6 +51,7 @@ def mean_over_parts(
         slopes = [g + s for g, s in zip(gradients, slopes, strict=True)]
         return part + 1, loss + one, slopes
 
+    # float32 sums whatever the precision of the activations.
     loss = tf.constant(0.0)
     gradients = [tf.zeros(w.shape, w.dtype) for w in weights]
     if unrolled:
@@ -63,6 +64,7 @@ def mean_over_parts(
             lambda part, *_: part < parts,
             add,
             (tf.constant(0), loss, gradients),
+            # The memory of one part is what this is for.
             parallel_iterations=1,
         )
     return loss / parts, [g / parts for g in gradients]

@@ -111,6 +111,7 @@ class DistributedModel(keras.Model):
         self._seed_dropout()
         plan, rows = self.plan_step(data)
         weights = self.trainable_variables
+        # Cure 5, keras#20582: parts within a step, not steps in an update.
         # Each replica gives its share of the global batch's gradients.
         loss, gradients = accumulation.mean_over_parts(
             lambda *part: self._gradients(plan, *part),
@@ -119,6 +120,7 @@ class DistributedModel(keras.Model):
             weights,
             unrolled=replicas.num_replicas() > 1 and self._replicas_talk(),
         )
+        # Cure 6, tensorflow#33929: before the optimizer clips or scales.
         gradients = replicas.sum_over_replicas(gradients)
         self.optimizer.apply_gradients(
             zip(self.regularized(gradients, weights), weights, strict=True)
@@ -144,6 +146,7 @@ class DistributedModel(keras.Model):
         kind = keras.layers.Dropout
         found = [la for la in _layers(self) if isinstance(la, kind) and la.rate]
         for place, layer in enumerate(found):
+            # Cure 7, keras#19796: the state is the step's, whatever was before.
             # Each part of the batch draws once.
             draw = replicas.own_number(self.optimizer.iterations)
             draw *= self.accumulation_steps
@@ -157,22 +160,25 @@ class DistributedModel(keras.Model):
 
     def _averaged(self) -> list:
         """Returns what layers learn from their rows alone: cure 8."""
+        # Not the model's own, which all replicas compute alike.
         return [w for la in self.layers for w in la.non_trainable_weights]
 
     def compile(self, *args, **options):
         super().compile(*args, **options)
         inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         if inner is not None:
-            # Cure 6: the step has summed them, before anything looks at them.
+            # Cure 6: Keras would sum them a second time. Not a subclass, so
+            # that any optimizer will do.
             inner._all_reduce_sum_gradients = list
 
     def make_train_function(self, force=False):
+        # Cure 3: Keras asks for the function once a fit, we choose once a call.
         if self.train_function is None or force:
             self._executions.forget()
             self.train_function = self._executions
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Does nothing, cure 1: the constructor builds everything."""
+        """Does nothing, cure 1 (keras#20585): all is built already."""
 
     def fit(
         self,
@@ -211,6 +217,7 @@ class DistributedModel(keras.Model):
         for first, step, end in calls_of_fit(
             initial_epoch, initial_step, epochs
         ):
+            # Cure 9: the rest of a broken epoch is an epoch of fewer steps.
             seen.first_step = step
             seen.ends = end == epochs
             self._executions.start(steps_per_epoch - step)
@@ -285,6 +292,7 @@ class _OneTraining(keras.callbacks.CallbackList):
         super().on_train_batch_begin(batch + self.first_step, logs)
 
     def on_train_batch_end(self, batch, logs=None):
+        # Cure 4, keras#20861.
         last = min(batch + self.first_step, self.params["steps"] - 1)
         super().on_train_batch_end(last, logs)
 
@@ -317,6 +325,7 @@ class _Executions:
         if self._epoch is not None:
             steps = min(steps, self._epoch - self._done % self._epoch)
         self._done += steps
+        # At most two: whole executions, and the rest of an epoch.
         if steps not in self._functions:
             self._functions[steps] = self._make(steps)
         return self._functions[steps](iterator)
@@ -335,6 +344,8 @@ def _loop(model: keras.Model, names: Sequence[str], steps: int) -> Callable:
 
     @tf.autograph.experimental.do_not_convert
     def one_step(iterator):
+        # Without the conditions of Keras' own (keras#19246): the data never
+        # ends within an epoch.
         logs = strategy.run(model.train_step, args=(next(iterator),))
         means = [strategy.reduce("MEAN", logs[n], axis=None) for n in names]
         return tuple(means)
@@ -345,6 +356,7 @@ def _loop(model: keras.Model, names: Sequence[str], steps: int) -> Callable:
             lambda step, *_: step < steps,
             lambda step, *_: (step + 1, *one_step(iterator)),
             (tf.constant(0), *(tf.zeros([1]) for _ in names)),
+            # A step begins with the weights of the one before.
             parallel_iterations=1,
         )
         return dict(zip(names, logs, strict=True))
@@ -354,6 +366,7 @@ def _loop(model: keras.Model, names: Sequence[str], steps: int) -> Callable:
 
 def _logs(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Returns scalars with an axis to be reduced along: cure 2."""
+    # keras#20585, tensorflow#72388.
     return {name: tf.reshape(value, [1]) for name, value in values.items()}
 
 

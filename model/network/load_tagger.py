@@ -20,6 +20,7 @@ from model.workdir import CONFIG, WEIGHTS
 def weights_fingerprint(tagger: Tagger) -> str:
     """Returns the SHA-256 (hex) over all weights that give the scores."""
     digest = hashlib.sha256()
+    # Not `runs`, the state of the loss: no score depends on it.
     for weight in [*tagger.backbone.weights, *tagger.head.weights]:
         digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
     return digest.hexdigest()

@@ -32,6 +32,7 @@ def top_k_hits(y_true: Any, y_pred: Any, k: int):
     """
     positive = _positives(y_true)
     scores = ops.cast(y_pred, "float32")
+    # With fewer classes than k the missing places are misses: P divides by k.
     _, best = ops.top_k(scores, min(k, scores.shape[-1]))
     return ops.take_along_axis(positive, best, axis=-1)
 
@@ -89,6 +90,7 @@ class _MeanAtK(keras.metrics.Mean):
 
     def of_images(self, y_true, y_pred):
         """Returns the figure of every image, float32 [images]."""
+        # By name, so that the class is a word and the formula stands above.
         figure = globals()[f"{self.figure}_at_k"]
         return figure(y_true, y_pred, self.k)
 

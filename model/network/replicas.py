@@ -32,6 +32,7 @@ def global_counts(
     """
     images = targets.shape[0] or tf.shape(targets)[0]
     counted = [targets > 0, targets == 0] if with_unknown else [targets > 0]
+    # One reduction for both: each costs a round trip between the workers.
     counts = tf.stack([adaptive_loss.class_counts(c) for c in counted])
     context = tf.distribute.get_replica_context()
     if context is not None and num_replicas() > 1:
@@ -65,15 +66,18 @@ def loss_draws(
         float32 [batch], [classes], [classes].
     """
     classes = targets.shape[1]
+    # Stateless: a restart and any number of replicas draw the same again.
     pair = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
     total = images + 2 * classes
     numbers = tf.random.stateless_uniform([total], pair)
     rows, shifts, chosen = tf.split(numbers, [images, classes, classes])
+    # The rank of a random number is a random permutation of the images.
     places = tf.cast(tf.argsort(tf.argsort(rows)), tf.float32)
     places /= tf.cast(images, tf.float32)
     context = tf.distribute.get_replica_context()
     if context is not None and num_replicas() > 1:
         size = tf.shape(targets)[0]
+        # Rows lie in the order of the replicas, see `make_train_dataset`.
         first = context.replica_id_in_sync_group * size
         places = places[first : first + size]
     return places, shifts, chosen

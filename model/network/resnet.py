@@ -47,7 +47,9 @@ def build_backbone(config: NetworkConfig, image_size: int) -> keras.Model:
                 name=f"stage{stage}_block{block}",
                 config=config,
             )
+    # Pre-activation blocks end with a sum: the last has no activation yet.
     x = _norm_relu(x, "final", config)
+    # float32: a mean over many pixels loses digits in 8 bits of mantissa.
     x = layers.GlobalAveragePooling2D(name="pool", dtype="float32")(x)
     return keras.Model(images, x, name="backbone")
 
@@ -80,6 +82,7 @@ def apply_block(
         shortcut = _conv(
             shortcut, filters, 1, stride, f"{name}_shortcut", policy
         )
+    # A bottleneck computes its 3x3 on a quarter of the channels.
     inner = filters if config.block == "basic" else filters // 4
     kernels = [(inner, 3, stride), (filters, 3, 1)]
     if config.block == "bottleneck":
@@ -103,6 +106,8 @@ def _norm_relu(x, name: str, config: NetworkConfig):
 
 def _conv(x, filters: int, kernel: int, stride: int, name: str, policy: str):
     """A convolution whose padding does not depend on the input size."""
+    # "same" pads a strided convolution by the input size, odd or even: weights
+    # trained at one size would look half a pixel aside at another.
     padding = "same"
     if stride > 1:
         before = (kernel - 1) // 2

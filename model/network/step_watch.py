@@ -91,9 +91,11 @@ class StepWatch:
         Returns:
             The mean of the loss over the replicas, and the gradient norm.
         """
+        # Gradients come as scaled as their loss; the norm is of the true ones.
         scale = optimizer.scale_loss(1.0)
         square = 2.0 * tf.add_n([tf.nn.l2_loss(g) for g in gradients])
         square /= scale**2
+        # They ride with the moving averages: one reduction a step for all.
         values = tf.stack([loss, square, self._asked.read_value()])
         values = replicas.average_over_replicas(averaged, values)
         loss, norm = values[0], tf.sqrt(values[1])
@@ -103,6 +105,7 @@ class StepWatch:
         if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             fine &= tf.math.is_finite(norm)
         before = self._status[0]
+        # The first bad step stays, however many follow before the host looks.
         bad = tf.where(fine | (before != _NONE), before, step)
         stop = tf.cast(values[2] > 0.0, tf.int64)
         self._status.assign(tf.stack([bad, stop]))

@@ -79,6 +79,7 @@ def fit_with_back_off(
     tops, members = _subtrees(filled.missing(), positives, hierarchy, least)
     filled.fill(Level.SUBTREE, tops, members, fit)
     rest = filled.missing()
+    # Too few are left: all classes together say more.
     if positives[rest].sum() < least:
         rest = np.ones_like(rest)
     if positives[rest].sum() >= least:
@@ -101,6 +102,7 @@ def pooled(
     """
     total = np.zeros((members.shape[0], counts.shape[1]))
     used = np.unique(members.indices)
+    # By columns: blocks of classes are cut out of it.
     columns = members.tocsc().astype(np.float64)
     for part in blocks(len(used)):
         rows = used[part]
@@ -154,6 +156,7 @@ def _subtrees(
         int64 [groups], their tops; bool [groups, classes], the classes of
         `rest` in them.
     """
+    # Pairs of a class and itself or one above it, as two columns.
     chains = [(*hierarchy.ancestors(c), c) for c in range(len(hierarchy))]
     below = np.repeat(np.arange(len(chains)), [len(c) for c in chains])
     above = np.concatenate([np.asarray(c, np.int64) for c in chains])
@@ -167,6 +170,7 @@ def _subtrees(
     order = np.lexsort((above, sizes[above], below))
     _, first = np.unique(below[order], return_index=True)
     tops = np.unique(above[order][first])
+    # By size and then number: `fill` keeps a class's first, smallest group.
     tops = tops[np.lexsort((tops, sizes[tops]))]
     ones = np.ones(len(below), bool)
     shape = (len(chains), len(chains))

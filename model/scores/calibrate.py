@@ -70,6 +70,7 @@ def calibrate(
     found = calibrate_scores(split.batches, split.hierarchy, options)
     summary = summarize(found, options)
     summary["vocabulary"] = split.vocabulary.fingerprint
+    # So that later weights do not get these thresholds.
     summary["weights"] = weights_fingerprint(split.tagger)
     tagging.save(
         Path(workdir),
@@ -89,6 +90,7 @@ def calibrate_scores(
     Raises:
         InputError: fewer positives than one fit needs.
     """
+    # Scores are read once; fits and thresholds both come from the counts.
     histogram = ScoreHistogram(len(hierarchy))
     images = 0
     for batch in batches:

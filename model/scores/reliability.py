@@ -98,6 +98,7 @@ class _Sums:
     def add(self, positives, negatives, calibration) -> None:
         """Adds some classes, [classes, bins] and [classes, 2]."""
         pairs = positives.astype(np.float64) + negatives
+        # With known labels alone each class has another number of images.
         self.images = max(self.images, float(pairs.sum(axis=1).max()))
         logits = calibration[:, :1] * self.middles + calibration[:, 1:]
         p = expit(logits)
@@ -110,6 +111,7 @@ class _Sums:
         total = np.maximum(by_class[0].sum(axis=1), 1)
         self.class_errors.append((apart / total)[have])
         most = int(LARGEST_LOGIT)
+        # Equal steps of probability would put nearly all pairs in one bin.
         step = np.rint(np.clip(logits, -most, most)).astype(np.int64) + most
         self.steps += _binned(step, values, 2 * most + 1).sum(axis=1)
 

@@ -109,6 +109,7 @@ def score_batches(tagger: Tagger, batches: tf.data.Dataset) -> Iterator[Scored]:
         batches: elements (images, targets, features).
     """
 
+    # One graph, though the last batch is smaller.
     @tf.function(reduce_retracing=True)
     def score(images):
         return tf.sigmoid(tagger(images, training=False))

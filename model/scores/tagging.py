@@ -70,6 +70,7 @@ class Tagging:
         Args:
             logits: what `logits` returns.
         """
+        # By logits: near 1 float32 probabilities are all the same.
         return logits >= logits_at(self.thresholds)
 
 

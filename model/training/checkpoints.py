@@ -45,6 +45,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
             self._saved_step = epoch * self.steps_per_epoch
 
     def on_train_batch_end(self, batch, logs=None):
+        # The last step is the epoch's: its row of the history comes first.
         if batch + 1 < self.steps_per_epoch and self._is_due(batch + 1):
             self.save(batch + 1)
 
@@ -60,6 +61,8 @@ class SaveCheckpoints(keras.callbacks.Callback):
         step = self.epoch * self.steps_per_epoch + batch
         if step == self._saved_step:
             return True
+        # Asked at any step, though others look less often: a checkpoint waits
+        # for the device in any case.
         bad, _ = self.model.watch.status()
         if bad is not None or not _all_finite(self.model):
             return False
@@ -82,6 +85,8 @@ class SaveCheckpoints(keras.callbacks.Callback):
         step = self.epoch * self.steps_per_epoch + batch
         if batch == self.steps_per_epoch:
             return Position(step, self.epoch + 1)
+        # Of this replica alone: all workers would have to take part in the sum,
+        # but only the chief saves.
         total, count = (
             strategy_.first_replica(v) for v in self.model.loss_mean.variables
         )
@@ -127,6 +132,7 @@ def agree(strategy, is_chief: bool, workdir: Path) -> Checkpoint | None:
         files.remove_after(workdir, found.position.step if found else 0)
     if strategy.num_replicas_in_sync == 1:
         return found
+    # Numbers, since that is what workers can send each other.
     mine = [found.position.step, _digest(found)] if found else [-1, 0]
     step, digest = strategy_.from_chief(strategy, mine)
     wrong = ""

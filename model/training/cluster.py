@@ -103,6 +103,7 @@ def workers_from_environment() -> Workers:
         cluster, task = values["cluster"], values["task"]
         chiefs = len(cluster.get("chief", ()))
         index = int(task["index"])
+        # TensorFlow numbers the chief first, then the workers.
         if task["type"] == "worker":
             index += chiefs
         return Workers(chiefs + len(cluster.get("worker", ())), index)

@@ -51,9 +51,12 @@ def likely_cause(
     evidence: Evidence, config: Config, steps_per_epoch: int
 ) -> str:
     """Returns the cause that the evidence speaks for, and what to set."""
+    # Surest first: data that is seen to be wrong, a training that runs away,
+    # the range of float16.
     if evidence.bad_images or evidence.bad_targets:
         return _data_cause(evidence)
     rate = _rate(evidence.step, config, steps_per_epoch)
+    # The last is the step that failed: its norm is no number.
     norms = evidence.seen.norms[:-1]
     losses = evidence.seen.losses
     losses = losses[np.isfinite(losses)]

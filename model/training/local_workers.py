@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ from pathlib import Path
 from beam_jobs.errors import InputError
 from model import workdir as files
 from model.checkpoint_files import checkpoints
+from model.training import cluster
 from model.training.endings import (
     LOST_STATUS,
     StoppedError,
@@ -93,6 +93,7 @@ def launch(
 
 def free_ports(count: int) -> list[int]:
     """Returns different free loopback ports."""
+    # All open at once, or the system might name one port twice.
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for s in sockets:
@@ -125,10 +126,12 @@ def end_with_parent() -> None:
         return
 
     def watch():
+        # A killed launcher passes no signal on.
         while os.getppid() == parent:
             time.sleep(1.0)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(_STOP_SECONDS)
+        # A collective that waits for a dead worker never returns.
         os._exit(128 + signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -146,6 +149,7 @@ def _run(arguments: list[str], workdir: Path, count: int) -> None:
     """Starts all workers and waits until all have ended well."""
     folder = workdir / files.WORKERS
     folder.mkdir(parents=True, exist_ok=True)
+    # An error of the run before would be taken for one of this.
     for old in folder.glob("worker-*"):
         old.unlink()
     addresses = [f"127.0.0.1:{port}" for port in free_ports(count)]
@@ -162,10 +166,6 @@ def _run(arguments: list[str], workdir: Path, count: int) -> None:
 def _start(
     arguments: list[str], workdir: Path, addresses: list[str], index: int
 ) -> subprocess.Popen:
-    config = {
-        "cluster": {"worker": addresses},
-        "task": {"type": "worker", "index": index},
-    }
     cores = len(os.sched_getaffinity(0)) // len(addresses)
     environment = {
         **os.environ,
@@ -174,7 +174,7 @@ def _start(
         _INDEX: str(index),
     }
     if len(addresses) > 1:
-        environment["TF_CONFIG"] = json.dumps(config)
+        environment["TF_CONFIG"] = cluster.tf_config(addresses, index)
     command = [sys.executable, "-m", MODULE, *arguments]
     log = workdir / files.WORKERS / f"worker-{index}.log"
     with log.open("wb") as output:
@@ -221,6 +221,7 @@ def _wait(workers: list[subprocess.Popen], folder: Path) -> None:
         if any(worker.poll() for worker in workers):
             break
         time.sleep(_POLL_SECONDS)
+    # Who was asked to stop needs the others for the step at hand.
     if any(is_stop(worker.poll()) for worker in workers):
         _wait_for_all(workers, _STOP_SECONDS)
     elif any(worker.poll() for worker in workers):

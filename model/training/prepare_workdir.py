@@ -53,6 +53,7 @@ def prepare(
     workdir.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         write_atomically(workdir / name, text)
+    # Last: where it lies, the rest does.
     write_atomically(workdir / CONFIG, config.to_json().encode())
 
 

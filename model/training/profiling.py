@@ -6,6 +6,7 @@ import re
 
 from beam_jobs.errors import InputError
 
+# TensorBoard reads a profile whole.
 _MOST = 100
 
 

@@ -61,6 +61,7 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
             return ops.exp(math.log(config.decay_factor) * passed)
         if config.decay == "cosine":
             total = config.epochs * self.steps_per_epoch
+            # All may be warm-up.
             length = max(total - self._warmup, 1e-6)
             done = ops.clip((step - self._warmup) / length, 0.0, 1.0)
             return 0.5 * (1.0 + ops.cos(math.pi * done))
@@ -128,5 +129,6 @@ def make_optimizer(
         made = keras.optimizers.AdamW(
             rate, weight_decay=config.weight_decay, global_clipnorm=clip
         )
+        # Of the name: Keras' variables have no other mark of what they are.
         made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return LossScale(made) if precision == "mixed_float16" else made

@@ -65,6 +65,7 @@ def from_chief(
 
     def keep_chiefs():
         context = tf.distribute.get_replica_context()
+        # There is no broadcast: a sum in which all others are 0 is one.
         first = tf.cast(context.replica_id_in_sync_group == 0, tf.int64)
         numbers = first * tf.constant(list(values), tf.int64)
         return context.all_reduce(tf.distribute.ReduceOp.SUM, numbers)
@@ -124,6 +125,7 @@ def others_may_end(workers: Workers) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
+        # With one worker these errors have other causes, and their own words.
         if workers.count == 1 or not isinstance(error, _LOST):
             raise
         print(

@@ -54,6 +54,7 @@ def train(
     _check(config, dataset, workdir)
     if _is_joined() and not _is_chief():
         return _train_beside_chief(config, dataset, workdir, options)
+    # Only the chief: the others share its folder.
     with lock_folder(os.fspath(workdir), "training"):
         prepare_workdir_.prepare(
             workdir, dataset, config, restart=options.restart

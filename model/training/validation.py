@@ -68,6 +68,7 @@ def distributed(
         )
     replicas = strategy.num_replicas_in_sync
     schedule = config.schedule
+    # No more memory than a step of the training takes.
     size = schedule.batch_size // schedule.accumulation_steps // replicas
     size = min(size, -(-images // replicas))
     steps = -(-images // (size * replicas))
@@ -88,6 +89,7 @@ def distributed(
             split=split,
             choose=share,
         )
+        # Dealt as the images are: each place meets its image.
         places = share(tf.data.Dataset.range(steps * size * replicas))
         pairs = tf.data.Dataset.zip((batches, places.batch(size, True)))
         return pairs.map(lambda batch, place: _weighted(batch, place, images))

@@ -88,6 +88,7 @@ def train_worker(
     workers = cluster.workers_from_environment()
     # The strategy of several workers must be the first to use TensorFlow.
     strategy = strategy_.make_strategy(workers)
+    # The same on all workers, whose fresh weights must be equal.
     keras.utils.set_random_seed(config.seed)
     strategy_.check(config, strategy)
     with others_may_end(workers):
@@ -127,6 +128,7 @@ def _make_run(config, dataset, workdir, strategy, workers, checkpoint) -> _Run:
     )
     position = checkpoint.position if checkpoint else Position()
     tagger = _make_tagger(config, counts, strategy, steps, checkpoint)
+    # Messages name the step of the training, not of this run.
     tagger.watch.start_at(position.step)
     run = _Run(
         config=config,
@@ -222,6 +224,7 @@ def _make_tagger(config, counts, strategy, steps, checkpoint):
         optimizer = schedules.make_optimizer(
             config.schedule, steps, config.network.precision
         )
+        # Before the weights are loaded, which its own are among.
         optimizer.build(tagger.trainable_variables)
         tagger.compile(
             optimizer=optimizer,
@@ -344,6 +347,7 @@ def _finish(run: _Run, *, rate, start) -> TrainResult:
     if workers.is_chief:
         # Keras would save its state too, twice the size of the weights.
         tagger.optimizer = None
+        # By one rename: where the name is, the training is over.
         partial = workdir / f"partial-{files.WEIGHTS}"
         tagger.save_weights(partial, overwrite=True)
         partial.replace(workdir / files.WEIGHTS)

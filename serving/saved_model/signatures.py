@@ -143,7 +143,7 @@ class TagSignatures:
     def embedding(self, image_bytes: tf.Tensor) -> Outputs:
         """string [N] -> float32 [N, D] and valid [N]."""
         images, valid = self._decode_rows(image_bytes, self._decode)
-        vectors = self._tagger.embed(images)
+        vectors = _unless_empty(self._tagger.embed, images)
         return {
             contract.EMBEDDING_VALUES: _clear_invalid(vectors, valid),
             contract.VALID: valid,
@@ -193,7 +193,7 @@ class TagSignatures:
 
     def _logits(self, encoded, decode) -> tuple[tf.Tensor, tf.Tensor]:
         images, valid = self._decode_rows(encoded, decode)
-        return self._tagger.logits(images), valid
+        return _unless_empty(self._tagger.logits, images), valid
 
     def _decode_rows(self, encoded, decode) -> tuple[tf.Tensor, tf.Tensor]:
         size = self._tagger.image_size
@@ -208,6 +208,27 @@ class TagSignatures:
         spec = {records.IMAGE_ENCODED: tf.io.FixedLenFeature([], tf.string)}
         parsed = tf.io.parse_single_example(example, spec)
         return self._decode(parsed[records.IMAGE_ENCODED])
+
+
+def _unless_empty(
+    network: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor
+) -> tf.Tensor:
+    """Returns the network's rows [N, ...]; an empty batch is not run.
+
+    oneDNN's kernels fail on no rows ("Matrix size-incompatible: In[0]: [0,3]"),
+    and in the graph TensorFlow Serving is spared it, too.
+    """
+    made: list[tf.Tensor] = []
+
+    def run():
+        made.append(network(images))
+        return made[0]
+
+    def nothing():
+        # Traced after `run`, whose shape and type it takes.
+        return tf.zeros([0, *made[0].shape[1:]], made[0].dtype)
+
+    return tf.cond(tf.shape(images)[0] > 0, run, nothing)
 
 
 def _clear_invalid(rows: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:

@@ -8,13 +8,7 @@ import time
 import pytest
 
 from beam_jobs.files.read_ahead import ReadAhead
-
-
-def wait_until(holds, seconds=10.0):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.005)
+from tests.helpers.waiting import wait_until
 
 
 def threads_of_it():

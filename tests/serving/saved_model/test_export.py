@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 
 import numpy as np
@@ -16,6 +17,7 @@ from serving.api import contract
 from serving.saved_model import export
 from serving.saved_model.servable import Servable
 from serving.saved_model.warmup import read_warmup, warmup_requests
+from tests.helpers.commands import python
 from tests.helpers.images import noise_image
 
 WNIDS = ("n00001740", "n02084071", "n02121620", "n04257986")
@@ -214,6 +216,39 @@ def test_classify_names_the_best_classes(servable):
     assert found["classes"].tolist() == tags["names"].tolist()
     np.testing.assert_allclose(found["scores"], tags["scores"], rtol=1e-6)
     assert found["classes"][1].tolist() == [b"", b"", b""]
+
+
+_EMPTY = """
+import json, sys
+import numpy as np
+from pathlib import Path
+from serving.saved_model.servable import Servable
+servable = Servable(Path(sys.argv[1]))
+found = {}
+for name, known in servable.signatures.items():
+    inputs = {k: np.zeros(0, i.dtype) for k, i in known.inputs.items()}
+    outputs = servable.run(name, inputs)
+    found[name] = {k: list(v.shape) for k, v in outputs.items()}
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("one_dnn", ["0", "1"])
+def test_no_images_on_any_kernels(model_base, one_dnn, monkeypatch):
+    # TensorFlow reads it when it is loaded: a process of its own.
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", one_dnn)
+    done = python("-c", _EMPTY, str(model_base / "1"))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    for name in ("serving_default", "select"):
+        texts = ("is_tag", "leaf", "names", "parents", "scores", "wnids")
+        assert {tuple(found[name].pop(k)) for k in texts} == {(0, 3)}
+        assert {tuple(shape) for shape in found[name].values()} == {(0,)}
+    scores = {"raw_scores": [0, 4], "scores": [0, 4]}
+    assert found["scores"] == {**scores, "valid": [0]}
+    assert found["tf_example"] == scores
+    assert found["embedding"] == {"embedding": [0, 8], "valid": [0]}
+    assert found["classify"] == {"classes": [0, 3], "scores": [0, 3]}
 
 
 def test_assets_and_warm_up_travel_with_the_model(model_base, servable):
