@@ -34,6 +34,8 @@ class Reason(str, enum.Enum):
     # Parts of annotation files; no image is counted for these.
     MALFORMED_ROW = "malformed_row"
     MALFORMED_RECORD = "malformed_record"
+    # A whole file of annotations: the job ends.
+    UNREADABLE_SOURCE = "unreadable_source"
     # Downloads.
     BAD_URL = "bad_url"
     UNKNOWN_HOST = "unknown_host"
@@ -51,7 +53,13 @@ class Reason(str, enum.Enum):
 
 DEAD_LETTERS = "dead_letters"
 # Rejections of a row or record: they stand for no image of their own.
-NOT_IMAGES = frozenset({Reason.MALFORMED_ROW, Reason.MALFORMED_RECORD})
+NOT_IMAGES = frozenset(
+    {
+        Reason.MALFORMED_ROW,
+        Reason.MALFORMED_RECORD,
+        Reason.UNREADABLE_SOURCE,
+    }
+)
 
 
 @dataclass(frozen=True, order=True)

@@ -300,9 +300,10 @@ def _check(
         )
     except ImageError as error:
         return rejection(error.reason, error)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return rejection(Reason.MISSING_IMAGE, "there is no such file")
-    except OSError as error:
+    # What no file can be named, or a store that cannot be reached from here.
+    except (OSError, ValueError) as error:
         return rejection(Reason.UNREADABLE_FILE, error)
 
 

@@ -277,13 +277,16 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
         raise FetchError(Reason.CUT_OFF, f"of {announced} bytes")
     data = b"".join(chunks)
     coding = response.headers.get("Content-Encoding", "identity").lower()
-    return data if coding == "identity" else _unpack(data, coding, max_bytes)
+    # Servers also say utf-8 there, of plain bytes; what these are, the check
+    # of the image tells.
+    return _unpack(data, coding, max_bytes) if coding in _PACKED else data
+
+
+_PACKED = ("gzip", "x-gzip", "deflate")
 
 
 def _unpack(data: bytes, coding: str, max_bytes: int) -> bytes:
     """Unpacks what a server packed although it was asked not to."""
-    if coding not in ("gzip", "x-gzip", "deflate"):
-        raise FetchError(Reason.NOT_AN_IMAGE, f"packed as {coding[:40]!r}")
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
     try:
         unpacked = unpacker.decompress(data, max_bytes + 1)

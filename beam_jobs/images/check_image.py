@@ -258,8 +258,18 @@ def _parse(data: bytes) -> Image.Image:
         if _starts_like_an_image(data):
             detail = f"broken header: {error}"
             raise ImageError(Reason.BROKEN_IMAGE, detail) from error
+        if data[4:8] == b"ftyp" and data[8:12] in _NOT_READ:
+            detail = f"{_NOT_READ[data[8:12]]} image: convert it to JPEG"
+            raise ImageError(Reason.UNSUPPORTED_IMAGE, detail) from error
         detail = f"starts with {data[:8]!r}"
         raise ImageError(Reason.NOT_AN_IMAGE, detail) from error
+
+
+# Brands of https://mp4ra.org/registered-types/brands
+_NOT_READ = {
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"hevc", b"mif1"), "HEIC"),
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+}
 
 
 def _starts_like_an_image(data: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import posixpath
 import tarfile
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
@@ -15,8 +16,12 @@ from beam_jobs.rejections import Reason, Rejection
 
 ARCHIVE = ".tar"
 SUFFIXES = (
+    ".avif",
     ".bmp",
     ".gif",
+    ".heic",
+    ".heif",
+    ".jfif",
     ".jpeg",
     ".jpg",
     ".png",
@@ -88,7 +93,9 @@ class ImageFolders:
 
     A URL's picture lies in the first folder, as `download_name` says. A name
     is looked for in the listings of all folders, if there are several;
-    whether a picture is there at all shows when it is read.
+    whether a picture is there at all shows when it is read. A name that
+    several folders have with other sizes is refused: which picture it means
+    is unknown.
 
     Args:
         folders: at least one.
@@ -98,28 +105,60 @@ class ImageFolders:
         self._folders = [os.path.join(folder, "") for folder in folders]
 
     def find(self, name: str) -> ImageRef:
-        """Returns where the picture of a URL or relative path lies."""
+        """Returns where the picture of a URL or relative path lies.
+
+        Raises:
+            ValueError: several folders have another one of that name.
+        """
         if is_url(name):
             return ImageRef(self._folders[0] + download_name(name))
-        if len(self._folders) > 1:
-            for folder in self._folders:
-                if name in _names_in(folder):
-                    return ImageRef(folder + name)
-        return ImageRef(self._folders[0] + name)
+        if len(self._folders) == 1:
+            return ImageRef(self._folders[0] + name)
+        sizes = {
+            folder: _sizes_in(folder)[name]
+            for folder in self._folders
+            if name in _sizes_in(folder)
+        }
+        if len(set(sizes.values())) > 1:
+            raise ValueError(
+                f"{name[:200]!r} lies in {' and in '.join(sizes)}: build each "
+                "source with its own --images, or name the folder in the path"
+            )
+        return ImageRef(next(iter(sizes), self._folders[0]) + name)
 
 
 def is_inside(name: str) -> bool:
     """Tells whether a name is a path that stays within its folder."""
     if name.startswith("/") or "\\" in name or not name:
         return False
+    # Neither the address of an object store nor what no file can be named.
+    if "://" in name or "\0" in name or not is_encodable(name):
+        return False
     return ".." not in name or ".." not in name.split("/")
 
 
+def is_encodable(text: str) -> bool:
+    """Tells whether a text has no half of a character, as JSON can say it."""
+    return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def path_id(name: str) -> str:
+    """Returns the id of an image within its source: its path.
+
+    Example:
+        >>> path_id("./frames/0001.jpg"), path_id("a//b.png")
+        ('frames/0001.jpg', 'a/b.png')
+    """
+    if is_url(name) or "://" in name:
+        return name
+    return posixpath.normpath(name) if name else name
+
+
 @functools.lru_cache(maxsize=8)
-def _names_in(folder: str) -> frozenset[str]:
-    """Lists a folder once per process."""
-    found = storage.list_files(folder + "**")
-    return frozenset(path[len(folder) :] for path, _ in found)
+def _sizes_in(folder: str) -> dict[str, int]:
+    """Lists a folder once per process: bytes by name."""
+    found = storage.list_files(storage.escape(folder) + "**")
+    return {path[len(folder) :]: size for path, size in found}
 
 
 def download_name(url: str) -> str:
@@ -138,4 +177,4 @@ def download_name(url: str) -> str:
 
 def is_url(text: str) -> bool:
     """Tells whether a text is a web address."""
-    return text.startswith(("http://", "https://"))
+    return text[:8].lower().startswith(("http://", "https://"))

@@ -5,6 +5,7 @@ File format: https://cocodataset.org/#format-data
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,7 +14,12 @@ from beam_jobs.classes.wordnet import WNID_PATTERN
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
-from beam_jobs.images.find_images import ImageFolders, is_inside
+from beam_jobs.images.find_images import (
+    ImageFolders,
+    is_encodable,
+    is_inside,
+    path_id,
+)
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.reader import (
@@ -41,6 +47,10 @@ _KEPT = (
 )
 _LISTS = ("images", "annotations", "categories")
 _CHECKED_BYTES = 64
+_NO_FILE = (
+    "id and file_name are needed, the name a relative path with / between "
+    "(LVIS names its images in coco_url: add file_name)"
+)
 
 
 def find(path: str, context: Context) -> Found:
@@ -51,7 +61,7 @@ def find(path: str, context: Context) -> Found:
     """
     path, size = storage.find_file(path)
     with storage.open_read(path) as file:
-        head = file.read(_CHECKED_BYTES)
+        head = file.read(_CHECKED_BYTES).removeprefix(codecs.BOM_UTF8)
         file.seek(max(0, size - _CHECKED_BYTES))
         tail = file.read()
     if not (head.lstrip().startswith(b"{") and tail.rstrip().endswith(b"}")):
@@ -75,34 +85,60 @@ def read(part: Part) -> Read:
         images, annotations, names = _load(part.path)
     except (ValueError, RecursionError) as error:
         detail = f"not a COCO file: {error}"
-        yield Rejection(Reason.MALFORMED_RECORD, part.path, detail, part.path)
+        yield Rejection(Reason.UNREADABLE_SOURCE, part.path, detail, part.path)
         return
     keys = {
-        name["id"]: _class_key(name)
+        _id(name["id"]): _class_key(name)
         for name in names
-        if _has(name, "id", "name")
+        if _has(name, "id", "name") and is_encodable(str(name["name"]))
     }
-    classes: dict[Any, dict[str, None]] = {
-        image["id"]: {} for image in images if _has(image, "id")
+    classes: dict[str, dict[str, None]] = {
+        _id(image["id"]): {} for image in images if _has(image, "id")
     }
+    shared = _shared_ids(images)
     yield from _join(part.path, annotations, classes, keys)
     for index, image in enumerate(images):
         if not _has(image, "id", "file_name") or not is_inside(
             str(image["file_name"])
         ):
-            yield _malformed(
-                part.path, f"images[{index}]", "no id, or no relative path"
-            )
+            yield _malformed(part.path, f"images[{index}]", _NO_FILE)
             continue
         name = str(image["file_name"])
-        found = tuple(classes[image["id"]])
-        yield AnnotatedImage(
-            f"coco/{_stem(name)}",
-            Source.COCO,
-            found,
-            (1.0,) * len(found),
-            folders.find(name) if with_images else None,
-        )
+        image_id, number = f"coco/{path_id(name)}", _id(image["id"])
+        if number in shared:
+            detail = f"id {number} also has {shared[number]}: which of them the"
+            detail += " annotations mean is unknown"
+            yield Rejection(Reason.DUPLICATE_ID, image_id, detail, part.path)
+            continue
+        try:
+            ref = folders.find(name) if with_images else None
+        except (ValueError, OSError) as error:
+            yield _malformed(part.path, f"images[{index}]", str(error))
+            continue
+        found = tuple(classes[number])
+        sure = (1.0,) * len(found)
+        yield AnnotatedImage(image_id, Source.COCO, found, sure, ref)
+
+
+def _shared_ids(images: Sequence[Any]) -> dict[str, str]:
+    """Returns ids that several files have, with the names of the files."""
+    names: dict[str, set[str]] = {}
+    for image in images:
+        if _has(image, "id", "file_name"):
+            name = path_id(str(image["file_name"]))
+            names.setdefault(_id(image["id"]), set()).add(name)
+    return {
+        number: ", ".join(sorted(found))[:200]
+        for number, found in names.items()
+        if len(found) > 1
+    }
+
+
+def _id(value: Any) -> str:
+    """Returns an id as all its spellings have it: 3, 3.0 and "3" are one."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
 
 
 def _load(path: str) -> tuple[list, list, list]:
@@ -135,38 +171,33 @@ def _class_key(category: dict[str, Any]) -> str:
 
 def _has(entry: Any, *names: str) -> bool:
     return isinstance(entry, dict) and all(
-        isinstance(entry.get(name), int | str) for name in names
+        isinstance(entry.get(name), int | float | str) for name in names
     )
 
 
 def _join(
     path: str,
     annotations: Sequence[Any],
-    classes: dict[Any, dict[str, None]],
-    keys: dict[Any, str],
+    classes: dict[str, dict[str, None]],
+    keys: dict[str, str],
 ) -> Iterator[Rejection]:
     """Adds every annotation's class to its image."""
     for index, entry in enumerate(annotations):
         if not _has(entry, "image_id", "category_id"):
             detail = "no image_id or category_id"
-        elif entry["image_id"] not in classes:
+        elif _id(entry["image_id"]) not in classes:
             detail = f"image_id {entry['image_id']!r} is in no image"
-        elif entry["category_id"] not in keys:
+        elif _id(entry["category_id"]) not in keys:
             detail = f"category_id {entry['category_id']!r} is no category"
         else:
-            classes[entry["image_id"]][keys[entry["category_id"]]] = None
+            key = keys[_id(entry["category_id"])]
+            classes[_id(entry["image_id"])][key] = None
             continue
         yield _malformed(path, f"annotations[{index}]", detail)
 
 
 def _malformed(path: str, item: str, detail: str) -> Rejection:
     return Rejection(Reason.MALFORMED_RECORD, f"{path}:{item}", detail, path)
-
-
-def _stem(name: str) -> str:
-    name = name.rpartition("/")[2]
-    stem, dot, _ = name.rpartition(".")
-    return stem if dot and stem else name
 
 
 READER = Reader(

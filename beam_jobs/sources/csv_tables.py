@@ -5,6 +5,7 @@ A line is a row: a quoted field may hold commas, but no line break.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -14,7 +15,12 @@ from beam_jobs.classes.wordnet import WNID_PATTERN
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, text_files
 from beam_jobs.files.checks import check_file
-from beam_jobs.images.find_images import ImageFolders, is_inside, is_url
+from beam_jobs.images.find_images import (
+    ImageFolders,
+    is_inside,
+    is_url,
+    path_id,
+)
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.sources.cached_tokens import Confidences
@@ -109,8 +115,8 @@ def read(part: Part) -> Read:
     def parse(line: str) -> tuple[AnnotatedImage]:
         image, classes, sure = _parse(line, columns, confidences)
         ref = _find(image, find_image) if find_image else None
-        found = AnnotatedImage(f"csv/{image}", Source.CSV, classes, sure, ref)
-        return (found,)
+        image_id = f"csv/{path_id(image)}"
+        return (AnnotatedImage(image_id, Source.CSV, classes, sure, ref),)
 
     return read_rows(part, parse, header=True)
 
@@ -129,13 +135,50 @@ def _parse(
     if len(row) != columns.count:
         raise ValueError(f"{len(row)} fields, not {columns.count}")
     image = row[columns.image].strip()
-    if not is_url(image) and not is_inside(image.removeprefix("/")):
+    if not is_url(image) and storage.is_remote(image):
+        storage.check(image)
+    elif not is_url(image) and not is_inside(image.removeprefix("/")):
         raise ValueError(f"{image[:200]!r}: a URL or a path is needed")
-    texts = [t.strip() for t in _SEPARATORS.split(row[columns.label])]
+    texts = split_labels(row[columns.label])
     classes = tuple(class_key(text) for text in texts if text)
     if columns.confidence is None:
         return image, classes, (1.0,) * len(classes)
     return image, classes, _sure(row[columns.confidence], classes, confidences)
+
+
+def split_labels(text: str) -> list[str]:
+    """Returns the labels of a cell, whatever stands between them.
+
+    `;` and `|` do, or else commas; a list as Python or JSON prints it is one.
+
+    Raises:
+        ValueError: brackets or quotes around what is no list of texts.
+
+    Example:
+        >>> split_labels("dog; wine glass"), split_labels("['dog', 'cat']")
+        (['dog', 'wine glass'], ['dog', 'cat'])
+    """
+    text = text.strip()
+    if text[:1] in "[(" and text[-1:] in "])" and text:
+        return _list_of(text)
+    parts = _SEPARATORS.split(text)
+    return [part.strip() for part in (parts if parts[1:] else text.split(","))]
+
+
+def _list_of(text: str) -> list[str]:
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        found = [part.strip() for part in text[1:-1].split(",")]
+    if isinstance(found, str):
+        found = [found]
+    texts = [v.strip() for v in found if isinstance(v, str)]
+    if len(texts) != len(found) or any(set(v) & set("[]'\"{}") for v in texts):
+        raise ValueError(
+            f"labels {text[:80]!r}: texts with ; or | or , between are needed, "
+            "or a list as ['dog', 'cat']"
+        )
+    return texts
 
 
 def _sure(
@@ -166,7 +209,11 @@ def class_key(text: str) -> str:
 
 
 def _find(image: str, find_image: Callable[[str], ImageRef]) -> ImageRef:
-    return ImageRef(image) if image.startswith("/") else find_image(image)
+    if not is_url(image) and (
+        image.startswith("/") or storage.is_remote(image)
+    ):
+        return ImageRef(image)
+    return find_image(image)
 
 
 READER = Reader(

@@ -295,7 +295,7 @@ def read_rows(
         elif line and not (header and index == 0 and part.start == 0):
             try:
                 found = parse(line)
-            except ValueError as error:
+            except (ValueError, OSError) as error:
                 yield reject(index, str(error))
             else:
                 yield from found

@@ -15,7 +15,7 @@ from beam_jobs.classes.wordnet import WNID_PATTERN
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_folder
-from beam_jobs.images.find_images import is_inside
+from beam_jobs.images.find_images import is_inside, path_id
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
@@ -33,6 +33,7 @@ from beam_jobs.sources.reader import (
 _FILES_OF_PART = 2000
 # A folder of one year, and what the archives unpack to.
 _NESTINGS = ("", "*", "*/*")
+_XML = "*.[xX][mM][lL]"
 
 
 def find(folder: str, context: Context) -> Found:
@@ -43,7 +44,10 @@ def find(folder: str, context: Context) -> Found:
     """
     check_folder(folder, "Pascal VOC source")
     found = storage.list_files(
-        *(os.path.join(folder, n, "Annotations", "*.xml") for n in _NESTINGS)
+        *(
+            os.path.join(storage.escape(folder), n, "Annotations", _XML)
+            for n in _NESTINGS
+        )
     )
     if not found:
         raise InputError(
@@ -53,7 +57,7 @@ def find(folder: str, context: Context) -> Found:
     if not context.labels_only:
         for base in sorted({_base_of(path) for path, _ in found}):
             check_folder(os.path.join(base, "JPEGImages"), "Pascal VOC images")
-    options = context.part_options()
+    options = context.part_options(("folder", folder))
     parts = group_files("voc", found, options, max_files=_FILES_OF_PART)
     return Found(parts, images=len(found))
 
@@ -64,11 +68,12 @@ def read(part: Part) -> Read:
     Difficult and truncated objects count.
     """
     labels_only = part.option("labels_only") is not None
+    folder = part.option("folder") or ""
     for path, _ in part.files:
         try:
             with storage.open_read(path) as file:
                 root = fromstring(file.read(), forbid_dtd=True)
-            image = _parse(path, root)
+            image = _parse(path, root, folder)
         except (ParseError, DefusedXmlException, OSError, ValueError) as error:
             detail = f"not a Pascal VOC annotation: {error}"
             yield Rejection(Reason.MALFORMED_RECORD, path, detail, path)
@@ -76,8 +81,8 @@ def read(part: Part) -> Read:
         yield image._replace(ref=None) if labels_only else image
 
 
-def _parse(path: str, root: Element) -> AnnotatedImage:
-    """Returns the image of an annotation.
+def _parse(path: str, root: Element, folder: str) -> AnnotatedImage:
+    """Returns the image of an annotation; its id is its path in the source.
 
     Raises:
         ValueError: it is none.
@@ -99,8 +104,9 @@ def _parse(path: str, root: Element) -> AnnotatedImage:
             for text in texts
         )
     )
+    base = os.path.relpath(_base_of(path), folder or ".")
     return AnnotatedImage(
-        f"voc/{stem}",
+        f"voc/{path_id(os.path.join(base, name))}",
         Source.VOC,
         classes,
         (1.0,) * len(classes),

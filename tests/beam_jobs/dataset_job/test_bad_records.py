@@ -238,14 +238,14 @@ def write_coco(raw: Raw) -> None:
         (raw.images / f"c{i}.jpg").write_bytes(raw.picture("coco", i))
         images.append({"id": i, "file_name": f"c{i}.jpg"})
         annotations.append({"image_id": i, "category_id": i % 3, "bbox": [1]})
-        raw.good[f"coco/c{i}"] = i % 3
+        raw.good[f"coco/c{i}.jpg"] = i % 3
     images += [
         {"id": 1000, "file_name": "c-silent.jpg"},
         {"id": 1001, "file_name": "c-gone.jpg"},
         {"id": 1002},
     ]
-    raw.reject("no_annotation", "coco/c-silent", "c-silent.jpg")
-    raw.reject("missing_image", "coco/c-gone", "c-gone.jpg")
+    raw.reject("no_annotation", "coco/c-silent.jpg", "c-silent.jpg")
+    raw.reject("missing_image", "coco/c-gone.jpg", "c-gone.jpg")
     raw.reject("malformed_record", f"images[{GOOD + 2}]", "coco.json")
     annotations += [
         {"image_id": 1001, "category_id": 0},
@@ -278,11 +278,11 @@ def write_voc(raw: Raw) -> None:
     for i in range(GOOD):
         (folder / "JPEGImages" / f"v{i}.jpg").write_bytes(raw.picture("voc", i))
         annotate(f"v{i}", NAMES[i % 3])
-        raw.good[f"voc/v{i}"] = i % 3
+        raw.good[f"voc/v{i}.jpg"] = i % 3
     annotate("v-silent")
-    raw.reject("no_annotation", "voc/v-silent", "v-silent.jpg")
+    raw.reject("no_annotation", "voc/v-silent.jpg", "v-silent.jpg")
     annotate("v-gone", "dog")
-    raw.reject("missing_image", "voc/v-gone", "v-gone.jpg")
+    raw.reject("missing_image", "voc/v-gone.jpg", "v-gone.jpg")
     annotate("v-nameless", "")
     raw.reject("malformed_record", "v-nameless.xml", "v-nameless.xml")
     (folder / "Annotations" / "v-cut.xml").write_text("<annotation><object>")

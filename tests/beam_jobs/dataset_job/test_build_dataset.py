@@ -156,7 +156,7 @@ def test_names_of_coco_find_their_class_in_a_vocabulary_given(tmp_path):
     given["out"] = str(tmp_path / "dataset")
     build(build_options(DatasetOptions, given))
     examples = read_examples(tmp_path / "dataset")
-    assert examples["coco/0"][records.LABEL_ID].tolist() == [0]
+    assert examples["coco/0.jpg"][records.LABEL_ID].tolist() == [0]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from beam_jobs.errors import InputError
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
-from beam_jobs.rejections import Reason
+from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources import coco
 from beam_jobs.sources.reader import AnnotatedImage, Context
 
@@ -39,13 +39,13 @@ def test_objects_become_positives_once_an_image(tmp_path):
     images = read(tmp_path, boxes, ("images", "/p"))
     assert images == [
         AnnotatedImage(
-            "coco/a",
+            "coco/train/a.jpg",
             Source.COCO,
             ("coco:wine glass", "coco:dog"),
             (1.0, 1.0),
             ImageRef("/p/train/a.jpg"),
         ),
-        AnnotatedImage("coco/b", Source.COCO, ref=ImageRef("/p/b.jpg")),
+        AnnotatedImage("coco/b.jpg", Source.COCO, ref=ImageRef("/p/b.jpg")),
     ]
     assert read(tmp_path, [])[0].ref is None
 
@@ -55,8 +55,8 @@ def test_malformed_entries_become_rejections(tmp_path):
     boxes = [box(7, 18), box(6, 18), box(7, 17), {"id": 1}, 5, box([], {})]
     found = read(tmp_path, boxes, images=images)
     assert [i.image_id for i in found if isinstance(i, AnnotatedImage)] == [
-        "coco/a",
-        "coco/b",
+        "coco/train/a.jpg",
+        "coco/b.jpg",
     ]
     rejected = [r for r in found if not isinstance(r, AnnotatedImage)]
     assert [(r.item.rpartition(":")[2], r.detail) for r in rejected] == [
@@ -65,9 +65,9 @@ def test_malformed_entries_become_rejections(tmp_path):
         ("annotations[3]", "no image_id or category_id"),
         ("annotations[4]", "no image_id or category_id"),
         ("annotations[5]", "no image_id or category_id"),
-        ("images[2]", "no id, or no relative path"),
-        ("images[3]", "no id, or no relative path"),
-        ("images[4]", "no id, or no relative path"),
+        ("images[2]", coco._NO_FILE),
+        ("images[3]", coco._NO_FILE),
+        ("images[4]", coco._NO_FILE),
     ]
     assert {r.reason for r in rejected} == {Reason.MALFORMED_RECORD}
 
@@ -98,3 +98,36 @@ def test_refuses_files_that_are_no_json_object(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         coco.READER.find(str(path), Context())
+
+
+def test_an_id_is_the_same_in_all_its_spellings(tmp_path):
+    images = [
+        {"id": "7", "file_name": "./a/0001.jpg"},
+        {"id": 8.0, "file_name": "b/0001.jpg"},
+    ]
+    boxes = [box(7.0, "18"), box("8", 90.0)]
+    found = read(tmp_path, boxes, images=images)
+    assert [(i.image_id, i.classes) for i in found] == [
+        ("coco/a/0001.jpg", ("coco:dog",)),
+        ("coco/b/0001.jpg", ("coco:wine glass",)),
+    ]
+
+
+def test_an_id_of_two_files_labels_neither(tmp_path):
+    images = [{"id": 8, "file_name": "c.jpg"}, *IMAGES]
+    found = read(tmp_path, [box(8, 18), box(7, 18)], images=images)
+    assert [(i.reason, i.item) for i in found if isinstance(i, Rejection)] == [
+        (Reason.DUPLICATE_ID, "coco/c.jpg"),
+        (Reason.DUPLICATE_ID, "coco/b.jpg"),
+    ]
+    assert [i.classes for i in found if isinstance(i, AnnotatedImage)] == [
+        ("coco:dog",)
+    ]
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path):
+    content = {"images": IMAGES, "annotations": [], "categories": CATEGORIES}
+    path = tmp_path / "bom.json"
+    path.write_text(json.dumps(content), encoding="utf-8-sig")
+    (part,) = coco.READER.find(str(path), Context()).parts
+    assert len(list(coco.READER.read(part))) == 2

@@ -94,3 +94,36 @@ def test_malformed_rows_become_rejections(tmp_path):
 def test_refuses_bad_files_before_the_job(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         find(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"),
+    [
+        ("dog, cat", ["dog", "cat"]),
+        ("dog;wine glass|cat", ["dog", "wine glass", "cat"]),
+        ("['dog', 'cat']", ["dog", "cat"]),
+        ('["dog"]', ["dog"]),
+        ("[dog, cat]", ["dog", "cat"]),
+        ("[]", []),
+        ("", [""]),
+    ],
+)
+def test_labels_of_a_cell(cell, labels):
+    assert csv_tables.split_labels(cell) == labels
+
+
+@pytest.mark.parametrize("cell", ["[1, 2]", "[{'dog': 1}]", "['dog', 'cat]"])
+def test_a_cell_that_holds_no_labels_is_refused(cell):
+    with pytest.raises(ValueError, match="labels"):
+        csv_tables.split_labels(cell)
+
+
+def test_no_row_stops_the_others(tmp_path):
+    bad = ["ftp://h/a.jpg", "nul\0.jpg", "azfs://a/b.jpg", "C:\\a.jpg"]
+    text = "image,label\n./b.jpg,dog\nHTTP://h/a.jpg,dog\n"
+    text += "".join(f"{name},dog\n" for name in bad)
+    first, second, *rejected = read(tmp_path, text, ("images", "/p"))
+    assert first.image_id == "csv/b.jpg"
+    assert second.ref == ImageRef(f"/p/{download_name('HTTP://h/a.jpg')}")
+    assert len(rejected) == len(bad)
+    assert {r.reason for r in rejected} == {Reason.MALFORMED_ROW}

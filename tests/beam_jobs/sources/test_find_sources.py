@@ -80,14 +80,14 @@ def test_every_kind_of_source(root):
     items = read(sources)
     assert not [item for item in items if isinstance(item, Rejection)]
     assert sorted({(i.image_id, i.classes) for i in items}) == [
-        ("coco/c", ("coco:dog",)),
+        ("coco/c.jpg", ("coco:dog",)),
         ("csv/p.jpg", ("csv:dog",)),
         ("imagenet/n00000001_1", ("n00000001",)),
         ("imagenet/n00000002_1", ("n00000002",)),
         ("open_images/a", ()),
         ("open_images/a", ("oi:/m/0",)),
         ("tencent/https://example.org/a.jpg", ("n00000002",)),
-        ("voc/v", ("voc:dog",)),
+        ("voc/v.jpg", ("voc:dog",)),
     ]
     assert sources.display_names == {"oi:/m/0": "Dog"}
     assert sources.overrides == {
@@ -187,7 +187,7 @@ def test_parts_name_their_reader_and_hold_what_it_takes(root):
     dictionary = ("dictionary", f"{root}/dictionary.txt")
     images = ("images", f"{root}/pictures")
     by_reader = {part.reader: part.options for part in parts}
-    assert by_reader["voc"] == ()
+    assert by_reader["voc"] == (("folder", f"{root}/voc"),)
     assert by_reader["coco"] == (images,)
     assert by_reader["tencent_lists"] == (images, dictionary)
 

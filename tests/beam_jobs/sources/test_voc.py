@@ -37,14 +37,14 @@ def test_objects_become_positives_once_an_image(tmp_path):
     )
     assert read(folder) == [
         AnnotatedImage(
-            "voc/a",
+            "voc/a.jpg",
             Source.VOC,
             ("voc:dog", "voc:person"),
             (1.0, 1.0),
             ImageRef(f"{folder}/JPEGImages/a.jpg"),
         ),
         AnnotatedImage(
-            "voc/b", Source.VOC, ref=ImageRef(f"{folder}/JPEGImages/b.jpg")
+            "voc/b.jpg", Source.VOC, ref=ImageRef(f"{folder}/JPEGImages/b.jpg")
         ),
     ]
     assert [image.ref for image in read(folder, labels_only=True)] == [
@@ -57,8 +57,8 @@ def test_archive_of_several_years(tmp_path):
     for year in ("VOC2007", "VOC2012"):
         write(tmp_path / "VOCdevkit" / year, **{year: annotation()})
     assert [image.image_id for image in read(str(tmp_path))] == [
-        "voc/VOC2007",
-        "voc/VOC2012",
+        "voc/VOCdevkit/VOC2007/a.jpg",
+        "voc/VOCdevkit/VOC2012/a.jpg",
     ]
 
 
@@ -76,7 +76,7 @@ def test_archive_of_several_years(tmp_path):
 def test_malformed_files_become_rejections(tmp_path, text, detail):
     folder = write(tmp_path, a=text, b=annotation())
     bad, good = read(folder)
-    assert good.image_id == "voc/b"
+    assert good.image_id == "voc/a.jpg"
     assert bad.reason == Reason.MALFORMED_RECORD
     assert bad.item == f"{folder}/Annotations/a.xml"
     assert detail in bad.detail
