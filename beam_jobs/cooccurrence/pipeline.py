@@ -14,6 +14,7 @@ work: the job is one chain without side inputs and runs on any runner.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import zlib
@@ -24,13 +25,14 @@ from dataclasses import asdict, dataclass, field
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from scipy.sparse import csr_array, load_npz, save_npz
 
 from beam_jobs.classes import load_classes as load_classes_
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.load_classes import load_classes
 from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.cooccurrence import score_files
-from beam_jobs.cooccurrence.find_pairs import Counts, find_pairs
+from beam_jobs.cooccurrence.find_pairs import count_pairs, find_pairs
 from beam_jobs.cooccurrence.options import CooccurrenceOptions
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.files import storage
@@ -324,11 +326,12 @@ def _count_partition(
     images = len(bits)
     order = np.argsort(rows, kind="stable")
     row_splits = np.searchsorted(rows[order], np.arange(images + 1))
-    counts = Counts(len(context.wnids))
-    counts.add(row_splits, ids[order])
-    path = storage.join(context.work, _COUNTED, f"{number:06d}.counts")
+    counts = count_pairs(row_splits, ids[order], len(context.wnids))
+    content = io.BytesIO()
+    save_npz(content, counts, compressed=False)
+    path = storage.join(context.work, _COUNTED, f"{number:06d}.npz")
     with storage.open_write(path) as file:
-        file.write(counts.to_bytes())
+        file.write(content.getvalue())
     return _Counted(
         path=path,
         images=images,
@@ -362,10 +365,11 @@ def _join(
 
 def _finish(counted: list[_Counted], context: _Context) -> None:
     options = context.options
-    total = Counts(len(context.wnids))
-    for part in sorted(counted, key=lambda part: part.path):
+    classes = len(context.wnids)
+    total = csr_array((classes, classes), dtype=np.int64)
+    for part in counted:
         with storage.open_read(part.path) as file:
-            total.merge(Counts.from_bytes(file.read()))
+            total = total + load_npz(io.BytesIO(file.read()))
     pairs = find_pairs(
         total,
         context.hierarchy,
