@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import numpy as np
@@ -287,30 +288,19 @@ def _is_at_or_below(synset, wnid: str) -> bool:
 
 
 def _close(parents: tuple[tuple[int, ...], ...]) -> list[tuple[int, ...]]:
-    """Returns all ancestors of every class, without recursion.
+    """Returns all ancestors of every class.
 
-    Kahn's algorithm from the roots down: safe for forward references, and
-    what it never reaches lies on, or below, a cycle.
+    Raises:
+        InputError: a cycle, named.
     """
-    children: list[list[int]] = [[] for _ in parents]
-    missing = [len(p) for p in parents]
-    for child, its_parents in enumerate(parents):
-        for parent in its_parents:
-            children[parent].append(child)
-    ready = [i for i, n in enumerate(missing) if n == 0]
+    # From the roots down: a parent may come after its child.
+    order = TopologicalSorter(dict(enumerate(parents))).static_order()
     closed: list[set[int]] = [set() for _ in parents]
-    done = 0
-    while ready:
-        node = ready.pop()
-        done += 1
-        for child in children[node]:
-            closed[child] |= closed[node] | {node}
-            missing[child] -= 1
-            if missing[child] == 0:
-                ready.append(child)
-    if done < len(parents):
-        stuck = [i for i, n in enumerate(missing) if n > 0]
-        raise InputError(
-            f"the hierarchy has a cycle through or above classes {stuck[:10]}"
-        )
+    try:
+        for index in order:
+            above = (closed[parent] for parent in parents[index])
+            closed[index] = set(parents[index]).union(*above)
+    except CycleError as error:
+        circle = " -> ".join(map(str, error.args[1]))
+        raise InputError(f"the hierarchy has a cycle: {circle}") from None
     return [tuple(sorted(c)) for c in closed]

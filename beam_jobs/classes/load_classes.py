@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
-from pathlib import Path
 
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import TagClass, Vocabulary
-from beam_jobs.errors import InputError
+from beam_jobs.files import storage
+from beam_jobs.files.checks import check_file
 from beam_jobs.files.text_files import parse_index, read_tsv
 
 _PUBLISHED_HEADER = (
@@ -30,17 +30,32 @@ def load_classes(path: str) -> tuple[Vocabulary, Hierarchy]:
     Raises:
         InputError: no such file, or malformed (file:line).
     """
-    if not Path(path).is_file():
-        raise InputError(f"vocabulary: no such file: {path}")
-    with open(path, encoding="utf-8", errors="replace") as file:
-        published = file.readline().startswith("category_index")
-    if published:
+    check_file(path, "vocabulary")
+    if is_published(path):
         return load_published(path)
     vocabulary = Vocabulary.load(path)
-    beside = Path(path).with_name(HIERARCHY)
-    if beside.is_file():
+    beside = storage.join(os.path.dirname(path), HIERARCHY)
+    if storage.exists(beside):
         return vocabulary, Hierarchy.load(beside, vocabulary)
     return vocabulary, Hierarchy.from_wordnet(vocabulary)
+
+
+def load_folder(
+    folder: str | os.PathLike[str],
+) -> tuple[Vocabulary, Hierarchy]:
+    """Reads the classes of a data set, a training or an export.
+
+    Raises:
+        InputError: one of the two files is missing or malformed (file:line).
+    """
+    vocabulary = load_vocabulary(folder)
+    path = storage.join(folder, HIERARCHY)
+    return vocabulary, Hierarchy.load(path, vocabulary)
+
+
+def load_vocabulary(folder: str | os.PathLike[str]) -> Vocabulary:
+    """Reads the vocabulary alone; raises as `load_folder`."""
+    return Vocabulary.load(storage.join(folder, VOCABULARY))
 
 
 @functools.lru_cache(maxsize=4)
@@ -61,10 +76,11 @@ def read_dictionary(path: str | None) -> tuple[str, ...]:
 
 def is_published(path: str | os.PathLike[str]) -> bool:
     """Tells whether a file is Tencent's dictionary, by its header."""
-    if not Path(path).is_file():
+    if not storage.exists(path) or os.path.isdir(path):
         return False
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.readline().startswith(_PUBLISHED_HEADER[0])
+    start = _PUBLISHED_HEADER[0].encode()
+    with storage.open_read(path) as file:
+        return file.read(len(start)) == start
 
 
 def load_published(

@@ -27,9 +27,8 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_array, load_npz, save_npz
 
-from beam_jobs.classes import load_classes as load_classes_
 from beam_jobs.classes.hierarchy import Hierarchy
-from beam_jobs.classes.load_classes import load_classes
+from beam_jobs.classes.load_classes import load_classes, load_folder
 from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.cooccurrence import score_files
 from beam_jobs.cooccurrence.find_pairs import count_pairs, find_pairs
@@ -158,11 +157,7 @@ def _load_classes(
 ) -> tuple[Vocabulary, Hierarchy]:
     if options.dataset is None:
         return load_classes(options.vocabulary or "")
-    vocabulary = Vocabulary.load(
-        storage.join(options.dataset, load_classes_.VOCABULARY)
-    )
-    path = storage.join(options.dataset, load_classes_.HIERARCHY)
-    return vocabulary, Hierarchy.load(path, vocabulary)
+    return load_folder(options.dataset)
 
 
 def _find_parts(

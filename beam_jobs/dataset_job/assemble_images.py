@@ -27,9 +27,8 @@ from beam_jobs.images.check_image import (
     check_and_convert,
 )
 from beam_jobs.images.image_ref import ImageReader, ImageRef
-from beam_jobs.labels.label_rules import Augmenter
 from beam_jobs.labels.ledger import BY_PARENT
-from beam_jobs.labels.ragged_columns import Annotations, take_rows
+from beam_jobs.labels.ragged_columns import take_rows
 from beam_jobs.rejections import (
     Reason,
     Rejection,
@@ -75,12 +74,12 @@ def assemble_partition(
     class_ids: Mapping[str, int],
     inexact: Container[str],
     by_parent: Container[str],
-    augmenter: Augmenter,
+    min_confidence: float,
     checks: ImageChecks,
 ) -> AssembledPartition:
-    """Joins, labels and checks the images of one partition.
+    """Joins and checks the images of one partition.
 
-    Labels come before bytes: an image without any is never read.
+    An image that will have no label is never read.
 
     Args:
         number: of the partition.
@@ -90,7 +89,7 @@ def assemble_partition(
         inexact: keys whose absence says nothing of their class.
         by_parent: those of them whose class stands for a finer one that the
             vocabulary lacks.
-        augmenter: tells which annotations give labels.
+        min_confidence: least confidence of a positive.
         checks: how images are read.
 
     Raises:
@@ -101,7 +100,7 @@ def assemble_partition(
     ids = _class_ids(images, rows.class_keys, class_ids, inexact)
     images = _with_parents(images, rows.class_keys, by_parent)
     images, ids, unlabelled = _labelled(
-        images, ids, augmenter, rows.class_keys, rows.path_names
+        images, ids, min_confidence, rows.class_keys, rows.path_names
     )
     rejections += unlabelled
     converted = storage.join(work, "converted", f"{number:06d}.bin")
@@ -151,15 +150,13 @@ def _with_parents(
 def _labelled(
     images: JoinedImages,
     ids: np.ndarray,
-    augmenter: Augmenter,
+    min_confidence: float,
     class_keys: Sequence[str],
     path_names: Sequence[str],
 ) -> tuple[JoinedImages, np.ndarray, list[Rejection]]:
-    annotations = Annotations(
-        images.row_splits, ids, images.confidences, images.sources
+    has_labels = has_positive(
+        images.row_splits, ids, images.confidences, min_confidence
     )
-    labels = augmenter.augment(annotations).labels
-    has_labels = np.diff(labels.row_splits) > 0
     without, kept = np.flatnonzero(~has_labels), np.flatnonzero(has_labels)
     rejections = [
         Rejection(
@@ -172,6 +169,28 @@ def _labelled(
     ]
     _, values = take_rows(images.row_splits, kept)
     return images.take(kept), ids[values], rejections
+
+
+def has_positive(
+    row_splits: np.ndarray,
+    ids: np.ndarray,
+    confidences: np.ndarray,
+    min_confidence: float,
+) -> np.ndarray:
+    """Returns bool [images]: `Augmenter` with all rules gives it a label.
+
+    The rules add labels to a positive and never take one away, so it is
+    enough to look for a positive of a known class.
+
+    Args:
+        row_splits: int64 [images + 1], of the next two.
+        ids: int32 [values], class index, -1 for none.
+        confidences: float32 [values].
+        min_confidence: least confidence of a positive.
+    """
+    # As the float32 that annotations hold: 0.7 itself is a little more.
+    positive = (ids >= 0) & (confidences >= np.float32(min_confidence))
+    return np.diff(np.append(0, np.cumsum(positive))[row_splits]) > 0
 
 
 def _describe(images: JoinedImages, i: int, class_keys: Sequence[str]) -> str:

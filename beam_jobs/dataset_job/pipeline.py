@@ -202,7 +202,7 @@ def _assemble(
         context.class_ids,
         context.inexact,
         context.by_parent,
-        context.augmenter,
+        context.augmenter.min_confidence,
         context.checks,
     )
 

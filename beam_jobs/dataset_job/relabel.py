@@ -60,12 +60,7 @@ def relabel(
     """
     source = Manifest.load(options.dataset)
     _check_out(options)
-    vocabulary = Vocabulary.load(
-        storage.join(options.dataset, load_classes.VOCABULARY)
-    )
-    hierarchy = Hierarchy.load(
-        storage.join(options.dataset, load_classes.HIERARCHY), vocabulary
-    )
+    vocabulary, hierarchy = load_classes.load_folder(options.dataset)
     augmenter = _augmenter(options, source, vocabulary, hierarchy)
     described = {**source.options, "relabelled": options.described()}
     request = json.dumps([source.fingerprint, described], sort_keys=True)

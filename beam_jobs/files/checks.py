@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -63,7 +62,7 @@ def check_named(sources: Iterable[str]) -> None:
             continue
         if not is_pattern(source):
             raise InputError(f"no such file or folder: {source}")
-        if next(glob.iglob(source, recursive=True), None) is None:
+        if not storage.list_files(source):
             raise InputError(f"nothing matches {source}")
 
 

@@ -12,6 +12,7 @@ import glob
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -199,32 +200,46 @@ def escape(path: PathLike) -> str:
 def list_files(*patterns: str) -> list[tuple[str, int]]:
     """Returns (path, bytes) of all files that match a pattern, sorted.
 
-    `*`, `?` and `[...]` match within a name, `**` any folders. Files that
-    begin with a dot are left out of local folders.
+    `*`, `?` and `[...]` match within a name, `**` any folders. What a pattern
+    finds is left out if it `is_hidden`; what it names itself is not.
     """
     found: set[tuple[str, int]] = set()
     for pattern in patterns:
-        if is_remote(pattern):
-            found.update(_match_remote(pattern))
-        else:
-            found.update(
+        fixed = len(_fixed_part(pattern))
+        listed = _match_remote(pattern)
+        if not is_remote(pattern):
+            listed = (
                 (path, os.path.getsize(path))
                 for path in glob.iglob(pattern, recursive=True)
                 if os.path.isfile(path)
             )
+        found.update(file for file in listed if not is_hidden(file[0][fixed:]))
     return sorted(found)
 
 
-def make_folder(path: PathLike) -> None:
-    """Makes a folder and those above it; object stores need none."""
-    path = os.fspath(path)
-    if not is_remote(path):
-        os.makedirs(path, exist_ok=True)
-        return
-    with _errors(path):
-        system = _file_system(path)
-        if system.has_dirs() and not system.exists(path):
-            system.mkdirs(path)
+def is_hidden(name: str) -> bool:
+    """Tells whether a relative path is nobody's content.
+
+    Its name or a folder's begins with a dot, as those that macOS scatters
+    (`._dog.jpg`, `.DS_Store`), or is the `__MACOSX` of its archives.
+    """
+    if "." not in name and "_" not in name:
+        return False
+    return any(
+        part == "__MACOSX" or (part[:1] == "." and part not in (".", ".."))
+        for part in name.split("/")
+    )
+
+
+def _fixed_part(pattern: str) -> str:
+    """Returns the folders that a pattern names, up to its first wildcard.
+
+    A name with brackets ends them, as `escape` makes brackets.
+    """
+    match = re.search(r"[*?\[]", pattern)
+    if match is None:
+        return pattern
+    return pattern[: pattern.rfind("/", 0, match.start()) + 1]
 
 
 def remove(path: PathLike) -> None:

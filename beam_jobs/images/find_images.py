@@ -36,6 +36,7 @@ def list_images(
 ) -> Iterator[tuple[str, ImageRef] | Rejection]:
     """Yields (name, place) of all files of a tar, or of the one image file.
 
+    Hidden members are left out, as `storage.list_files` leaves out files.
     A broken archive ends in a Rejection; what comes before it is good.
 
     Args:
@@ -80,7 +81,7 @@ def _tar_members(
             for member in archive:
                 if member.offset_data + member.size > size:
                     break
-                if member.isfile():
+                if member.isfile() and not storage.is_hidden(member.name):
                     yield member.name, member.offset_data, member.size
             _check_end(file, archive)
     except (tarfile.TarError, OSError, EOFError) as error:

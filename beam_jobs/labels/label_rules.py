@@ -70,6 +70,9 @@ class Augmenter:
         rules: those to apply. ANNOTATED is always among them.
         sources: whose annotations count; None for all.
 
+    Attributes:
+        min_confidence: as given.
+
     Raises:
         InputError: a bad confidence, no ANNOTATED, pairs of other classes.
 
@@ -97,6 +100,7 @@ class Augmenter:
         sources: Collection[Source] | None = None,
     ):
         _check_options(min_confidence, rules)
+        self.min_confidence = min_confidence
         self._classes = len(hierarchy)
         # As the float32 that annotations hold: 0.7 itself is a little more.
         self._min_bits = int(np.float32(min_confidence).view(np.uint32))

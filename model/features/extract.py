@@ -18,6 +18,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from beam_jobs.errors import InputError
+from beam_jobs.files import storage
 from beam_jobs.files.read_ahead import ReadAhead
 from beam_jobs.images import check_image
 from beam_jobs.images.find_images import SUFFIXES
@@ -101,11 +102,8 @@ def image_files(folder: str | os.PathLike[str]) -> list[Path]:
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"no such folder of images: {root}")
-    found = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file()
-    )
+    listed = storage.list_files(storage.join(storage.escape(root), "**"))
+    found = sorted(Path(p) for p, _ in listed if p.lower().endswith(SUFFIXES))
     if not found:
         raise InputError(
             f"{root} holds no image; endings looked for: {', '.join(SUFFIXES)}"

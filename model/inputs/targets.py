@@ -23,11 +23,9 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from beam_jobs.classes import load_classes
 from beam_jobs.classes.hierarchy import Hierarchy
-from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.classes.load_classes import load_folder
 from beam_jobs.dataset import records
-from beam_jobs.files import storage
 from model.config import DataConfig
 
 UNKNOWN = -1
@@ -68,10 +66,8 @@ def siblings_of_dataset(
     """
     if config.unknown != "ignore_unless_related":
         return None
-    folder = os.fspath(dataset)
-    vocabulary = Vocabulary.load(storage.join(folder, load_classes.VOCABULARY))
-    path = storage.join(folder, load_classes.HIERARCHY)
-    rows = siblings(Hierarchy.load(path, vocabulary))
+    _, hierarchy = load_folder(dataset)
+    rows = siblings(hierarchy)
     return tf.RaggedTensor.from_row_lengths(
         np.concatenate(rows), [len(row) for row in rows], validate=False
     )

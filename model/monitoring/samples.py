@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from beam_jobs.classes import load_classes
 from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.load_classes import load_folder
 from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.dataset import dataset_folder, records
 from beam_jobs.errors import InputError
@@ -62,9 +62,7 @@ class Classes:
     @classmethod
     def load(cls, workdir: Path) -> Classes:
         """Reads those of a training's working directory."""
-        vocabulary = Vocabulary.load(workdir / load_classes.VOCABULARY)
-        path = workdir / load_classes.HIERARCHY
-        return cls(vocabulary, Hierarchy.load(path, vocabulary))
+        return cls(*load_folder(workdir))
 
     def most_specific(self, labels) -> list[int]:
         """Returns the labels above no other label, deepest first."""

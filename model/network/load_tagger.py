@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from beam_jobs.classes import load_classes
-from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.classes.load_classes import load_vocabulary
 from beam_jobs.errors import InputError
 from model.checkpoint_files import latest_checkpoint
 from model.config import Config
@@ -42,7 +41,7 @@ def load_tagger(workdir: str | os.PathLike[str]) -> Tagger:
             f"DATASET --workdir {folder}` makes one"
         )
     config = Config.from_json((folder / CONFIG).read_text(encoding="utf-8"))
-    vocabulary = Vocabulary.load(folder / load_classes.VOCABULARY)
+    vocabulary = load_vocabulary(folder)
     weights = folder / WEIGHTS
     if not weights.is_file():
         found = latest_checkpoint(folder)

@@ -12,12 +12,16 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from beam_jobs.classes import load_classes
 from beam_jobs.classes.hierarchy import Hierarchy
+from beam_jobs.classes.load_classes import (
+    VOCABULARY,
+    load_folder,
+    load_vocabulary,
+)
 from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.dataset import dataset_folder, records
 from beam_jobs.errors import InputError
-from beam_jobs.files import storage, tensorflow_files
+from beam_jobs.files import tensorflow_files
 from model.inputs import input_pipeline
 from model.network.load_tagger import load_tagger
 from model.network.options import BatchOptions
@@ -97,7 +101,7 @@ def open_split(
         mininterval=0.5,
         disable=None if options.progress else True,
     )
-    hierarchy = Hierarchy.load(workdir / load_classes.HIERARCHY, vocabulary)
+    _, hierarchy = load_folder(workdir)
     return Split(tagger, vocabulary, hierarchy, bar)
 
 
@@ -131,13 +135,12 @@ def _ledger(
 
 
 def _common_vocabulary(workdir: Path, dataset: str) -> Vocabulary:
-    trained = Vocabulary.load(workdir / load_classes.VOCABULARY)
-    given = Vocabulary.load(storage.join(dataset, load_classes.VOCABULARY))
+    trained, given = load_vocabulary(workdir), load_vocabulary(dataset)
     if trained.fingerprint != given.fingerprint:
         raise InputError(
             f"{dataset} has other classes ({len(given)}) than {workdir} was "
             f"trained on ({len(trained)}); build the data set with "
             "`tagforest dataset --vocabulary "
-            f"{workdir / load_classes.VOCABULARY}`"
+            f"{workdir / VOCABULARY}`"
         )
     return trained

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from beam_jobs.classes import load_classes
-from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, tensorflow_files
@@ -113,8 +112,7 @@ def _check(config: Config, dataset: str, workdir: Path) -> None:
     train_counts.check_has_images(dataset)
     if config.schedule.validate_every:
         dataset_folder.shard_paths(dataset, dataset_folder.VALIDATION)
-    path = storage.join(dataset, load_classes.VOCABULARY)
-    classes = len(Vocabulary.load(path))
+    classes = len(load_classes.load_vocabulary(dataset))
     hierarchy = storage.join(dataset, load_classes.HIERARCHY)
     if not storage.exists(hierarchy):
         raise InputError(f"no such file: {hierarchy}")

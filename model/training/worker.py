@@ -18,11 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from beam_jobs.classes import load_classes
-from beam_jobs.classes.vocabulary import Vocabulary
+from beam_jobs.classes.load_classes import load_vocabulary
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
-from beam_jobs.files import storage, tensorflow_files
+from beam_jobs.files import tensorflow_files
 from model import workdir as files
 from model.checkpoint_files import Position
 from model.config import Config
@@ -149,7 +148,7 @@ def _make_run(config, dataset, workdir, strategy, workers, checkpoint) -> _Run:
 def _count(config, dataset, workdir, is_chief) -> TrainCounts:
     from model.inputs import input_pipeline
 
-    vocabulary = Vocabulary.load(storage.join(dataset, load_classes.VOCABULARY))
+    vocabulary = load_vocabulary(dataset)
     shards = dataset_folder.shard_paths(dataset, dataset_folder.TRAIN)
     least = config.data.min_confidence
     if not input_pipeline.has_images(shards):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from beam_jobs.errors import InputError
+from beam_jobs.files import storage
 from beam_jobs.images.find_images import is_url
 from beam_jobs.rejections import Reason
 from serving.api import contract
@@ -82,7 +83,7 @@ def expand(names: Iterable[str]) -> Iterator[Item]:
     """Yields the images that names stand for, folders' in sorted order.
 
     Of a folder, and those in it, the files with an image's suffix are taken;
-    names that start with a dot are not. A folder that cannot be read is an
+    hidden ones are not. A folder that cannot be read is an
     item with an error.
     """
     for name in names:
@@ -95,7 +96,7 @@ def expand(names: Iterable[str]) -> Iterator[Item]:
 def _walk(folder: str) -> Iterator[Item]:
     try:
         with os.scandir(folder) as found:
-            shown = [e for e in found if not e.name.startswith(".")]
+            shown = [e for e in found if not storage.is_hidden(e.name)]
     except OSError as error:
         yield LoadedImage(folder, b"", _unreadable(error).text)
         return

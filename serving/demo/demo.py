@@ -208,7 +208,7 @@ def _export(paths: DemoPaths) -> None:
 
 
 def _vocabulary(paths: DemoPaths) -> Vocabulary:
-    return Vocabulary.load(paths.dataset / load_classes.VOCABULARY)
+    return load_classes.load_vocabulary(paths.dataset)
 
 
 def _serve_and_tag(

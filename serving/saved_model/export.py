@@ -16,8 +16,6 @@ import numpy as np
 import tensorflow as tf
 
 from beam_jobs.classes import load_classes
-from beam_jobs.classes.hierarchy import Hierarchy
-from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.errors import InputError
 from model.inputs.preprocessing import decode_and_resize
 from model.network.load_tagger import load_tagger, weights_fingerprint
@@ -125,7 +123,7 @@ def load_exportable(workdir: Path) -> ExportableTagger:
     """
     tagger: Any = load_tagger(workdir)
     data = tagger.config.data
-    vocabulary = Vocabulary.load(workdir / load_classes.VOCABULARY)
+    vocabulary, hierarchy = load_classes.load_folder(workdir)
     weights = weights_fingerprint(tagger)
     exact = tagger.config.network.precision == "float32"
     return ExportableTagger(
@@ -138,7 +136,7 @@ def load_exportable(workdir: Path) -> ExportableTagger:
         ),
         image_size=data.image_size,
         vocabulary=vocabulary,
-        hierarchy=Hierarchy.load(workdir / load_classes.HIERARCHY, vocabulary),
+        hierarchy=hierarchy,
         tagging=tagging.load(workdir, vocabulary, weights),
         weights_version=weights,
         tolerance=1e-5 if exact else _MIXED_PRECISION_TOLERANCE,

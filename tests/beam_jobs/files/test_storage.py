@@ -70,6 +70,26 @@ def test_listing(folder):
     assert storage.list_files(storage.join(folder, "none", "*")) == []
 
 
+@pytest.mark.parametrize("pattern", ["**", "*/*", "*"])
+def test_hidden_files_are_not_listed(folder, pattern):
+    names = ("a.jpg", "._a.jpg", "b/.DS_Store", ".c/a.jpg", "b/a.jpg")
+    for name in (*names, "__MACOSX/a.jpg", "b/__MACOSX.jpg"):
+        storage.write_text(storage.join(folder, name), "x")
+    seen = {"*": ["a.jpg"], "*/*": ["b/__MACOSX.jpg", "b/a.jpg"]}
+    seen["**"] = sorted(seen["*"] + seen["*/*"])
+    listed = storage.list_files(storage.join(folder, pattern))
+    assert [name for name, _ in listed] == [
+        storage.join(folder, name) for name in seen[pattern]
+    ]
+
+
+def test_what_is_named_is_listed_hidden_or_not(folder):
+    path = storage.join(folder, ".cache", "a.jpg")
+    storage.write_text(path, "x")
+    for pattern in (path, storage.join(folder, ".cache", "*.jpg")):
+        assert storage.list_files(pattern) == [(path, 1)]
+
+
 def test_publish(folder):
     final = storage.join(folder, "train", "part.bin")
     for content in (b"old", b"new!"):
@@ -99,7 +119,6 @@ def test_removal(folder):
     assert not storage.exists(paths[0])
     storage.remove(paths[0])
     storage.remove_tree(storage.join(folder, "gone"))
-    storage.make_folder(storage.join(folder, "gone"))
 
 
 @pytest.mark.parametrize(

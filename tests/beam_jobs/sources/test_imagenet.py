@@ -35,6 +35,17 @@ def test_members_of_tars_with_their_place(tmp_path):
     ]
 
 
+def test_hidden_files_and_members_are_no_images(tmp_path):
+    members = {"n00000002_1.JPEG": b"abc", "._n00000002_1.JPEG": b"de"}
+    write_tar(tmp_path / f"{ID}.tar", members | {"__MACOSX/a.JPEG": b"f"})
+    write_tar(tmp_path / f"._{ID}.tar", members)
+    (tmp_path / "n00000001").mkdir()
+    (tmp_path / "n00000001" / "._a.JPEG").write_bytes(b"g")
+    assert [image.image_id for image in read(tmp_path)] == [
+        "imagenet/n00000002_1"
+    ]
+
+
 def test_files_of_folders_with_their_bytes(tmp_path):
     nested = tmp_path / "train" / "n00000001" / "images"
     nested.mkdir(parents=True)

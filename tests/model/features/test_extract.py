@@ -129,6 +129,14 @@ def test_commands_find_the_same_picture_again(workdir, folder, tmp_path):
         assert min(picture.size) > 100
 
 
+def test_hidden_files_are_no_images(tmp_path):
+    for name in ("b.jpg", "a/b.PNG", "._b.jpg", "__MACOSX/b.jpg", ".a/b.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    found = extract.image_files(tmp_path)
+    assert found == [tmp_path / "a" / "b.PNG", tmp_path / "b.jpg"]
+
+
 def test_other_weights_are_refused(workdir, folder, tmp_path):
     out = tmp_path / "features.npz"
     source = Source(str(workdir), "other")

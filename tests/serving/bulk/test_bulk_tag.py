@@ -312,6 +312,21 @@ def test_pieces_depend_on_the_sources_alone(photos):
         find_parts([str(photos / "notes")], 8)
 
 
+def test_hidden_files_and_members_are_no_images(tmp_path):
+    for name in ("a.jpg", "._a.jpg", "__MACOSX/a.jpg", ".b/a.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(noise_image(1))
+    write_tar(tmp_path / "c.tar", {"./a.jpg": b"x", "._a.jpg": b"y"})
+    found = find_parts([str(tmp_path)], 8)
+    images = [
+        name
+        for number, part in enumerate(found.parts)
+        for piece in cut_part(number, part, 8)
+        for name, _ in piece.images
+    ]
+    assert images == [f"{tmp_path}/a.jpg", f"{tmp_path}/c.tar/./a.jpg"]
+
+
 def test_records_and_a_damaged_one(tmp_path):
     path = tmp_path / "some.tfrecord"
     with tf.io.TFRecordWriter(str(path)) as writer:

@@ -25,6 +25,7 @@ def test_folders_are_walked_in_order(tmp_path, monkeypatch):
         "c/d.gif",
         ".git/a.jpg",
         "c/._d.gif",
+        "c/__MACOSX/d.gif",
         "notes.txt",
         "jpg",
     ):
