@@ -6,16 +6,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.option_fields import Option, Options, Without, replace_paths
 from beam_jobs.sources.find_sources import SourcePaths
-from model.config import Config, load_config, override
 from serving.api import contract
 from tfx_pipeline import names
+
+if TYPE_CHECKING:
+    from model.config import Config
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def find_inputs(options: RunOptions) -> Inputs:
             out of range, or a root that is a file.
     """
     from beam_jobs.dataset_job.build_dataset import find_inputs as find_sources
+    from model.config import load_config, override
 
     if Path(options.root).exists() and not Path(options.root).is_dir():
         raise InputError(f"{options.root} is a file; a folder is needed")

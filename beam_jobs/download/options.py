@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Annotated
 
 from beam_jobs.errors import InputError
@@ -18,6 +17,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 def default_user_agent() -> str:
     """Returns how the job names itself to servers."""
+    # Slow to load, and every command loads this file.
+    from importlib import metadata
+
     return f"tagforest/{metadata.version('tagforest')} (image data set builder)"
 
 
