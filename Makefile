@@ -36,8 +36,12 @@ pipeline: $(VENV)/.ready ## Run the TFX pipeline on drawn scenes (3 min).
 	  --set schedule.batch_size=32 --min-f1 0.4
 
 .PHONY: test
-test: $(VENV)/.ready ## Run the default tests (under 10 min).
-	@$(PYTHON) -m pytest -n auto --dist loadfile
+test: $(VENV)/.ready ## Run the default tests (under 8 min).
+	@$(PYTHON) -m pytest -n auto --dist loadfile --durations=25
+
+.PHONY: test-restarts
+test-restarts: $(VENV)/.ready ## Kill trainings of two workers (3 min).
+	@$(PYTHON) -m pytest -m restarts --durations=0
 
 .PHONY: test-large
 test-large: $(VENV)/.ready ## Run the long tests too.

@@ -79,6 +79,10 @@ class TagSignatures:
         self._classes = ServedClasses(
             tagger.vocabulary, tagger.hierarchy, tagger.tagging
         )
+        # Traced once for all signatures: it is most of what an export traces.
+        self._decode = tf.function(
+            self._decode_image, [tf.TensorSpec([], tf.string)]
+        )
 
     def endpoints(self) -> dict[str, tuple[Callable[..., Outputs], Any]]:
         """Returns signature name -> (function, input signature)."""
@@ -199,7 +203,7 @@ class TagSignatures:
         size = self._tagger.image_size
         return decode_rows(encoded, decode, (size, size, 3))
 
-    def _decode(self, encoded: tf.Tensor) -> tf.Tensor:
+    def _decode_image(self, encoded: tf.Tensor) -> tf.Tensor:
         checks = [check_limits(encoded, self._limits)]
         with tf.control_dependencies(checks):
             return self._tagger.preprocess(first_frame(encoded))

@@ -15,10 +15,12 @@ from beam_jobs.errors import InputError
 from model import checkpoint_files
 from model import workdir as files
 from model.config import CheckpointConfig, Config
+from model.network.load_tagger import load_tagger
 from model.network.step_watch import Seen
 from model.network.tagger import Tagger
 from model.training import checkpoints, divergence, local_workers, schedules
 from model.training import prepare_workdir as prepare_workdir_
+from model.training import worker as worker_
 from model.training.endings import StoppedError
 from model.training.options import TrainOptions
 from model.training.stop_requests import StopOnRequest
@@ -52,16 +54,20 @@ def history(workdir):
     return [{k: v for k, v in r.items() if k not in TIMES} for r in rows]
 
 
-def cut_power_after(monkeypatch, step):
-    """Ends the training in this process after a step, unasked."""
+def after_step(monkeypatch, step, action):
+    """Does something in this process when a training has done a step."""
     original = StopOnRequest.on_train_batch_end
 
     def end(self, batch, logs=None):
         original(self, batch, logs)
         if int(self.model.optimizer.iterations) == step:
-            raise PowerCut
+            action()
 
     monkeypatch.setattr(StopOnRequest, "on_train_batch_end", end)
+
+
+def cut_power():
+    raise PowerCut
 
 
 def test_interrupted_in_mid_epoch_equals_undisturbed(
@@ -69,7 +75,7 @@ def test_interrupted_in_mid_epoch_equals_undisturbed(
 ):
     result, rows = undisturbed
     with monkeypatch.context() as patch, pytest.raises(PowerCut):
-        cut_power_after(patch, 5)
+        after_step(patch, 5, cut_power)
         train(config, tiny_dataset, tmp_path)
     found = checkpoint_files.checkpoints(tmp_path)
     assert [c.position.step for c in found] == [2, 3, 4]
@@ -96,7 +102,24 @@ def test_interrupted_in_mid_epoch_equals_undisturbed(
     assert steps == [6, 9]
 
 
-def test_sigterm_saves_and_ends_with_143(tiny_config, tiny_dataset, tmp_path):
+def test_sigterm_saves_and_ends_with_143(
+    undisturbed, config, tiny_dataset, tmp_path, monkeypatch, capsys
+):
+    with monkeypatch.context() as patch, pytest.raises(StoppedError) as stopped:
+        after_step(patch, 4, lambda: signal.raise_signal(signal.SIGTERM))
+        train(config, tiny_dataset, tmp_path)
+    assert stopped.value.code == 143
+    where = checkpoint_files.latest_checkpoint(tmp_path).position
+    assert (where.step, where.epoch, where.batch) == (5, 1, 2)
+    said = capsys.readouterr().out
+    assert f"stopped by SIGTERM after {where}; all is saved" in said
+    again = train(config, tiny_dataset, tmp_path)
+    assert again.weights_sha256 == undisturbed[0].weights_sha256
+
+
+@pytest.mark.large
+@pytest.mark.restarts
+def test_sigterm_to_a_process(tiny_config, tiny_dataset, tmp_path):
     config = tiny_config(epochs=2000)
     prepare_workdir_.prepare(tmp_path, tiny_dataset, config)
     command = [sys.executable, "-m", "model.training.worker"]
@@ -107,8 +130,7 @@ def test_sigterm_saves_and_ends_with_143(tiny_config, tiny_dataset, tmp_path):
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 143, said
-    found = checkpoint_files.latest_checkpoint(tmp_path)
-    where = found.position
+    where = checkpoint_files.latest_checkpoint(tmp_path).position
     assert f"stopped by SIGTERM after {where}; all is saved" in said
     assert 3 <= where.step < 6000
 
@@ -204,54 +226,83 @@ def test_no_cause_is_invented(tiny_config):
     assert "The steps before show no cause" in said
 
 
-@pytest.mark.large
-@pytest.mark.timeout(3600)
-def test_killed_workers_end_with_the_same_weights(
-    tiny_config, tiny_dataset, tmp_path, monkeypatch
-):
-    """Ten trainings on two workers, one of which is killed in each."""
+@pytest.fixture(name="two_workers", scope="module")
+def fixture_two_workers(tmp_path_factory, tiny_config, tiny_dataset):
+    """Returns a config and what an undisturbed training of two ends with."""
     config = dataclasses.replace(
         tiny_config(epochs=4), checkpoint=CheckpointConfig(every_steps=2)
     )
-    train(
-        config,
-        tiny_dataset,
-        tmp_path / "undisturbed",
-        TrainOptions(local_workers=2),
-    )
-    wanted = weights_report(tmp_path / "undisturbed")
-    monkeypatch.setattr(local_workers, "MODULE", "tests.helpers.killed_worker")
-    random = np.random.default_rng(4)
-    for turn in range(10):
-        worker, step = random.integers(2), random.integers(1, 13)
-        places = ["begin", "end", "saving", "publishing"]
-        place = random.choice(places[:2] if worker else places)
-        workdir, markers = tmp_path / f"run{turn}", tmp_path / f"kills{turn}"
-        markers.mkdir()
-        monkeypatch.setenv("KILLS", f"{worker}:{step}:{place}")
-        monkeypatch.setenv("MARKERS", str(markers))
-        prepare_workdir_.prepare(workdir, tiny_dataset, config)
-        if turn % 2:
-            with pytest.raises(InputError, match="was killed by SIGKILL"):
-                local_workers.launch(tiny_dataset, workdir, 2)
-        local_workers.launch(tiny_dataset, workdir, 2, 1 - turn % 2)
-        assert len(list(markers.iterdir())) == 1
-        assert weights_report(workdir) == wanted, (worker, step, place)
-        assert history(workdir) == history(tmp_path / "undisturbed")
+    folder = tmp_path_factory.mktemp("two") / "undisturbed"
+    result = train(config, tiny_dataset, folder, TrainOptions(local_workers=2))
+    return config, folder, result
 
 
 @pytest.mark.large
-@pytest.mark.timeout(1200)
-def test_sigterm_to_one_worker_stops_both_at_the_same_step(
-    tiny_config, tiny_dataset, tmp_path, monkeypatch
+@pytest.mark.restarts
+@pytest.mark.timeout(600)
+def test_two_local_workers_end_with_equal_weights(two_workers):
+    _, folder, result = two_workers
+    reports = sorted((folder / files.WORKERS).glob("worker-*.json"))
+    digests = {json.loads(r.read_text())["weights_sha256"] for r in reports}
+    assert len(reports) == 2
+    assert digests == {result.weights_sha256}
+    assert worker_.weights_sha256(load_tagger(folder).weights) in digests
+
+
+def check_killed_worker(
+    two_workers, dataset, folder, monkeypatch, kill, started_again
 ):
-    config = tiny_config(epochs=4)
-    train(
-        config,
-        tiny_dataset,
-        tmp_path / "undisturbed",
-        TrainOptions(local_workers=2),
+    """Kills a worker: it is started again, or the next command goes on."""
+    config, undisturbed, _ = two_workers
+    workdir, markers = folder / "run", folder / "kills"
+    markers.mkdir()
+    monkeypatch.setattr(local_workers, "MODULE", "tests.helpers.killed_worker")
+    monkeypatch.setenv("KILLS", kill)
+    monkeypatch.setenv("MARKERS", str(markers))
+    prepare_workdir_.prepare(workdir, dataset, config)
+    if not started_again:
+        with pytest.raises(InputError, match="was killed by SIGKILL"):
+            local_workers.launch(dataset, workdir, 2)
+    local_workers.launch(dataset, workdir, 2, int(started_again))
+    assert len(list(markers.iterdir())) == 1
+    assert weights_report(workdir) == weights_report(undisturbed)
+    assert history(workdir) == history(undisturbed)
+
+
+@pytest.mark.large
+@pytest.mark.restarts
+@pytest.mark.timeout(600)
+def test_a_killed_worker_is_started_again(
+    two_workers, tiny_dataset, tmp_path, monkeypatch
+):
+    check_killed_worker(
+        two_workers, tiny_dataset, tmp_path, monkeypatch, "1:8:begin", True
     )
+
+
+@pytest.mark.large
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("turn", range(10))
+def test_killed_workers_end_with_the_same_weights(
+    two_workers, tiny_dataset, tmp_path, monkeypatch, turn
+):
+    random = np.random.default_rng(turn)
+    worker, step = random.integers(2), random.integers(1, 13)
+    places = ["begin", "end", "saving", "publishing"]
+    place = random.choice(places[:2] if worker else places)
+    kill = f"{worker}:{step}:{place}"
+    check_killed_worker(
+        two_workers, tiny_dataset, tmp_path, monkeypatch, kill, turn % 2 == 0
+    )
+
+
+@pytest.mark.large
+@pytest.mark.restarts
+@pytest.mark.timeout(600)
+def test_sigterm_to_one_worker_stops_both_at_the_same_step(
+    two_workers, tiny_dataset, tmp_path, monkeypatch
+):
+    config, undisturbed, _ = two_workers
     monkeypatch.setattr(local_workers, "MODULE", "tests.helpers.killed_worker")
     monkeypatch.setenv("KILLS", "1:5:begin")
     monkeypatch.setenv("KILL_SIGNAL", "SIGTERM")
@@ -259,13 +310,18 @@ def test_sigterm_to_one_worker_stops_both_at_the_same_step(
     monkeypatch.setenv("MARKERS", str(tmp_path / "markers"))
     workdir = tmp_path / "run"
     with pytest.raises(StoppedError) as stopped:
-        train(config, tiny_dataset, workdir, TrainOptions(local_workers=2))
+        train(
+            config,
+            tiny_dataset,
+            workdir,
+            TrainOptions(local_workers=2),
+        )
     assert stopped.value.code == 143
     found = checkpoint_files.latest_checkpoint(workdir)
     # Worker 1 is asked as step 5 begins, and all know when it ends.
     assert found.position.step in (5, 6)
     train(config, tiny_dataset, workdir, TrainOptions(local_workers=2))
-    assert weights_report(workdir) == weights_report(tmp_path / "undisturbed")
+    assert weights_report(workdir) == weights_report(undisturbed)
 
 
 def weights_report(workdir):

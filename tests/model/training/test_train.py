@@ -112,22 +112,6 @@ def test_command_line(tiny_config, tiny_dataset, tmp_path):
     assert (tmp_path / "run" / files.WEIGHTS).is_file()
 
 
-def test_two_local_workers_end_with_equal_weights(
-    tiny_config, tiny_dataset, tmp_path
-):
-    result = train(
-        tiny_config(epochs=1),
-        tiny_dataset,
-        tmp_path,
-        TrainOptions(local_workers=2),
-    )
-    reports = sorted((tmp_path / files.WORKERS).glob("worker-*.json"))
-    digests = {json.loads(r.read_text())["weights_sha256"] for r in reports}
-    assert len(reports) == 2
-    assert digests == {result.weights_sha256}
-    assert weights_sha256(load_tagger(tmp_path).weights) in digests
-
-
 def test_failing_worker_ends_all_and_shows_its_log(tmp_path, tiny_dataset):
     # No config lies in the workdir, so both workers fail at once.
     with pytest.raises(InputError, match="ended with status"):

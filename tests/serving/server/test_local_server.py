@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 import signal
 import socket
 import threading
@@ -55,15 +54,16 @@ def test_nothing_to_serve(tmp_path):
             pass
 
 
-def test_ports_are_free_after_the_block(model_base):
-    options = ServerOptions(name="other", grpc_port=0, rest_port=0)
-    with running_server(model_base, options) as running:
+def test_ports_are_free_after_the_block(versions_base):
+    two = VersionPolicy(specific=(2,))
+    options = ServerOptions(name="other", grpc_port=0, rest_port=0, policy=two)
+    with running_server(versions_base, options) as running:
         url = f"http://{running.rest_address}/v1/models/other"
         assert httpx.get(url, trust_env=False).status_code == 200
     again = ServerOptions(
-        grpc_port=running.grpc_port, rest_port=running.rest_port
+        grpc_port=running.grpc_port, rest_port=running.rest_port, policy=two
     )
-    with running_server(model_base, again):
+    with running_server(versions_base, again):
         pass
 
 
@@ -102,18 +102,15 @@ def test_sigterm_lets_a_running_request_finish(model_base, monkeypatch):
     assert server_module.ServerOptions().host == "127.0.0.1"
 
 
-def test_labels_over_both_transports(model_base, tmp_path):
+def test_labels_over_both_transports(versions_base):
     """A pinned canary beside the stable version."""
-    base = tmp_path / "tagforest"
-    for version in ("1", "2"):
-        shutil.copytree(model_base / "1", base / version)
     options = ServerOptions(
         grpc_port=0,
         rest_port=0,
-        policy=VersionPolicy(latest=2),
+        policy=VersionPolicy(specific=(1, 2)),
         labels={"stable": 1, "canary": 2},
     )
-    with running_server(base, options) as server:
+    with running_server(versions_base, options) as server:
         web = httpx.Client(base_url=f"http://{server.rest_address}")
         encoded = base64.b64encode(noise_image(1)).decode()
         body = {"instances": [{"b64": encoded}]}

@@ -29,8 +29,9 @@ from tests.helpers.waiting import wait_until
 
 
 @pytest.fixture
-def base(model_base, tmp_path):
-    shutil.copytree(model_base / "1", tmp_path / "m" / "1")
+def base(versions_base, tmp_path):
+    """A folder of its own with version 1, which loads fast."""
+    shutil.copytree(versions_base / "1", tmp_path / "m" / "1")
     return tmp_path / "m"
 
 
