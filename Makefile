@@ -39,9 +39,9 @@ pipeline: $(VENV)/.ready ## Run the TFX pipeline on drawn scenes (3 min).
 test: $(VENV)/.ready ## Run the default tests (under 8 min).
 	@$(PYTHON) -m pytest -n auto --dist loadfile --durations=25
 
-.PHONY: test-restarts
-test-restarts: $(VENV)/.ready ## Kill trainings of two workers (3 min).
-	@$(PYTHON) -m pytest -m restarts --durations=0
+.PHONY: test-ci
+test-ci: $(VENV)/.ready ## Run what CI runs of the long tests (3 min).
+	@$(PYTHON) -m pytest -m ci --durations=25
 
 .PHONY: test-large
 test-large: $(VENV)/.ready ## Run the long tests too.

@@ -11,6 +11,9 @@ from tfx_pipeline.local_runner import run
 from tfx_pipeline.report import last_step, open_store
 from tfx_pipeline.run_options import RunOptions
 
+# A whole pipeline: its components alone take twenty seconds.
+pytestmark = pytest.mark.large
+
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory):
@@ -52,6 +55,7 @@ def first(options):
     return run(options, lines.append), lines
 
 
+@pytest.mark.ci
 def test_every_component_tells_what_it_did(first):
     _, lines = first
     names = [line.split()[0] for line in lines]
@@ -69,10 +73,12 @@ def test_every_component_tells_what_it_did(first):
     assert "3 images rejected" in lines[0]
 
 
+@pytest.mark.ci
 def test_good_records_have_no_anomalies(first):
     assert first[0].anomalies == ()
 
 
+@pytest.mark.ci
 def test_a_first_model_above_the_threshold_is_pushed(first, options):
     result, _ = first
     assert result.blessed and result.baseline_f1 is None
@@ -81,6 +87,7 @@ def test_a_first_model_above_the_threshold_is_pushed(first, options):
     assert find_versions(options.model_dir) == [int(pushed.name)]
 
 
+@pytest.mark.ci
 def test_pushed_model_tags_images(first, options):
     import numpy as np
 
@@ -94,7 +101,6 @@ def test_pushed_model_tags_images(first, options):
     assert outputs[contract.VALID].tolist() == [True, False]
 
 
-@pytest.mark.large
 def test_later_models_are_measured_against_the_blessed_one(first, options):
     lines = []
     bad = dataclasses.replace(options, min_f1=0.99)

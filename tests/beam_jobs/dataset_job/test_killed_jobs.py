@@ -27,10 +27,13 @@ from tests.helpers.raw_sources import (
 _SETUP = """
 import json, os, sys
 import tensorflow
+from matplotlib.backends import backend_agg, backend_svg
+from beam_jobs.classes.wordnet import load_wordnet
 from beam_jobs.dataset_job import pipeline
 from beam_jobs.labels import label_rules_kernel
 from beam_jobs.statistics import page
 from tfx_pipeline.cli import main
+load_wordnet()
 
 def job(arguments):
     sys.argv = ["tagforest", *arguments]

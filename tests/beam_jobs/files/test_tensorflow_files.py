@@ -45,6 +45,8 @@ def test_tensorflow_path(path, expected):
     assert tensorflow_files.tensorflow_path(path) == expected
 
 
+@pytest.mark.large
+@pytest.mark.ci
 def test_records_of_s3(shard):
     if importlib.util.find_spec("tensorflow_io") is None:
         with pytest.raises(InputError, match="copy the data set"):

@@ -118,7 +118,7 @@ def test_sigterm_saves_and_ends_with_143(
 
 
 @pytest.mark.large
-@pytest.mark.restarts
+@pytest.mark.ci
 def test_sigterm_to_a_process(tiny_config, tiny_dataset, tmp_path):
     config = tiny_config(epochs=2000)
     prepare_workdir_.prepare(tmp_path, tiny_dataset, config)
@@ -238,7 +238,7 @@ def fixture_two_workers(tmp_path_factory, tiny_config, tiny_dataset):
 
 
 @pytest.mark.large
-@pytest.mark.restarts
+@pytest.mark.ci
 @pytest.mark.timeout(600)
 def test_two_local_workers_end_with_equal_weights(two_workers):
     _, folder, result = two_workers
@@ -270,7 +270,7 @@ def check_killed_worker(
 
 
 @pytest.mark.large
-@pytest.mark.restarts
+@pytest.mark.ci
 @pytest.mark.timeout(600)
 def test_a_killed_worker_is_started_again(
     two_workers, tiny_dataset, tmp_path, monkeypatch
@@ -297,7 +297,7 @@ def test_killed_workers_end_with_the_same_weights(
 
 
 @pytest.mark.large
-@pytest.mark.restarts
+@pytest.mark.ci
 @pytest.mark.timeout(600)
 def test_sigterm_to_one_worker_stops_both_at_the_same_step(
     two_workers, tiny_dataset, tmp_path, monkeypatch
