@@ -20,6 +20,7 @@ from tests.helpers.tars import write_tar
 COMMANDS = (
     "bulk",
     "calibrate",
+    "classes",
     "cooccurrence",
     "dataset",
     "demo",
