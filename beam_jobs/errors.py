@@ -8,3 +8,11 @@ class InputError(ValueError):
     The command line prints it as one line, without a traceback, and exits
     with status 2.
     """
+
+
+class JobFailedError(RuntimeError):
+    """A job ended without its result, for a reason that can be said.
+
+    The command line prints it as one line, without a traceback, and exits
+    with status 1.
+    """

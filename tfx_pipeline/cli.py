@@ -10,7 +10,7 @@ import warnings
 import typer
 
 from beam_jobs import cli as beam_jobs_cli
-from beam_jobs.errors import InputError
+from beam_jobs.errors import InputError, JobFailedError
 from beam_jobs.files.tensorflow_files import end_process
 from model import cli as model_cli
 from model.evaluation import cli as evaluation_cli
@@ -59,6 +59,9 @@ def main() -> None:
     except InputError as error:
         print(f"tagforest: {error}", file=sys.stderr)
         status = 2
+    except JobFailedError as error:
+        print(f"tagforest: {error}", file=sys.stderr)
+        status = 1
     except SystemExit as end:
         if not isinstance(end.code, int | None):
             raise

@@ -35,6 +35,8 @@ from beam_jobs.cooccurrence.find_pairs import count_pairs, find_pairs
 from beam_jobs.cooccurrence.options import CooccurrenceOptions
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.files import storage
+from beam_jobs.files.disk_errors import disk_errors
+from beam_jobs.files.folder_lock import hold_output
 from beam_jobs.labels.pairs import Pairs
 from beam_jobs.rejections import Rejection, save_rejections
 from beam_jobs.runners import progress, shuffle_files
@@ -134,16 +136,17 @@ def find_cooccurrence(
     wnids = tuple(c.wnid for c in vocabulary)
     parts = _find_parts(options, wnids)
     work = f"{options.out}.work"
-    storage.remove_tree(work)
     partition_count = min(len(parts), _MOST_PARTITIONS)
     context = _Context(options, wnids, hierarchy, work, partition_count)
-    try:
-        with progress.bar("count predictions", "rows", show_progress):
-            _run(parts, context, beam_args)
-        path = storage.join(work, _SUMMARY)
-        summary = Summary(**json.loads(storage.read_text(path)))
-    finally:
+    with disk_errors(options.out), hold_output(f"{options.out}.lock"):
         storage.remove_tree(work)
+        try:
+            with progress.bar("count predictions", "rows", show_progress):
+                _run(parts, context, beam_args)
+            path = storage.join(work, _SUMMARY)
+            summary = Summary(**json.loads(storage.read_text(path)))
+        finally:
+            storage.remove_tree(work)
     return summary, Pairs.load(options.out, vocabulary), vocabulary
 
 

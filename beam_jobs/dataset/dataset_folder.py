@@ -13,6 +13,7 @@ STATISTICS = "statistics"
 CLASS_CHOICES = "class_choices.tsv"
 VOCABULARY_REPORT = "vocabulary_report.tsv"
 WORK = ".work"
+LOCK = ".lock"
 
 TRAIN = "train"
 VALIDATION = "validation"

@@ -7,8 +7,10 @@ Options that this job does not know go to Beam.
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.classes.wordnet import load_wordnet, synset_of
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.dataset.manifest import Manifest
+from beam_jobs.dataset_job import failures
 from beam_jobs.dataset_job.name_classes import (
     ChosenClasses,
     Counts,
@@ -30,7 +33,10 @@ from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_output_folder
+from beam_jobs.files.disk_errors import disk_errors
+from beam_jobs.files.folder_lock import check_output_free, hold_output
 from beam_jobs.files.storage import request_digest
+from beam_jobs.images.find_images import list_folder
 from beam_jobs.labels.label_rules import Augmenter
 from beam_jobs.labels.pairs import Pairs
 from beam_jobs.runners import progress
@@ -49,6 +55,8 @@ _PARTITION_BYTES = 64 << 20
 _PARTITION_ROWS = 65_536
 _SHARD_IMAGES = 4096
 _SHARD_ROWS = 65_536
+# Of a record's labels, in shards and in files between stages.
+_RECORD_BYTES = 300
 
 
 def build_dataset(
@@ -56,6 +64,7 @@ def build_dataset(
     beam_args: Sequence[str] = (),
     *,
     show_progress: bool = True,
+    on_reuse: Callable[[], None] | None = None,
 ) -> Manifest:
     """Builds a data set; returns its manifest, or the one already there.
 
@@ -63,12 +72,16 @@ def build_dataset(
         options: what to build.
         beam_args: Beam's own options, as on its command line.
         show_progress: a bar, when the job runs in this process.
+        on_reuse: called where the data set is already there.
 
     Raises:
         InputError: wrong options or sources, a full disk, or another data
-            set in the way; always before the job starts.
+            set or job in the way; always before the job starts.
+        JobFailedError: no image is left, or the disk is full.
     """
     check_output_folder(options.out)
+    lock = storage.join(options.out, dataset_folder.LOCK)
+    check_output_free(lock)
     check_beam_args(beam_args)
     values = [value for _, value in named(options.sources)]
     check_reachable(beam_args, [options.out, *values])
@@ -77,13 +90,45 @@ def build_dataset(
     base = _load_base(options, sources)
     class_map = _read_class_map(options)
     present = _present(options, request)
-    if present is not None:
-        return present
-    if not options.images.labels_only:
-        _check_disk(options.out, sum(size for _, size in sources.listing))
-    dataset_folder.clear(options.out)
+    if present is None:
+        _check_disk(options, sources)
+        with disk_errors(options.out), hold_output(lock):
+            # Another job may have ended just now.
+            present = _present(options, request)
+            if present is None:
+                dataset_folder.clear(options.out)
+                inputs = _Inputs(sources, request, base, class_map)
+                return _build(options, inputs, beam_args, show_progress)
+    if on_reuse is not None:
+        on_reuse()
+    return present
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What was found and read before the job.
+
+    Attributes:
+        sources: what there is to read.
+        request: digest of it and of the options.
+        base, class_map: what the user named of the classes.
+    """
+
+    sources: Sources
+    request: str
+    base: tuple[Vocabulary, Hierarchy] | None
+    class_map: ClassMap
+
+
+def _build(
+    options: DatasetOptions,
+    inputs: _Inputs,
+    beam_args: Sequence[str],
+    show_progress: bool,
+) -> Manifest:
     from beam_jobs.dataset_job import pipeline
 
+    sources = inputs.sources
     with progress.bar("read annotations", "rows", show_progress):
         index = pipeline.read(
             sources.parts,
@@ -91,23 +136,29 @@ def build_dataset(
             _partitions(sources, options.images.labels_only),
             beam_args,
         )
-    classes = choose(
-        sources,
-        options.vocabulary,
-        class_map,
-        base,
-        _count_classes(options, sources, index, beam_args),
+    failures.check_read(
+        options.out, index.partitions, index.rejected, index.rejections
     )
+    with failures.letters_kept(options.out, index.rejections):
+        classes = choose(
+            sources,
+            options.vocabulary,
+            inputs.class_map,
+            inputs.base,
+            _count_classes(options, sources, index, beam_args),
+        )
     classes.save(options.out)
     with progress.bar("write images", "images", show_progress):
         pipeline.write(
             index,
             _context(options, classes),
-            _facts(options, request, classes),
+            _facts(options, inputs.request, classes),
             beam_args,
         )
     storage.remove_tree(options.work)
-    return Manifest.load(options.out)
+    manifest = Manifest.load(options.out)
+    failures.check_left(options.out, manifest.images["out"], manifest.rejected)
+    return manifest
 
 
 def choose_classes(
@@ -160,8 +211,12 @@ def find_inputs(options: DatasetOptions) -> tuple[Sources, str]:
         for path in files_named
         if path and storage.exists(path)
     ]
-    request = request_digest([*sources.listing, *files], options.described())
-    return sources, request
+    described = options.described()
+    if sources.image_folders:
+        listed = [list_folder(f, options.out) for f in sources.image_folders]
+        described["image_folders"] = [folder.digest for folder in listed]
+        sources = replace(sources, listed_images=tuple(listed))
+    return sources, request_digest([*sources.listing, *files], described)
 
 
 def _with_dictionary(options: DatasetOptions) -> SourcePaths:
@@ -263,22 +318,39 @@ def _present(options: DatasetOptions, request: str) -> Manifest | None:
         return present
     if not options.overwrite:
         raise InputError(
-            f"{options.out} holds a data set made from other sources or "
-            "options; name another folder with --out, or give --overwrite"
+            f"{options.out} holds a data set made from other sources, images "
+            "(some came, went or changed) or options; name another folder "
+            "with --out, or give --overwrite to build it anew"
         )
     return None
 
 
-def _check_disk(out: str, needed: int) -> None:
-    if storage.is_remote(out):
+def _check_disk(options: DatasetOptions, sources: Sources) -> None:
+    if storage.is_remote(options.out):
         return
-    folder = Path(out).absolute()
+    folder = Path(options.out).absolute()
     while not folder.exists():
         folder = folder.parent
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"--out: {folder} cannot be written")
     free = shutil.disk_usage(folder).free
-    # Records repeat the images; converted ones may grow a little.
-    if needed * 1.2 > free:
+    needed = _bytes_needed(options, sources)
+    if needed > free:
         raise InputError(
-            f"too little disk: about {needed * 1.2 / 1e9:.1f} GB needed in "
-            f"{folder}, {free / 1e9:.1f} GB free"
+            f"too little disk: about {needed / 1e9:.3g} GB needed in "
+            f"{folder}, {free / 1e9:.3g} GB free"
         )
+
+
+def _bytes_needed(options: DatasetOptions, sources: Sources) -> float:
+    """Returns about how many bytes the records take."""
+    labels = sources.estimated_images * _RECORD_BYTES
+    if options.images.labels_only:
+        return labels
+    images = sum(size for _, size in sources.listing)
+    for folder in sources.listed_images:
+        # A list may name a few of a folder's images.
+        share = sources.estimated_images / max(1, folder.files)
+        images += int(folder.size * min(1, share))
+    # Records repeat the images; converted ones may grow a little.
+    return labels + images * 1.2

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 # first.
 
 
+_REUSED = (
+    "nothing was built: this data set is already there, of the same sources "
+    "and options; --overwrite builds it anew"
+)
+
+
 @takes_options
 def dataset(context: typer.Context, options: DatasetOptions) -> None:
     """Build TFRecords with augmented labels from raw annotations.
@@ -32,7 +38,10 @@ def dataset(context: typer.Context, options: DatasetOptions) -> None:
     from beam_jobs.runners.beam_options import check_beam_args
 
     check_beam_args(context.args, option_names(context))
-    _tell(build_dataset(options, context.args), options.out)
+    manifest = build_dataset(
+        options, context.args, on_reuse=lambda: typer.echo(_REUSED)
+    )
+    _tell(manifest, options.out)
 
 
 @takes_options

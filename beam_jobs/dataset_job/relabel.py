@@ -22,11 +22,13 @@ from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.dataset import dataset_folder, manifest, records
 from beam_jobs.dataset.manifest import Manifest
 from beam_jobs.dataset.read_records import _read_batches
-from beam_jobs.dataset_job import encode_records, write_shards
+from beam_jobs.dataset_job import encode_records, failures, write_shards
 from beam_jobs.dataset_job.finish_dataset import DatasetFacts, finish_dataset
 from beam_jobs.dataset_job.options import RelabelOptions
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
+from beam_jobs.files.disk_errors import disk_errors
+from beam_jobs.files.folder_lock import hold_output
 from beam_jobs.labels import ledger as ledger_
 from beam_jobs.labels.label_rules import Augmenter
 from beam_jobs.labels.ledger import Rule, Source
@@ -56,7 +58,8 @@ def relabel(
     """Writes a data set with other labels and returns its manifest.
 
     Raises:
-        InputError: no data set, another one in the way, wrong pairs.
+        InputError: no data set, another one or job in the way, wrong pairs.
+        JobFailedError: no image is left, or the disk is full.
     """
     source = Manifest.load(options.dataset)
     _check_out(options)
@@ -70,7 +73,21 @@ def relabel(
         vocabulary,
         hierarchy,
     )
-    _prepare(options)
+    lock = storage.join(options.out, dataset_folder.LOCK)
+    with disk_errors(options.out), hold_output(lock):
+        _check_out(options)
+        _prepare(options)
+        return _run(options, source, facts, augmenter, beam_args, show_progress)
+
+
+def _run(
+    options: RelabelOptions,
+    source: Manifest,
+    facts: DatasetFacts,
+    augmenter: Augmenter,
+    beam_args: Sequence[str],
+    show_progress: bool,
+) -> Manifest:
     tasks = [
         (split, shard["path"])
         for split, content in sorted(source.splits.items())
@@ -85,12 +102,14 @@ def relabel(
             | "Shards" >> beam.Create(tasks)
             | "Spread shards" >> Spread(_path_of)
             | "Relabel shard"
-            >> beam.Map(_relabel, options, augmenter, len(vocabulary))
+            >> beam.Map(_relabel, options, augmenter, len(facts.vocabulary))
             | "All shards" >> AllTogether()
             | "Finish" >> beam.Map(_finish, options.out, facts, source.images)
         )
     storage.remove_tree(storage.join(options.out, dataset_folder.WORK))
-    return Manifest.load(options.out)
+    made = Manifest.load(options.out)
+    failures.check_left(options.out, made.images["out"], made.rejected)
+    return made
 
 
 def relabel_shard(

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from beam_jobs.errors import InputError
+from beam_jobs.files import storage
 
 _LOCK = ".lock"
 # Workers of a job that was killed notice it within a second or so.
@@ -38,6 +39,61 @@ def lock_folder(folder: str, owner: str) -> Iterator[None]:
         file.write(json.dumps({"host": socket.gethostname(), "owner": owner}))
         file.flush()
         yield
+
+
+@contextlib.contextmanager
+def hold_output(path: str) -> Iterator[None]:
+    """Holds the output of a job by a lock file, which goes with the job.
+
+    Args:
+        path: of the lock file; object stores know no locks.
+
+    Raises:
+        InputError: another job holds it.
+    """
+    if storage.is_remote(path):
+        yield
+        return
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with _locked(path):
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                os.remove(path)
+
+
+def _locked(path: str) -> IO:
+    while True:
+        file = open(path, "a+")
+        if not _lock(file, fcntl.LOCK_EX):
+            file.close()
+            raise InputError(_busy(path))
+        # The job before may have removed the file that was opened.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                return file
+        file.close()
+
+
+def check_output_free(path: str) -> None:
+    """Checks that no job holds the lock file of an output.
+
+    Raises:
+        InputError: one does.
+    """
+    if storage.is_remote(path) or not os.path.exists(path):
+        return
+    with open(path) as file:
+        if not _lock(file, fcntl.LOCK_SH):
+            raise InputError(_busy(path))
+
+
+def _busy(path: str) -> str:
+    return (
+        f"another job writes this output (it holds {path}); wait for it or "
+        "name another --out"
+    )
 
 
 def is_held(folder: str, owner: str) -> bool:

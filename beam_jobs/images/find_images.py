@@ -8,7 +8,7 @@ import os
 import posixpath
 import tarfile
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from beam_jobs.files import storage
 from beam_jobs.images.image_ref import ImageRef
@@ -153,6 +153,67 @@ def path_id(name: str) -> str:
     if is_url(name) or "://" in name:
         return name
     return posixpath.normpath(name) if name else name
+
+
+class ListedFolder(NamedTuple):
+    """What a folder of images is now.
+
+    Attributes:
+        digest: of names, sizes and, locally, times.
+        files: how many.
+        size: bytes.
+    """
+
+    digest: str
+    files: int
+    size: int
+
+
+def list_folder(folder: str, without: str = "") -> ListedFolder:
+    """Lists a folder of images.
+
+    Folders of data sets and texts, as logs, do not count: jobs write them
+    beside the images.
+
+    Args:
+        folder: local, or of an object store.
+        without: a folder below it that does not count.
+    """
+    digest, files, size = hashlib.sha256(), 0, 0
+    for name, length, time in _listed(folder, os.path.abspath(without)):
+        if os.path.splitext(name)[1].lower() not in _TEXTS:
+            digest.update(
+                f"{name}\t{length}\t{time}\n".encode(errors="replace")
+            )
+            files, size = files + 1, size + length
+    return ListedFolder(digest.hexdigest(), files, size)
+
+
+_TEXTS = frozenset(
+    {".csv", ".html", ".json", ".jsonl", ".log", ".tsv", ".txt", ".xml"}
+)
+_DATASET_MARK = "manifest.json"
+
+
+def _listed(folder: str, without: str) -> Iterator[tuple[str, int, int]]:
+    if storage.is_remote(folder):
+        pattern = storage.join(storage.escape(folder), "**")
+        yield from ((n, size, 0) for n, size in storage.list_files(pattern))
+        return
+    with os.scandir(folder) as found:
+        entries = sorted(
+            (e for e in found if not e.name.startswith(".")),
+            key=lambda entry: entry.name,
+        )
+    if any(entry.name == _DATASET_MARK for entry in entries):
+        return
+    for entry in entries:
+        if entry.is_dir():
+            if os.path.abspath(entry.path) != without:
+                yield from _listed(entry.path, without)
+        elif entry.is_file():
+            known = entry.stat()
+            yield entry.path, known.st_size, known.st_mtime_ns
 
 
 @functools.lru_cache(maxsize=8)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
+from beam_jobs.images.find_images import ListedFolder
 from beam_jobs.option_fields import Option, Options
 from beam_jobs.sources import (
     coco,
@@ -19,6 +20,7 @@ from beam_jobs.sources import (
     voc,
 )
 from beam_jobs.sources.reader import (
+    IMAGES,
     Context,
     Found,
     Part,
@@ -118,6 +120,8 @@ class Sources:
         wnids: WordNet ids among the class keys, as far as known; sorted.
         keys_hold_names: only reading tells which class keys there are.
         estimated_images: about how many images there are.
+        image_folders: of images that are in no listing.
+        listed_images: what these folders are now, if they were listed.
     """
 
     parts: tuple[Part, ...]
@@ -127,6 +131,8 @@ class Sources:
     wnids: tuple[str, ...]
     keys_hold_names: bool
     estimated_images: int
+    image_folders: tuple[str, ...] = ()
+    listed_images: tuple[ListedFolder, ...] = ()
 
 
 def find_sources(paths: SourcePaths, labels_only: bool = False) -> Sources:
@@ -172,12 +178,21 @@ def find_sources(paths: SourcePaths, labels_only: bool = False) -> Sources:
         wnids=tuple(sorted({wnid for _, _, f in found for wnid in f.wnids})),
         keys_hold_names=any(r.keys_hold_names for r, _, _ in found),
         estimated_images=sum(_estimate(r, f) for r, _, f in found),
+        image_folders=_image_folders(given, [f for _, _, f in found])
+        if not labels_only
+        else (),
     )
 
 
 def read_part(part: Part) -> Read:
     """Yields what a part says, and a Rejection for all it says wrongly."""
     return _BY_NAME[part.reader].read(part)
+
+
+def _image_folders(given: _Given, found: Iterable[Found]) -> tuple[str, ...]:
+    named_ones = [path for option, path in given if option is IMAGES]
+    own = [folder for one in found for folder in one.image_folders]
+    return tuple(dict.fromkeys([*named_ones, *own]))
 
 
 _Given = list[tuple[SourceOption, str]]

@@ -212,6 +212,7 @@ class Found:
         display_names: English name by class key, where the key holds none.
         overrides: WordNet id by class key, as the user wishes it.
         wnids: WordNet ids among the class keys, as far as known.
+        image_folders: of the images that its parts name, if they are its own.
     """
 
     parts: list[Part]
@@ -220,6 +221,7 @@ class Found:
     display_names: Mapping[str, str] = field(default_factory=dict)
     overrides: Mapping[str, str] = field(default_factory=dict)
     wnids: tuple[str, ...] = ()
+    image_folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -54,12 +54,15 @@ def find(folder: str, context: Context) -> Found:
             f"{folder}: no Pascal VOC annotations: nothing matches "
             f"{os.path.join(folder, 'Annotations', '*.xml')}"
         )
-    if not context.labels_only:
-        for base in sorted({_base_of(path) for path, _ in found}):
-            check_folder(os.path.join(base, "JPEGImages"), "Pascal VOC images")
+    bases = sorted({_base_of(path) for path, _ in found})
+    folders = [os.path.join(base, "JPEGImages") for base in bases]
+    if context.labels_only:
+        folders = []
+    for images in folders:
+        check_folder(images, "Pascal VOC images")
     options = context.part_options(("folder", folder))
     parts = group_files("voc", found, options, max_files=_FILES_OF_PART)
-    return Found(parts, images=len(found))
+    return Found(parts, images=len(found), image_folders=tuple(folders))
 
 
 def read(part: Part) -> Read:
