@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
+from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.rejections import Reason, Rejection
@@ -126,6 +127,24 @@ class ImageFolders:
                 "source with its own --images, or name the folder in the path"
             )
         return ImageRef(next(iter(sizes), self._folders[0]) + name)
+
+
+class AddressError(ValueError):
+    """An image's address that cannot be read here; an image all the same."""
+
+
+def check_address(name: str) -> None:
+    """Checks that an address is a URL, or of a store that can be read here.
+
+    Raises:
+        AddressError: it is neither; a name without `://` is no address.
+    """
+    if "://" not in name or is_url(name):
+        return
+    try:
+        storage.check(name)
+    except InputError as error:
+        raise AddressError(str(error)) from error
 
 
 def is_inside(name: str) -> bool:

@@ -90,7 +90,9 @@ def read(part: Part) -> Read:
     keys = {
         _id(name["id"]): _class_key(name)
         for name in names
-        if _has(name, "id", "name") and is_encodable(str(name["name"]))
+        if _has(name, "id", "name")
+        and str(name["name"]).strip()
+        and is_encodable(str(name["name"]))
     }
     classes: dict[str, dict[str, None]] = {
         _id(image["id"]): {} for image in images if _has(image, "id")
@@ -106,7 +108,7 @@ def read(part: Part) -> Read:
         name = str(image["file_name"])
         image_id, number = f"coco/{path_id(name)}", _id(image["id"])
         if number in shared:
-            detail = f"id {number} also has {shared[number]}: which of them the"
+            detail = f"id {number} is that of {shared[number]}: which the"
             detail += " annotations mean is unknown"
             yield Rejection(Reason.DUPLICATE_ID, image_id, detail, part.path)
             continue

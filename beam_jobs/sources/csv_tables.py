@@ -17,6 +17,7 @@ from beam_jobs.files import storage, text_files
 from beam_jobs.files.checks import check_file
 from beam_jobs.images.find_images import (
     ImageFolders,
+    check_address,
     is_inside,
     is_url,
     path_id,
@@ -135,9 +136,8 @@ def _parse(
     if len(row) != columns.count:
         raise ValueError(f"{len(row)} fields, not {columns.count}")
     image = row[columns.image].strip()
-    if not is_url(image) and storage.is_remote(image):
-        storage.check(image)
-    elif not is_url(image) and not is_inside(image.removeprefix("/")):
+    check_address(image)
+    if not storage.is_remote(image) and not is_inside(image.removeprefix("/")):
         raise ValueError(f"{image[:200]!r}: a URL or a path is needed")
     texts = split_labels(row[columns.label])
     classes = tuple(class_key(text) for text in texts if text)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from beam_jobs.errors import InputError
 from beam_jobs.files.checks import check_file, check_folder
 from beam_jobs.files.text_files import BadRow, first_line_number, read_lines
+from beam_jobs.images.find_images import AddressError
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
@@ -269,13 +270,15 @@ class MalformedRows:
         self._part = part
         self._first: int | None = None
 
-    def __call__(self, index: int, detail: str) -> Rejection:
+    def __call__(
+        self, index: int, detail: str, reason: Reason = Reason.MALFORMED_ROW
+    ) -> Rejection:
         """Returns the Rejection of the part's line of an index from 0."""
         path = self._part.path
         if self._first is None:
             self._first = first_line_number(path, self._part.start)
         item = f"{path}:{self._first + index}"
-        return Rejection(Reason.MALFORMED_ROW, item, detail, path)
+        return Rejection(reason, item, detail, path)
 
 
 def read_rows(
@@ -297,6 +300,8 @@ def read_rows(
         elif line and not (header and index == 0 and part.start == 0):
             try:
                 found = parse(line)
+            except AddressError as error:
+                yield reject(index, str(error), Reason.BAD_URL)
             except (ValueError, OSError) as error:
                 yield reject(index, str(error))
             else:

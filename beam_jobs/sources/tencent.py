@@ -23,7 +23,12 @@ from beam_jobs.classes.load_classes import read_dictionary
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
-from beam_jobs.images.find_images import ImageFolders, is_inside, is_url
+from beam_jobs.images.find_images import (
+    ImageFolders,
+    check_address,
+    is_inside,
+    is_url,
+)
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
@@ -257,6 +262,7 @@ def read_list(part: Part) -> Read:
         if not name:
             return ()
         wnids, confidences = classes.parse(tokens)
+        check_address(name)
         if not is_url(name) and not is_inside(name):
             raise ValueError(f"{name[:200]!r}: no relative path")
         ref = find_image(name) if find_image else None

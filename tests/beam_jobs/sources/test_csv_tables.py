@@ -126,4 +126,9 @@ def test_no_row_stops_the_others(tmp_path):
     assert first.image_id == "csv/b.jpg"
     assert second.ref == ImageRef(f"/p/{download_name('HTTP://h/a.jpg')}")
     assert len(rejected) == len(bad)
-    assert {r.reason for r in rejected} == {Reason.MALFORMED_ROW}
+    assert [r.reason for r in rejected] == [
+        Reason.BAD_URL,
+        Reason.MALFORMED_ROW,
+        Reason.BAD_URL,
+        Reason.MALFORMED_ROW,
+    ]
