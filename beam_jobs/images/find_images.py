@@ -200,7 +200,7 @@ def list_folder(folder: str, without: str = "") -> ListedFolder:
     """
     digest, files, size = hashlib.sha256(), 0, 0
     for name, length, time in _listed(folder, os.path.abspath(without)):
-        if os.path.splitext(name)[1].lower() not in _TEXTS:
+        if os.path.splitext(name)[1].lower() not in TEXTS:
             digest.update(
                 f"{name}\t{length}\t{time}\n".encode(errors="replace")
             )
@@ -208,7 +208,7 @@ def list_folder(folder: str, without: str = "") -> ListedFolder:
     return ListedFolder(digest.hexdigest(), files, size)
 
 
-_TEXTS = frozenset(
+TEXTS = frozenset(
     {".csv", ".html", ".json", ".jsonl", ".log", ".tsv", ".txt", ".xml"}
 )
 _DATASET_MARK = "manifest.json"

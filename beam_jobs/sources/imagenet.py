@@ -14,7 +14,7 @@ from beam_jobs.files.checks import check_file, check_folder
 from beam_jobs.images import find_images
 from beam_jobs.images.find_images import ImageFolders, is_inside
 from beam_jobs.labels.ledger import Source
-from beam_jobs.rejections import Rejection
+from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.cached_tokens import ClassTokens
 from beam_jobs.sources.reader import (
     DICTIONARY,
@@ -34,7 +34,10 @@ from beam_jobs.sources.reader import (
 from beam_jobs.sources.tencent import split_row
 
 _LIST_ROW = "an image as n01443537/n01443537_2.JPEG"
-_WNID_IN_PATH = re.compile(r"(?:^|/)(n\d{8})(?:\.tar$|/)")
+_WNID_IN_PATH = re.compile(
+    r"(?:^|/)(n\d{8})(?:\.tar$|\.tar\.\w+$|\.tgz$|\.zip$|/)"
+)
+_PACKED = re.compile(r"/n\d{8}\.(?:tar\.\w+|tgz|zip)$")
 _WNID_IN_ROW = re.compile(r"(?:^|/)(n\d{8})[/_]")
 _TARS_TRIED = 4
 _NESTINGS = ("*", "*/*", "*/*/*", "*/*/*/*")
@@ -56,7 +59,8 @@ def find(folder: str, context: Context) -> Found:
     for path, size in storage.list_files(*patterns):
         wnid = _wnid_of(path, folder)
         suffix = PurePosixPath(path).suffix.lower()
-        if wnid and suffix in (find_images.ARCHIVE, *find_images.SUFFIXES):
+        # What else lies among the images is checked, and said to be none.
+        if wnid and suffix not in find_images.TEXTS:
             found.append((wnid, path, size))
     if not found:
         raise InputError(
@@ -93,6 +97,10 @@ def read(part: Part) -> Read:
     labels_only = part.option("labels_only") is not None
     for path, size in part.files:
         wnid = _wnid_of(path, folder)
+        if _PACKED.search(path):
+            detail = "packed: unpack it, a .tar or a folder is read"
+            yield Rejection(Reason.UNREADABLE_ARCHIVE, path, detail, path)
+            continue
         for item in find_images.list_images(path, size):
             if isinstance(item, Rejection):
                 yield item

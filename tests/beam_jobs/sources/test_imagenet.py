@@ -1,3 +1,5 @@
+from pathlib import PurePath
+
 import pytest
 
 from beam_jobs.errors import InputError
@@ -158,6 +160,25 @@ def test_rows_of_a_list_with_further_classes(tmp_path):
             path,
         ),
     ]
+
+
+def test_nothing_among_the_images_is_passed_over(tmp_path):
+    folder = tmp_path / "n00000001"
+    folder.mkdir()
+    for name in ("a.jfif", "b", "c.svg", "boxes.txt"):
+        (folder / name).write_bytes(b"x")
+    packed = tmp_path / "n00000002.tar.gz"
+    packed.write_bytes(b"x")
+    *images, rejection = read(tmp_path)
+    assert [PurePath(i.ref.path).name for i in images] == [
+        "a.jfif",
+        "b",
+        "c.svg",
+    ]
+    assert (rejection.reason, rejection.item) == (
+        Reason.UNREADABLE_ARCHIVE,
+        str(packed),
+    )
 
 
 def test_an_empty_tar_says_nothing_of_how_many_images_there_are(tmp_path):
