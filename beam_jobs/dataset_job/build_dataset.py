@@ -65,6 +65,7 @@ def build_dataset(
     *,
     show_progress: bool = True,
     on_reuse: Callable[[], None] | None = None,
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> Manifest:
     """Builds a data set; returns its manifest, or the one already there.
 
@@ -73,6 +74,7 @@ def build_dataset(
         beam_args: Beam's own options, as on its command line.
         show_progress: a bar, when the job runs in this process.
         on_reuse: called where the data set is already there.
+        on_note: called with each of `Sources.notes` before the job.
 
     Raises:
         InputError: wrong options or sources, a full disk, or another data
@@ -97,6 +99,8 @@ def build_dataset(
             present = _present(options, request)
             if present is None:
                 dataset_folder.clear(options.out)
+                for note in sources.notes:
+                    on_note(note)
                 inputs = _Inputs(sources, request, base, class_map)
                 return _build(options, inputs, beam_args, show_progress)
     if on_reuse is not None:

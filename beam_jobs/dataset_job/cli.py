@@ -39,7 +39,10 @@ def dataset(context: typer.Context, options: DatasetOptions) -> None:
 
     check_beam_args(context.args, option_names(context))
     manifest = build_dataset(
-        options, context.args, on_reuse=lambda: typer.echo(_REUSED)
+        options,
+        context.args,
+        on_reuse=lambda: typer.echo(_REUSED),
+        on_note=typer.echo,
     )
     _tell(manifest, options.out)
 

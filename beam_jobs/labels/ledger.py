@@ -39,6 +39,7 @@ class Source(enum.IntEnum):
     COCO = 5
     VOC = 6
     CSV = 7
+    FOLDERS = 8
 
     @property
     def kind(self) -> str:

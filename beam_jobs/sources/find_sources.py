@@ -14,6 +14,7 @@ from beam_jobs.option_fields import Option, Options
 from beam_jobs.sources import (
     coco,
     csv_tables,
+    folders,
     imagenet,
     open_images,
     tencent,
@@ -39,6 +40,7 @@ READERS: tuple[Reader, ...] = (
     coco.READER,
     voc.READER,
     csv_tables.READER,
+    folders.READER,
 )
 _BY_NAME = {reader.name: reader for reader in READERS}
 # Every option of the command that is about sources, each once.
@@ -122,6 +124,7 @@ class Sources:
         estimated_images: about how many images there are.
         image_folders: of images that are in no listing.
         listed_images: what these folders are now, if they were listed.
+        notes: what the user should know of them, a line each.
     """
 
     parts: tuple[Part, ...]
@@ -133,6 +136,7 @@ class Sources:
     estimated_images: int
     image_folders: tuple[str, ...] = ()
     listed_images: tuple[ListedFolder, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def find_sources(paths: SourcePaths, labels_only: bool = False) -> Sources:
@@ -181,6 +185,7 @@ def find_sources(paths: SourcePaths, labels_only: bool = False) -> Sources:
         image_folders=_image_folders(given, [f for _, _, f in found])
         if not labels_only
         else (),
+        notes=tuple(note for _, _, f in found for note in f.notes),
     )
 
 

@@ -55,6 +55,7 @@ def find(folder: str, context: Context) -> Found:
     """
     check_folder(folder, "ImageNet source")
     found: list[tuple[str, str, int]] = []
+    a_class_each = False
     patterns = [os.path.join(folder, nesting) for nesting in _NESTINGS]
     for path, size in storage.list_files(*patterns):
         wnid = _wnid_of(path, folder)
@@ -62,10 +63,14 @@ def find(folder: str, context: Context) -> Found:
         # What else lies among the images is checked, and said to be none.
         if wnid and suffix not in find_images.TEXTS:
             found.append((wnid, path, size))
+        elif suffix in find_images.SUFFIXES:
+            a_class_each |= "/" in path[len(folder) :].strip("/")
     if not found:
         raise InputError(
             f"{folder}: no ImageNet images: files `<wnid>.tar` or folders "
             "`<wnid>/` with images are needed, as n01443537.tar"
+            + f"; a folder a class is read with --folders {folder}"
+            * a_class_each
         )
     listed = [(path, size) for _, path, size in sorted(found)]
     options = context.part_options(("folder", folder))

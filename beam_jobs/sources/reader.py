@@ -214,6 +214,7 @@ class Found:
         overrides: WordNet id by class key, as the user wishes it.
         wnids: WordNet ids among the class keys, as far as known.
         image_folders: of the images that its parts name, if they are its own.
+        notes: what the user should know of it, a line each.
     """
 
     parts: list[Part]
@@ -223,6 +224,7 @@ class Found:
     overrides: Mapping[str, str] = field(default_factory=dict)
     wnids: tuple[str, ...] = ()
     image_folders: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ def root(tmp_path):
         "voc/Annotations/v.xml": VOC,
         "voc/JPEGImages/v.jpg": "picture",
         "labels.csv": "image,label\np.jpg,dog\n",
+        "folders/dog/f.jpg": "picture",
         "dictionary.txt": DICTIONARY,
     }
     for name, text in contents.items():
@@ -65,6 +66,7 @@ def all_paths(root, **changes):
         "coco": (f"{root}/coco.json",),
         "voc": (f"{root}/voc",),
         "csv": (f"{root}/labels.csv",),
+        "folders": (f"{root}/folders",),
         "images": (f"{root}/pictures",),
         "dictionary": f"{root}/dictionary.txt",
     }
@@ -82,6 +84,7 @@ def test_every_kind_of_source(root):
     assert sorted({(i.image_id, i.classes) for i in items}) == [
         ("coco/c.jpg", ("coco:dog",)),
         ("csv/p.jpg", ("csv:dog",)),
+        ("folders/dog/f.jpg", ("folders:dog",)),
         ("imagenet/n00000001_1", ("n00000001",)),
         ("imagenet/n00000002_1", ("n00000002",)),
         ("open_images/a", ()),
@@ -114,7 +117,7 @@ def test_labels_alone_need_no_pictures(root):
     sources = find_sources(all_paths(root, images=()), labels_only=True)
     items = read(sources)
     assert {item.ref for item in items} == {None}
-    assert len(items) == 7
+    assert len(items) == 8
     assert all(isinstance(item, AnnotatedImage) for item in items)
 
 
@@ -183,6 +186,7 @@ def test_parts_name_their_reader_and_hold_what_it_takes(root):
         "coco",
         "voc",
         "csv",
+        "folders",
     ]
     dictionary = ("dictionary", f"{root}/dictionary.txt")
     images = ("images", f"{root}/pictures")
