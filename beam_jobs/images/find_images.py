@@ -242,6 +242,33 @@ def _sizes_in(folder: str) -> dict[str, int]:
     return {path[len(folder) :]: size for path, size in found}
 
 
+@functools.lru_cache(maxsize=8)
+def names_by_stem(folder: str) -> dict[str, list[str]]:
+    """Lists a folder's images once per process, by path less suffix.
+
+    Args:
+        folder: with / at its end.
+    """
+    stems: dict[str, list[str]] = {}
+    for name in _sizes_in(folder):
+        stem, suffix = os.path.splitext(name)
+        if suffix.lower() in SUFFIXES:
+            stems.setdefault(stem, []).append(name)
+    return stems
+
+
+def with_suffix(folder: str, stem: str) -> str | None:
+    """Returns the one image of a folder with this path less suffix, if any.
+
+    Raises:
+        ValueError: there are several.
+    """
+    found = names_by_stem(os.path.join(folder, "")).get(stem, [])
+    if len(found) > 1:
+        raise ValueError(f"{stem[:200]!r} is {' and '.join(sorted(found))}")
+    return found[0] if found else None
+
+
 def download_name(url: str) -> str:
     """Returns the path of a URL's picture within the folder of downloads.
 

@@ -42,14 +42,15 @@ _KEPT = (
     "image_id",
     "category_id",
     "file_name",
+    "coco_url",
     "name",
     "synset",
 )
 _LISTS = ("images", "annotations", "categories")
 _CHECKED_BYTES = 64
 _NO_FILE = (
-    "id and file_name are needed, the name a relative path with / between "
-    "(LVIS names its images in coco_url: add file_name)"
+    "id and file_name (or LVIS's coco_url) are needed, the name a relative "
+    "path with / between"
 )
 
 
@@ -162,7 +163,12 @@ def _load(path: str) -> tuple[list, list, list]:
 
 
 def _keep(entry: dict[str, Any]) -> dict[str, Any]:
-    return {name: entry[name] for name in _KEPT if name in entry}
+    kept = {name: entry[name] for name in _KEPT if name in entry}
+    url = kept.pop("coco_url", None)
+    if "file_name" not in kept and isinstance(url, str):
+        # LVIS has no other name: train2017/000000000025.jpg.
+        kept["file_name"] = "/".join(url.split("/")[-2:])
+    return kept
 
 
 def _class_key(category: dict[str, Any]) -> str:

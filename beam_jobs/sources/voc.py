@@ -15,7 +15,7 @@ from beam_jobs.classes.wordnet import WNID_PATTERN
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_folder
-from beam_jobs.images.find_images import is_inside, path_id
+from beam_jobs.images.find_images import is_inside, path_id, with_suffix
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
@@ -39,23 +39,20 @@ _XML = "*.[xX][mM][lL]"
 def find(folder: str, context: Context) -> Found:
     """Finds the annotations of a folder, an XML file each.
 
+    They lie in Annotations/, with the images in JPEGImages/, or beside them.
+
     Raises:
         InputError: no such folder, or nothing of the kind in it.
     """
     check_folder(folder, "Pascal VOC source")
-    found = storage.list_files(
-        *(
-            os.path.join(storage.escape(folder), n, "Annotations", _XML)
-            for n in _NESTINGS
-        )
-    )
+    found = _list(folder, "Annotations") or _list(folder, "")
     if not found:
         raise InputError(
             f"{folder}: no Pascal VOC annotations: nothing matches "
-            f"{os.path.join(folder, 'Annotations', '*.xml')}"
+            f"{os.path.join(folder, 'Annotations', '*.xml')} nor, beside "
+            f"their images, {os.path.join(folder, '*.xml')}"
         )
-    bases = sorted({_base_of(path) for path, _ in found})
-    folders = [os.path.join(base, "JPEGImages") for base in bases]
+    folders = sorted({_images_of(path) for path, _ in found})
     if context.labels_only:
         folders = []
     for images in folders:
@@ -63,6 +60,13 @@ def find(folder: str, context: Context) -> Found:
     options = context.part_options(("folder", folder))
     parts = group_files("voc", found, options, max_files=_FILES_OF_PART)
     return Found(parts, images=len(found), image_folders=tuple(folders))
+
+
+def _list(folder: str, name: str) -> list[tuple[str, int]]:
+    start = storage.escape(folder)
+    return storage.list_files(
+        *(os.path.join(start, n, name, _XML) for n in _NESTINGS)
+    )
 
 
 def read(part: Part) -> Read:
@@ -95,10 +99,12 @@ def _parse(path: str, root: Element, folder: str) -> AnnotatedImage:
     texts = [(o.findtext("name") or "").strip() for o in root.findall("object")]
     if not all(texts):
         raise ValueError("an object without a name")
-    stem = os.path.splitext(os.path.basename(path))[0]
+    images = _images_of(path)
     name = (root.findtext("filename") or "").strip()
     if not os.path.splitext(name)[1]:
-        name = f"{stem}.jpg"
+        # As in ImageNet's annotations.
+        stem = os.path.splitext(os.path.basename(path))[0]
+        name = with_suffix(images, stem) or f"{stem}.jpg"
     if not is_inside(name):
         raise ValueError(f"filename {name[:200]!r}: no relative path")
     classes = tuple(
@@ -107,25 +113,35 @@ def _parse(path: str, root: Element, folder: str) -> AnnotatedImage:
             for text in texts
         )
     )
-    base = os.path.relpath(_base_of(path), folder or ".")
+    base = os.path.relpath(
+        os.path.dirname(images) if _is_apart(path) else images, folder or "."
+    )
     return AnnotatedImage(
         f"voc/{path_id(os.path.join(base, name))}",
         Source.VOC,
         classes,
         (1.0,) * len(classes),
-        ImageRef(os.path.join(_base_of(path), "JPEGImages", name)),
+        ImageRef(os.path.join(images, name)),
     )
 
 
-def _base_of(path: str) -> str:
-    return os.path.dirname(os.path.dirname(path))
+def _is_apart(path: str) -> bool:
+    return os.path.basename(os.path.dirname(path)) == "Annotations"
+
+
+def _images_of(path: str) -> str:
+    folder = os.path.dirname(path)
+    if not _is_apart(path):
+        return folder
+    return os.path.join(os.path.dirname(folder), "JPEGImages")
 
 
 READER = Reader(
     SourceOption(
         "voc",
         "Pascal VOC source",
-        "Pascal VOC folder: Annotations/ and JPEGImages/.",
+        "Pascal VOC folder: Annotations/ and JPEGImages/, or XML files "
+        "beside the images.",
         check_folder,
     ),
     find,

@@ -131,3 +131,12 @@ def test_a_byte_order_mark_is_no_content(tmp_path):
     path.write_text(json.dumps(content), encoding="utf-8-sig")
     (part,) = coco.READER.find(str(path), Context()).parts
     assert len(list(coco.READER.read(part))) == 2
+
+
+def test_lvis_names_its_images_in_coco_url(tmp_path):
+    url = "http://images.cocodataset.org/train2017/000000000025.jpg"
+    images = [{"id": 1, "coco_url": url}]
+    images += [{"id": 2, "file_name": "b.jpg", "coco_url": url}]
+    first, second = read(tmp_path, [], ("images", "/p"), images=images)
+    assert first.ref == ImageRef("/p/train2017/000000000025.jpg")
+    assert second.ref == ImageRef("/p/b.jpg")

@@ -90,3 +90,28 @@ def test_refuses_folders_without_annotations_or_images(tmp_path):
     with pytest.raises(InputError, match="no such folder: .*JPEGImages"):
         voc.READER.find(folder, Context())
     assert voc.READER.find(folder, Context(labels_only=True)).images == 1
+
+
+def test_annotations_beside_the_images(tmp_path):
+    for split in ("train", "valid"):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "a.xml").write_text(annotation())
+    found = voc.READER.find(str(tmp_path), Context())
+    images = [i for part in found.parts for i in voc.READER.read(part)]
+    assert [(i.image_id, i.ref.path) for i in images] == [
+        (f"voc/{split}/a.jpg", f"{tmp_path}/{split}/a.jpg")
+        for split in ("train", "valid")
+    ]
+    assert found.image_folders == (f"{tmp_path}/train", f"{tmp_path}/valid")
+
+
+def test_a_name_without_suffix_is_looked_up(tmp_path):
+    name = "<filename>n02439033_1</filename>"
+    texts = {f"n02439033_{i}": annotation(filename=name) for i in (1, 2, 3)}
+    folder = write(tmp_path, **texts)
+    for file in ("n02439033_1.JPEG", "n02439033_2.png", "n02439033_2.jpg"):
+        (tmp_path / "JPEGImages" / file).write_bytes(b"x")
+    one, two, gone = read(folder)
+    assert one.ref.path == f"{folder}/JPEGImages/n02439033_1.JPEG"
+    assert "n02439033_2.jpg and n02439033_2.png" in two.detail
+    assert gone.image_id == "voc/n02439033_3.jpg"
