@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +72,9 @@ _CASES = """
 import json, os, sys, tempfile
 from tfx_pipeline.cli import main
 
+cases = os.fdopen(os.dup(0))
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+
 def run(arguments, changes):
     sys.argv = ["tagforest", *arguments]
     os.environ.update(changes)
@@ -95,8 +100,8 @@ def run(arguments, changes):
             "tensorflow": "tensorflow" in sys.modules,
         }
 
-cases = json.load(sys.stdin)
-print(json.dumps([run(case["arguments"], case["env"]) for case in cases]))
+for case in map(json.loads, cases):
+    print(json.dumps(run(case["arguments"], case["env"])), flush=True)
 """
 
 
@@ -160,20 +165,30 @@ def port():
 
 
 @pytest.fixture(scope="module")
-def results(folders, port) -> dict[str, dict]:
-    def fill(text: str) -> str:
-        return text.format(root=folders, port=port)
+def refuse(folders, port):
+    """Returns a function that runs the command on a case of wrong input."""
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", _CASES],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
 
-    cases = [
-        {
-            "arguments": fill(case.arguments).split(),
-            "env": _environment(fill(case.wordnet)),
-        }
-        for case in CASES.values()
-    ]
-    done = python("-c", _CASES, stdin=json.dumps(cases))
-    assert done.returncode == 0, done.stderr
-    return dict(zip(CASES, json.loads(done.stdout), strict=True))
+        def refuse(case: Case) -> dict:
+            def fill(text: str) -> str:
+                return text.format(root=folders, port=port)
+
+            given = {
+                "arguments": fill(case.arguments).split(),
+                "env": _environment(fill(case.wordnet)),
+            }
+            process.stdin.write(json.dumps(given) + "\n")
+            process.stdin.flush()
+            return json.loads(process.stdout.readline())
+
+        yield refuse
+        process.stdin.close()
 
 
 def test_help_is_light_and_complete():
@@ -210,8 +225,8 @@ def _parameter(name: str):
 
 
 @pytest.mark.parametrize("name", [_parameter(name) for name in CASES])
-def test_wrong_input(name, results, folders, port):
-    result = results[name]
+def test_wrong_input(name, refuse, folders, port):
+    result = refuse(CASES[name])
     said = CASES[name].said.format(root=folders, port=port)
     assert result["status"] == 2, result
     assert said in result["stderr"]

@@ -65,10 +65,6 @@ LIGHT = (
     *("beam_jobs/dataset/*.py", "beam_jobs/classes/*.py"),
     *("beam_jobs/labels/label_rules.py", "beam_jobs/labels/ledger.py"),
 )
-NOT_LIGHT = {
-    "beam_jobs/runners/beam_options.py": "wraps Beam's own options",
-    "tfx_pipeline/run_options.py": "loaded when the input is known to be right",
-}
 
 
 @dataclass(frozen=True)
@@ -207,7 +203,6 @@ def light_files() -> list[Path]:
         for pattern in LIGHT
         for path in ROOT.glob(pattern)
         if path.relative_to(ROOT).parts[0] in PACKAGES
-        and file_id(path) not in NOT_LIGHT
     }
     return sorted(found)
 

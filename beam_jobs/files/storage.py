@@ -14,6 +14,7 @@ import importlib.util
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
@@ -95,6 +96,8 @@ def use_options(beam_args: Sequence[str]) -> None:
     `--s3_endpoint_url`, `--hdfs_host` and the like; workers that Beam starts
     get them from the job.
     """
+    if not beam_args and "apache_beam" not in sys.modules:
+        return
     from apache_beam.io.filesystems import FileSystems
     from apache_beam.options.pipeline_options import PipelineOptions
 

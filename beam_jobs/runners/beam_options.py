@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Iterable, Sequence
-
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.runner import create_runner
+from typing import TYPE_CHECKING
 
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.runners import prepare_runner
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
 
 # Beam asks for the first three too, but only when the job is built.
 _DATAFLOW_OPTIONS = (
@@ -38,6 +39,11 @@ def check_beam_args(
         InputError: an unknown option, a wrong value, an unknown runner, or
             one that lacks a library or an option.
     """
+    if not args:
+        # Beam takes seconds to load; a refusal of our own needs none of it.
+        return
+    from apache_beam.options.pipeline_options import PipelineOptions
+
     path = prepare_runner.class_path(args)
     # The options of a runner are known once it is loaded.
     _load_runner(path)
@@ -106,6 +112,8 @@ def _check_dataflow(known: argparse.Namespace) -> None:
 def _load_runner(path: str) -> None:
     if not path:
         return
+    from apache_beam.runners.runner import create_runner
+
     if path == prepare_runner.DASK:
         prepare_runner.check_dask()
     try:
