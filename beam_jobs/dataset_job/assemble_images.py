@@ -114,14 +114,21 @@ def assemble_partition(
     buckets = _write(path, images, ids, checked, [*rows.path_names, converted])
     rejected_path = storage.join(work, "rejected", f"images-{number:06d}.jsonl")
     rejected = save_rejections(rejected_path, rejections)
-    if images_in != len(checked.kept) + count_images(rejected):
-        raise UnbalancedError(
-            f"partition {number}: {images_in} images in, "
-            f"{len(checked.kept)} kept, {count_images(rejected)} rejected"
-        )
+    _check_balance(number, images_in, len(checked.kept), rejected)
     return AssembledPartition(
         path, buckets, images_in, rejected, rejected_path if rejected else ""
     )
+
+
+def _check_balance(
+    number: int, images_in: int, kept: int, rejected: Mapping[str, int]
+) -> None:
+    lost = count_images(rejected)
+    if images_in != kept + lost:
+        raise UnbalancedError(
+            f"partition {number}: {images_in} images in, {kept} kept, "
+            f"{lost} rejected"
+        )
 
 
 def _class_ids(

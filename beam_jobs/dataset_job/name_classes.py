@@ -158,22 +158,9 @@ def choose(
     annotated = {key for keys in counts.values() for key in keys}
     choices: list[ClassChoice] = []
     if names:  # WordNet takes seconds to load
-        wordnet = wn.load_wordnet()
-        lists = {
-            kind: judge_names(of_kind, wordnet)
-            for kind, of_kind in kinds_of(names).items()
-            if kind != "oi"
-        }
-        hints = Hints(
-            sources.overrides,
-            class_map,
-            _own_names(base[0], wordnet) if base else {},
-            read_names(options.names) if options.names else None,
-            lists,
-        )
         choices = map_classes(
             names,
-            hints,
+            _hints(sources, options, class_map, base, names),
             base[0].__contains__ if base and not grow else None,
             preferred=base[0].__contains__ if base else annotated.__contains__,
         )
@@ -187,6 +174,28 @@ def choose(
         )
     vocabulary, hierarchy, report = build_classes(counts, options, choices)
     return ChosenClasses(vocabulary, hierarchy, choices, report, images)
+
+
+def _hints(
+    sources: Sources,
+    options: VocabularyOptions,
+    class_map: ClassMap,
+    base: tuple[Vocabulary, Hierarchy] | None,
+    names: Mapping[str, str],
+) -> Hints:
+    wordnet = wn.load_wordnet()
+    lists = {
+        kind: judge_names(of_kind, wordnet)
+        for kind, of_kind in kinds_of(names).items()
+        if kind != "oi"
+    }
+    return Hints(
+        sources.overrides,
+        class_map,
+        _own_names(base[0], wordnet) if base else {},
+        read_names(options.names) if options.names else None,
+        lists,
+    )
 
 
 def find_class_maps(

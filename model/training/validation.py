@@ -58,14 +58,7 @@ def distributed(
     Raises:
         InputError: no such split, or it has no images.
     """
-    images = input_pipeline.count_records(
-        dataset_folder.shard_paths(dataset, split)
-    )
-    if not images:
-        raise InputError(
-            f"{split} of {dataset} has no images: set "
-            "schedule.validate_every=0, or build the data set with some"
-        )
+    images = _count(dataset, split)
     replicas = strategy.num_replicas_in_sync
     schedule = config.schedule
     # No more memory than a step of the training takes.
@@ -95,6 +88,17 @@ def distributed(
         return pairs.map(lambda batch, place: _weighted(batch, place, images))
 
     return strategy.distribute_datasets_from_function(make), steps
+
+
+def _count(dataset: str | os.PathLike[str], split: str) -> int:
+    shards = dataset_folder.shard_paths(dataset, split)
+    images = input_pipeline.count_records(shards)
+    if not images:
+        raise InputError(
+            f"{split} of {dataset} has no images: set "
+            "schedule.validate_every=0, or build the data set with some"
+        )
+    return images
 
 
 def _weighted(batch, places, images):

@@ -96,13 +96,9 @@ def running_server(
         if file := options.models_config:
             poll_s = options.models_config_poll_s
             stack.enter_context(watching(file, versions, poll_s))
-        yield RunningServer(
-            next(iter(versions.names), ""),
-            options.host,
-            grpc_server.port,
-            rest.port,
-            versions,
-        )
+        name = next(iter(versions.names), "")
+        ports = grpc_server.port, rest.port
+        yield RunningServer(name, options.host, *ports, versions)
         _stop_together(rest, grpc_server, options.grace_s)
 
 
