@@ -155,12 +155,15 @@ def _skip_line(file: BinaryIO) -> int:
     return count
 
 
-def split_csv(line: str) -> list[str] | BadRow:
+def split_csv(line: str, delimiter: str = ",") -> list[str] | BadRow:
     """Returns the fields of a line that is one CSV row."""
     if '"' not in line:
-        return line.split(",")
+        return line.split(delimiter)
     try:
-        return next(csv.reader([line], strict=True))
+        rows = csv.reader(
+            [line], strict=True, delimiter=delimiter, skipinitialspace=True
+        )
+        return next(rows)
     except csv.Error as error:
         return BadRow(str(error))
 

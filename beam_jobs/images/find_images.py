@@ -106,6 +106,26 @@ class ImageFolders:
     def __init__(self, folders: Sequence[str]):
         self._folders = [os.path.join(folder, "") for folder in folders]
 
+    def complete(self, name: str) -> str:
+        """Returns the path of an image that is named without its suffix.
+
+        Any other name is returned as it is.
+
+        Raises:
+            ValueError: several images have that name.
+        """
+        suffix = os.path.splitext(name)[1].lower()
+        if suffix in SUFFIXES or is_url(name):
+            return name
+        if any(name in _sizes_in(folder) for folder in self._folders):
+            return name
+        stem = path_id(name)
+        found = {with_suffix(folder, stem) for folder in self._folders}
+        names = sorted(image for image in found if image)
+        if len(names) > 1:
+            raise ValueError(f"{name[:200]!r} is {' and '.join(names)}")
+        return names[0] if names else name
+
     def find(self, name: str) -> ImageRef:
         """Returns where the picture of a URL or relative path lies.
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from beam_jobs.classes.wordnet import WNID_PATTERN
 from beam_jobs.errors import InputError
@@ -25,6 +24,15 @@ from beam_jobs.images.find_images import (
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.sources.cached_tokens import Confidences
+from beam_jobs.sources.csv_columns import (
+    IMAGE_COLUMN,
+    LABEL_COLUMN,
+    NO,
+    URLS,
+    YES,
+    Columns,
+    find_columns,
+)
 from beam_jobs.sources.reader import (
     IMAGES,
     AnnotatedImage,
@@ -39,49 +47,7 @@ from beam_jobs.sources.reader import (
     read_rows,
 )
 
-# Of several, the first is taken.
-_IMAGE_COLUMNS = ("image", "path", "file", "filename", "url", "image_id")
-_LABEL_COLUMNS = ("labels", "label", "class", "wnid", "tag")
 _SEPARATORS = re.compile(r"[;|]")
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Positions of the columns that are read.
-
-    Attributes:
-        image, label: always there.
-        confidence: None if there is no such column.
-        count: all columns.
-    """
-
-    image: int
-    label: int
-    confidence: int | None
-    count: int
-
-
-def find_columns(path: str) -> Columns:
-    """Finds the columns by the header, in upper or lower case.
-
-    Raises:
-        InputError: no image or label column.
-    """
-    header = text_files.read_header(path)
-    names = [name.strip().lower() for name in header]
-
-    def position(allowed: Sequence[str]) -> int | None:
-        return next((names.index(n) for n in allowed if n in names), None)
-
-    image, label = position(_IMAGE_COLUMNS), position(_LABEL_COLUMNS)
-    if image is None or label is None:
-        raise InputError(
-            f"{path}:1: the header needs an image column "
-            f"({', '.join(_IMAGE_COLUMNS)}) and a label column "
-            f"({', '.join(_LABEL_COLUMNS)}); received: "
-            f"{','.join(header)[:200]}"
-        )
-    return Columns(image, label, position(("confidence",)), len(header))
 
 
 def find(path: str, context: Context) -> Found:
@@ -92,10 +58,10 @@ def find(path: str, context: Context) -> Found:
             start.
     """
     path, size = storage.find_file(path)
-    columns = find_columns(path)
     options = context.part_options()
+    columns = _columns_of(path, dict(options))
     if not context.labels_only and "images" not in dict(options):
-        if text_files.read_header(path)[columns.image].strip().lower() == "url":
+        if columns.names[columns.image].lower() in URLS:
             raise InputError(
                 f"{path} names URLs: the folder of their images is needed, "
                 "as --images FOLDER"
@@ -108,18 +74,27 @@ def find(path: str, context: Context) -> Found:
 
 def read(part: Part) -> Read:
     """Yields the rows; malformed ones become Rejections."""
-    columns = find_columns(part.path)
+    columns = _columns_of(part.path, dict(part.options))
     folders = part.values("images")
-    find_image = ImageFolders(folders).find if folders else None
+    images = ImageFolders(folders) if folders else None
     confidences = Confidences()
 
     def parse(line: str) -> tuple[AnnotatedImage]:
         image, classes, sure = _parse(line, columns, confidences)
-        ref = _find(image, find_image) if find_image else None
+        ref = None
+        if images:
+            image = images.complete(image) if _is_named(image) else image
+            ref = images.find(image) if _is_named(image) else ImageRef(image)
         image_id = f"csv/{path_id(image)}"
         return (AnnotatedImage(image_id, Source.CSV, classes, sure, ref),)
 
-    return read_rows(part, parse, header=True)
+    return read_rows(part, parse, header=columns.has_header)
+
+
+def _columns_of(path: str, options: Mapping[str, str]) -> Columns:
+    return find_columns(
+        path, options.get(IMAGE_COLUMN.name), options.get(LABEL_COLUMN.name)
+    )
 
 
 def _parse(
@@ -130,20 +105,36 @@ def _parse(
     Raises:
         ValueError: malformed.
     """
-    row = text_files.split_csv(line)
+    row = text_files.split_csv(line, columns.delimiter)
     if isinstance(row, text_files.BadRow):
-        raise ValueError(row.detail)
-    if len(row) != columns.count:
-        raise ValueError(f"{len(row)} fields, not {columns.count}")
+        raise ValueError(f"{row.detail}: a quoted field holds no line break")
+    count = len(columns.names)
+    if len(row) != count:
+        raise ValueError(f"{len(row)} fields, not {count}")
     image = row[columns.image].strip()
     check_address(image)
     if not storage.is_remote(image) and not is_inside(image.removeprefix("/")):
         raise ValueError(f"{image[:200]!r}: a URL or a path is needed")
-    texts = split_labels(row[columns.label])
+    texts = (
+        _marked(row, columns)
+        if columns.label is None
+        else split_labels(row[columns.label])
+    )
     classes = tuple(class_key(text) for text in texts if text)
     if columns.confidence is None:
         return image, classes, (1.0,) * len(classes)
     return image, classes, _sure(row[columns.confidence], classes, confidences)
+
+
+def _marked(row: Sequence[str], columns: Columns) -> list[str]:
+    """Returns the names of columns that hold 1; 0 says nothing of a class."""
+    names: list[str] = []
+    for index, value in enumerate(row):
+        if index != columns.image:
+            if value.strip() not in YES + NO:
+                raise ValueError(f"{value[:80]!r}: 0 or 1 is needed")
+            names += [columns.names[index]] * (value.strip() in YES)
+    return names
 
 
 def split_labels(text: str) -> list[str]:
@@ -208,24 +199,23 @@ def class_key(text: str) -> str:
     return f"oi:{text}" if text.startswith("/") else f"csv:{text}"
 
 
-def _find(image: str, find_image: Callable[[str], ImageRef]) -> ImageRef:
-    if not is_url(image) and (
+def _is_named(image: str) -> bool:
+    """Tells whether an image is looked for in the folders of images."""
+    return is_url(image) or not (
         image.startswith("/") or storage.is_remote(image)
-    ):
-        return ImageRef(image)
-    return find_image(image)
+    )
 
 
 READER = Reader(
     SourceOption(
         "csv",
         "CSV source",
-        "CSV with a column of images and one of labels.",
+        "CSV or TSV with a column of images and one of labels.",
         check_file,
     ),
     find,
     read,
     bytes_an_image=60,
-    takes=(IMAGES,),
+    takes=(IMAGES, IMAGE_COLUMN, LABEL_COLUMN),
     keys_hold_names=True,
 )

@@ -69,7 +69,8 @@ def test_malformed_rows_become_rejections(tmp_path):
         "a.jpg,dog,1;1": "2 confidences for 1 labels",
         "../a.jpg,dog,1": "'../a.jpg': a URL or a path is needed",
         ",dog,1": "'': a URL or a path is needed",
-        'a.jpg,"dog,1': "unexpected end of data",
+        'a.jpg,"dog,1': "unexpected end of data: a quoted "
+        "field holds no line break",
     }
     text = "image,label,confidence\nb.jpg,dog,1\n" + "\n".join(bad)
     good, *rejected = read(tmp_path, text)
@@ -132,3 +133,65 @@ def test_no_row_stops_the_others(tmp_path):
         Reason.BAD_URL,
         Reason.MALFORMED_ROW,
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("File Name,tags\nb.jpg,dog\n", {}),
+        ("image;label\nb.jpg;dog\n", {}),
+        ("notes,id\tcategory\nb.jpg\tdog\n", {"image_column": "notes,id"}),
+        (",img,class_name\n0,b.jpg,dog\n", {}),
+        ('image, labels\nb.jpg, "dog"\n', {}),
+        ("id,breed\nb.jpg,dog\n", {"label_column": "Breed"}),
+        ("path|x|y\nb.jpg||dog\n", {"label_column": "3"}),
+        ("T,b.jpg,dog\n", {"image_column": "2", "label_column": "3"}),
+        ("id,x,label\n1,b.jpg,dog\n", {"image_column": "2"}),
+        ("filename, cat, dog\nb.jpg, 0, 1\n", {}),
+    ],
+)
+def test_headers_and_delimiters(tmp_path, text, options):
+    found = read(tmp_path, text, *options.items(), labels_only=True)
+    assert found == [row("b.jpg", ("csv:dog",), (1.0,))]
+
+
+def test_a_mark_is_0_or_1(tmp_path):
+    good, bad = read(tmp_path, "filename,cat,dog\nb.jpg,1,1\na.jpg,0,2\n")
+    assert good.classes == ("csv:cat", "csv:dog")
+    assert bad.detail == "'2': 0 or 1 is needed"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"\xff\xfei\0m\0", "UTF-16 text: save it as UTF-8"),
+        (b"image,l\xe9\n", "not UTF-8 text: save it as UTF-8"),
+        (b"image,label\ra.jpg,dog\r", "lines end in CR alone"),
+        (b"id,breed\na,b\n", "positions, with --image-column and --label-col"),
+        (b"image,label,label\na,b,c\n", "each once"),
+        (b"T,gs://b/a.jpg,dog\n", "with --image-column and --label-column"),
+    ],
+)
+def test_what_is_not_read_says_the_way_out(tmp_path, text, message):
+    path = tmp_path / "labels.csv"
+    path.write_bytes(text)
+    with pytest.raises(InputError, match=message):
+        csv_tables.READER.find(str(path), Context())
+
+
+def test_a_column_that_is_not_there_is_refused(tmp_path):
+    options = [("label_column", "9")]
+    with pytest.raises(InputError, match="no --label-column 9 in: image,label"):
+        find(tmp_path, "image,label\na.jpg,dog\n", *options)
+
+
+def test_ids_without_suffix_are_found(tmp_path):
+    for name in ("g.jpg", "z.png", "z.jpg", "raw"):
+        (tmp_path / name).write_bytes(b"x")
+    text = "image_id,label\ng,dog\nz,dog\nraw,dog\ngone,dog\n"
+    first, bad, raw, gone = read(tmp_path, text)
+    assert first.image_id == "csv/g.jpg"
+    assert first.ref == ImageRef(f"{tmp_path}/g.jpg")
+    assert "z.jpg and z.png" in bad.detail
+    assert raw.ref == ImageRef(f"{tmp_path}/raw")
+    assert gone.image_id == "csv/gone"

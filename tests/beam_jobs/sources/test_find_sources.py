@@ -168,7 +168,13 @@ def test_refuses_no_source():
 def test_options_and_paths_follow_from_the_readers():
     names = [reader.name for reader in READERS]
     assert len(set(names)) == len(names)
-    assert [o.name for o in OPTIONS] == [*names, "images", "dictionary"]
+    assert [o.name for o in OPTIONS] == [
+        *names,
+        "images",
+        "dictionary",
+        "image_column",
+        "label_column",
+    ]
     assert list(vars(SourcePaths())) == [o.name for o in OPTIONS]
     assert dict.fromkeys(names, ()) == {
         name: getattr(SourcePaths(), name) for name in names
