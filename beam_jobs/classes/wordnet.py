@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 WNID_PATTERN = re.compile(r"n\d{8}")
 
-# The four roots of the published hierarchy (paper, section 2.3). What lies
-# above them (entity, abstraction, ...) says nothing about a picture.
-PAPER_ROOTS = ("n00002452", "n00020827", "n00002684", "n11425580")
 
 _DATABASE_FILES = ("data.noun", "index.noun", "lexnames", "cntlist.rev")
 

@@ -176,9 +176,9 @@ def _find_parts(
     )
     if options.model:
         from beam_jobs.cooccurrence.predict import load_predictor
-        from beam_jobs.dataset.read_records import check_pictures
+        from beam_jobs.dataset.read_records import check_has_images
 
-        check_pictures(shards[0])
+        check_has_images(shards[0])
         load_predictor(options.model, wnids)
         return [Part(_PREDICT, shard) for shard in shards]
     parts = score_files.find_parts(options.scores)

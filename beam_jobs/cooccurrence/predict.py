@@ -20,7 +20,7 @@ from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.cooccurrence.options import ModelOptions
 from beam_jobs.dataset import records
-from beam_jobs.dataset.read_records import _no_picture, read_batches
+from beam_jobs.dataset.read_records import no_image_error, read_batches
 from beam_jobs.errors import InputError
 from beam_jobs.labels import ledger
 from beam_jobs.labels.ledger import Rule
@@ -160,7 +160,7 @@ def predict(
         image_ids = batch.image_ids
         encoded = batch.parsed[records.IMAGE_ENCODED].numpy().tolist()
         if not all(encoded):
-            raise _no_picture(shard, image_ids[encoded.index(b"")])
+            raise no_image_error(shard, image_ids[encoded.index(b"")])
         fed = batch.serialized.numpy().tolist() if options.examples else encoded
         found = predictor.positives(fed, posterior)
         labels = _closed_labels(batch.parsed, hierarchy) if hierarchy else None
@@ -179,7 +179,7 @@ def annotated(shard: str, hierarchy: Hierarchy) -> Iterator[Positives]:
     What the co-occurrence rule added to a data set is left out: it is no
     observation.
     """
-    for batch in read_batches(shard, _LABELS_BATCH, pictures=False):
+    for batch in read_batches(shard, _LABELS_BATCH, images=False):
         labels = _closed_labels(batch.parsed, hierarchy)
         for image_id, ids in zip(batch.image_ids, labels, strict=True):
             yield Positives(image_id, ids)

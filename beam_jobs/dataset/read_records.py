@@ -18,24 +18,15 @@ _NOT_LABELS = (
 )
 
 
-_BATCH = 512
-_PARSED = (
-    records.IMAGE_ENCODED,
-    records.IMAGE_ID,
-    records.IMAGE_HEIGHT,
-    records.IMAGE_WIDTH,
-)
-
-
-def check_pictures(shard: str) -> None:
-    """Checks the first record of a shard for a picture.
+def check_has_images(shard: str) -> None:
+    """Checks the first record of a shard for an image.
 
     Raises:
         InputError: it has none.
     """
     for batch in read_batches(shard, batch_size=1):
         if not batch.parsed[records.IMAGE_ENCODED].numpy()[0]:
-            raise _no_picture(shard, batch.image_ids[0])
+            raise no_image_error(shard, batch.image_ids[0])
         return
 
 
@@ -54,13 +45,13 @@ class Batch(NamedTuple):
 
 
 def read_batches(
-    shard: str, batch_size: int, pictures: bool = True
+    shard: str, batch_size: int, images: bool = True
 ) -> Iterator[Batch]:
     """Yields the records of a shard in its order, with or without bytes."""
     import tensorflow as tf
 
     spec = records.feature_spec()
-    if not pictures:
+    if not images:
         spec = {k: v for k, v in spec.items() if k not in _NOT_LABELS}
     batches = tf.data.TFRecordDataset(shard).batch(batch_size).prefetch(1)
     for serialized in batches:
@@ -69,30 +60,29 @@ def read_batches(
         yield Batch(serialized, [i.decode() for i in image_ids], parsed)
 
 
-def _no_picture(shard: str, image_id: str) -> InputError:
+def no_image_error(shard: str, image_id: str) -> InputError:
     return InputError(
-        f"{shard}: {image_id} has no picture; to run a model, a data set with "
-        "pictures is needed"
+        f"{shard}: {image_id} has no image; to run a model, a data set with "
+        "images is needed"
     )
 
 
-def _read_batches(path: str) -> Iterator[dict[str, Any]]:
-    import tensorflow as tf
-
-    spec = records.feature_spec()
-    for batch in tf.data.TFRecordDataset(path).batch(_BATCH):
-        # Numpy forms of ragged tensors lose their row splits.
-        yield {
-            name: value.numpy() if name in _PARSED else _Ragged.of(value)
-            for name, value in tf.io.parse_example(batch, spec).items()
-        }
-
-
 @dataclass(frozen=True)
-class _Ragged:
+class Ragged:
+    """A ragged feature: row r owns `values[row_splits[r]:row_splits[r + 1]]`.
+
+    Numpy forms of ragged tensors lose their row splits.
+    """
+
     values: np.ndarray
     row_splits: np.ndarray
 
-    @classmethod
-    def of(cls, tensor) -> _Ragged:
-        return cls(tensor.values.numpy(), tensor.row_splits.numpy())
+
+def to_numpy(parsed: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the features of a batch as arrays, ragged ones as `Ragged`."""
+    return {
+        name: Ragged(value.values.numpy(), value.row_splits.numpy())
+        if hasattr(value, "row_splits")
+        else value.numpy()
+        for name, value in parsed.items()
+    }

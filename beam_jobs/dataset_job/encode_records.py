@@ -3,7 +3,7 @@
 Building protocol buffers field by field costs more than all other work on a
 record without an image. The wire format of an Example is a list of entries,
 one a feature, so each feature is encoded for all rows by a compiled loop and
-the entries of a row are joined. `records.to_example` gives equal messages.
+the entries of a row are joined. The tests hold it to protobuf's own messages.
 
 Wire format: https://protobuf.dev/programming-guides/encoding
 """

@@ -21,7 +21,7 @@ from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.dataset import dataset_folder, manifest, records
 from beam_jobs.dataset.manifest import Manifest
-from beam_jobs.dataset.read_records import _read_batches
+from beam_jobs.dataset.read_records import read_batches, to_numpy
 from beam_jobs.dataset_job import encode_records, failures, write_shards
 from beam_jobs.dataset_job.finish_dataset import DatasetFacts, finish_dataset
 from beam_jobs.dataset_job.options import RelabelOptions
@@ -38,6 +38,9 @@ from beam_jobs.rejections import Reason, Rejection, save_rejections
 from beam_jobs.runners import progress
 from beam_jobs.runners.transforms import AllTogether, Spread, pipeline_of
 from beam_jobs.statistics.counts import Statistics
+
+# Records that are labelled at once.
+_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -164,8 +167,8 @@ class _Relabelling:
     def examples(
         self, source: str, augmenter: Augmenter
     ) -> Iterator[write_shards.Example]:
-        for rows in _read_batches(source):
-            ids = [i.decode() for i in rows[records.IMAGE_ID].tolist()]
+        for part in read_batches(source, _BATCH):
+            rows, ids = to_numpy(part.parsed), part.image_ids
             annotations = annotations_of(rows)
             batch = augmenter.augment(annotations)
             write_shards.check_closed(batch, ids, augmenter)

@@ -76,7 +76,7 @@ class ImageFacts:
         height, width: pixels, upright, after any resize.
         as_is: the bytes can be written unchanged: an RGB or grayscale JPEG
             that is upright and needs no resize.
-        perceptual: `duplicates.perceptual_hash` of the upright picture.
+        perceptual: `near_duplicates.hash_thumbnail` of the upright picture.
     """
 
     sha256: str
@@ -129,26 +129,13 @@ def check_image(
     return _facts(data, _picture(data, limits, rotation, short_side))
 
 
-def convert_image(
-    data: bytes,
-    limits: ImageLimits,
-    rotation: int = 0,
-    short_side: int | None = None,
-) -> bytes:
-    """Returns the image as an upright RGB JPEG, whatever it was.
-
-    Takes and raises what `check_image` does.
-    """
-    return _encode(_picture(data, limits, rotation, short_side))
-
-
 def check_and_convert(
     data: bytes,
     limits: ImageLimits,
     rotation: int = 0,
     short_side: int | None = None,
 ) -> tuple[ImageFacts, bytes | None]:
-    """`check_image` and, of the same decoding, `convert_image`.
+    """`check_image`, and of the same decoding an upright RGB JPEG.
 
     Returns:
         The facts; the JPEG bytes to write, None where `data` is good as is.

@@ -47,25 +47,6 @@ _LOWEST = _lowest_frequencies()
 _LEAST = 8.0 * 1024 * 1024 * 256
 
 
-def perceptual_hash(image: Image.Image) -> int:
-    """Returns 64 bits, unsigned, that similar pictures nearly share.
-
-    The signs of the 64 lowest frequencies of a cosine transform of the
-    picture at 32x32 (pHash: Zauner, "Implementation and benchmarking of
-    perceptual image hash functions", 2010; there by median). A flat picture
-    has hash 0.
-
-    Within 6 bits are 98 % of the copies that are recompressed (quality 50 to
-    95), resized (50 to 200 %), cropped (2 to 4 %), made 10 % brighter or
-    darker, or gray, and one pair of the 288 million of 24,000 small ImageNet
-    pictures, which are one picture.
-
-    Args:
-        image: upright, mode RGB or L.
-    """
-    return hash_thumbnail(thumbnail(image))
-
-
 def thumbnail(image: Image.Image) -> Image.Image:
     """Returns the picture at 32x32, in its own mode.
 
@@ -83,7 +64,20 @@ def thumbnail(image: Image.Image) -> Image.Image:
 
 
 def hash_thumbnail(small: Image.Image) -> int:
-    """Returns the `perceptual_hash` of a picture from its `thumbnail`."""
+    """Returns 64 bits, unsigned, that similar images nearly share.
+
+    The signs of the 64 lowest frequencies of a cosine transform of the image
+    at 32x32 (pHash: Zauner, "Implementation and benchmarking of perceptual
+    image hash functions", 2010; there by median). A flat image has hash 0.
+
+    Within 6 bits are 98 % of the copies that are recompressed (quality 50 to
+    95), resized (50 to 200 %), cropped (2 to 4 %), made 10 % brighter or
+    darker, or gray, and one pair of the 288 million of 24,000 small ImageNet
+    images, which are one image.
+
+    Args:
+        small: `thumbnail` of an upright image, mode RGB or L.
+    """
     pixels = np.frombuffer(small.tobytes(), np.uint8).reshape(_SIDE, -1)
     columns = _COLUMNS[pixels.shape[1] // _SIDE]
     frequencies = (_ROWS @ (pixels.astype(np.float64) @ columns)).take(_LOWEST)

@@ -30,9 +30,6 @@ from beam_jobs.labels.ledger import BY_PARENT, Rule, Source
 from beam_jobs.labels.pairs import Pairs
 from beam_jobs.labels.ragged_columns import Annotations, Labels
 
-# Ragged table: row i holds values[splits[i]:splits[i + 1]].
-_Table = tuple[np.ndarray, np.ndarray]
-
 
 @dataclass(frozen=True)
 class AugmentedBatch:

@@ -69,7 +69,7 @@ def tag_in_bulk(
 def _check_records(found: Found) -> None:
     for part in found.parts:
         if part.reader == RECORDS:
-            read_records.check_pictures(part.path)
+            read_records.check_has_images(part.path)
             return
 
 

@@ -20,10 +20,10 @@ from typing import Any
 from PIL import Image
 
 from beam_jobs.cli_options import build_options
-from beam_jobs.dataset.records import Record, to_example
 from beam_jobs.dataset_job.build_dataset import build_dataset
 from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.scenes.write_scenes import write_scenes
+from tests.helpers.records import Record, to_example
 from tests.helpers.shared_data import FOLDER
 
 from . import machine, timing

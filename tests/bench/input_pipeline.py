@@ -25,10 +25,11 @@ from PIL import Image
 from beam_jobs.classes import load_classes
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import TagClass, Vocabulary
-from beam_jobs.dataset import dataset_folder, records
+from beam_jobs.dataset import dataset_folder
 from beam_jobs.labels import ledger
 from model.config import DataConfig
 from model.inputs import input_pipeline, targets
+from tests.helpers.records import Label, Record, to_example
 from tests.helpers.shared_data import FOLDER
 
 from . import released_pipeline, timing
@@ -165,11 +166,11 @@ def write_dataset(
     with tf.io.TFRecordWriter(str(path)) as writer:
         for i, (image, row) in enumerate(zip(images, dense, strict=True)):
             found = [
-                records.Label(int(c), 1.0, rule, int(c), source)
+                Label(int(c), 1.0, rule, int(c), source)
                 for c in np.flatnonzero(row)
             ]
-            record = records.Record(f"imagenet/{i}", image, 1, 1, found)
-            writer.write(records.to_example(record))
+            record = Record(f"imagenet/{i}", image, 1, 1, found)
+            writer.write(to_example(record))
 
 
 def _dense_labels(rows: int) -> np.ndarray:

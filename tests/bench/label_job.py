@@ -24,10 +24,10 @@ import numpy as np
 
 from beam_jobs.classes.load_classes import load_published
 from beam_jobs.cli_options import build_options
-from beam_jobs.dataset.records import Label, Record, to_example
 from beam_jobs.dataset_job.build_dataset import build_dataset
 from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.labels.ledger import Rule, Source
+from tests.helpers.records import Label, Record, to_example
 from tests.helpers.shared_data import TENCENT_DICTIONARY
 
 from . import timing

@@ -21,8 +21,9 @@ import tensorflow as tf
 from PIL import Image
 
 from beam_jobs.classes import load_classes
-from beam_jobs.dataset import dataset_folder, records
+from beam_jobs.dataset import dataset_folder
 from beam_jobs.labels import ledger
+from tests.helpers.records import Label, Record, to_example
 
 from . import timing
 from .benchmarks import BENCHMARKS, environment
@@ -125,9 +126,9 @@ def _example(rng: np.random.Generator, name: str, classes: int) -> bytes:
     chosen = rng.choice(classes, _LABELS_AN_IMAGE, replace=False)
     source = ledger.Source.IMAGENET
     labels = [
-        records.Label(int(c), 1.0, ledger.Rule.ANNOTATED, int(c), source)
+        Label(int(c), 1.0, ledger.Rule.ANNOTATED, int(c), source)
         for c in sorted(chosen)
     ]
-    return records.to_example(
-        records.Record(name, content.getvalue(), _SIDE, _SIDE, labels, [])
+    return to_example(
+        Record(name, content.getvalue(), _SIDE, _SIDE, labels, [])
     )

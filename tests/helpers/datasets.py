@@ -18,6 +18,7 @@ from beam_jobs.dataset_job.build_dataset import build_dataset
 from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.labels import ledger
 from tests.helpers.images import encode
+from tests.helpers.records import Label, Record, to_example
 
 CLASSES = 5
 _COLOURS = {1: (220, 30, 30), 2: (30, 200, 30), 3: (40, 40, 220)}
@@ -93,7 +94,7 @@ def write_classes(
 
 
 def write_shards(
-    folder: Path, split: str, rows: list[records.Record], count: int = 1
+    folder: Path, split: str, rows: list[Record], count: int = 1
 ) -> None:
     (folder / split).mkdir()
     for shard in range(count):
@@ -101,26 +102,26 @@ def write_shards(
         write_records(path, rows[shard::count])
 
 
-def write_records(path: Path, rows: list[records.Record]) -> None:
+def write_records(path: Path, rows: list[Record]) -> None:
     with tf.io.TFRecordWriter(str(path)) as writer:
         for row in rows:
-            writer.write(records.to_example(row))
+            writer.write(to_example(row))
 
 
-def coloured_square(index: int) -> records.Record:
+def coloured_square(index: int) -> Record:
     """Returns a record; its image is a little lighter for each index."""
     label = 1 + index % 3
     colour = np.array(_COLOURS[label], np.uint8) + np.uint8(index)
     pixels = np.full((20, 20, 3), colour, np.uint8)
     rule, source = ledger.Rule, ledger.Source.IMAGENET
-    return records.Record(
+    return Record(
         f"imagenet/{index}",
         encode(pixels, "JPEG", quality=95),
         20,
         20,
         [
-            records.Label(0, 1.0, rule.ANCESTOR, label, source),
-            records.Label(label, 0.8, rule.ANNOTATED, label, source),
+            Label(0, 1.0, rule.ANCESTOR, label, source),
+            Label(label, 0.8, rule.ANNOTATED, label, source),
         ],
         [c for c in _COLOURS if c != label],
     )

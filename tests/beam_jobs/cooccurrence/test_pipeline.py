@@ -10,11 +10,11 @@ from beam_jobs.cooccurrence import predict
 from beam_jobs.cooccurrence.options import CooccurrenceOptions, ModelOptions
 from beam_jobs.cooccurrence.pipeline import find_cooccurrence
 from beam_jobs.dataset import dataset_folder, read_records, records
-from beam_jobs.dataset.records import Label, Record
 from beam_jobs.errors import InputError
 from beam_jobs.labels.ledger import Rule, Source
 from beam_jobs.labels.pairs import Pairs
 from tests.helpers import commands
+from tests.helpers.records import Label, Record, to_example
 
 ANIMAL, DOG, HUSKY, SNOW, SLED = range(5)
 VOCABULARY = Vocabulary(
@@ -79,7 +79,7 @@ def make_dataset(folder, extra=()):
     ]
     with tf.io.TFRecordWriter(str(path)) as writer:
         for record in (*examples, *extra):
-            writer.write(records.to_example(record))
+            writer.write(to_example(record))
     VOCABULARY.save(folder / load_classes.VOCABULARY)
     TREE.save(folder / load_classes.HIERARCHY, VOCABULARY)
     (folder / dataset_folder.MANIFEST).write_text("{}")
@@ -258,7 +258,7 @@ def test_what_co_occurrence_added_is_no_observation(tmp_path):
     record = Record("csv/e", b"", 1, 1, added, hidden=hidden)
     path = str(tmp_path / "one.tfrecord")
     with tf.io.TFRecordWriter(path) as writer:
-        writer.write(records.to_example(record))
+        writer.write(to_example(record))
     (image,) = predict.annotated(path, TREE)
     assert image.image_id == "csv/e"
     assert image.ids == [ANIMAL, DOG, HUSKY, SNOW]
@@ -325,18 +325,18 @@ def test_a_data_set_without_pictures_is_refused(tmp_path, model):
     shard = str(dataset_folder.shard_paths(folder, "train")[0])
     options = ModelOptions(model)
     predictor = predict.Predictor(options, WNIDS)
-    with pytest.raises(InputError, match="csv/e has no picture"):
+    with pytest.raises(InputError, match="csv/e has no image"):
         list(predict.predict(shard, predictor, options, 0.95))
     # The first record has one, and that is all that is looked at early.
-    read_records.check_pictures(shard)
+    read_records.check_has_images(shard)
 
 
 def test_a_data_set_of_labels_is_refused_at_once(tmp_path):
     path = str(tmp_path / "one.tfrecord")
     with tf.io.TFRecordWriter(path) as writer:
-        writer.write(records.to_example(Record("csv/e", b"", 1, 1)))
-    with pytest.raises(InputError, match="csv/e has no picture"):
-        read_records.check_pictures(path)
+        writer.write(to_example(Record("csv/e", b"", 1, 1)))
+    with pytest.raises(InputError, match="csv/e has no image"):
+        read_records.check_has_images(path)
 
 
 @pytest.mark.parametrize(

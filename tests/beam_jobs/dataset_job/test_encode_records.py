@@ -4,12 +4,12 @@ import numpy as np
 import tensorflow as tf
 
 from beam_jobs.dataset import records
-from beam_jobs.dataset.records import Label, Record
 from beam_jobs.dataset_job import encode_records
 from beam_jobs.labels import ledger
 from beam_jobs.labels.label_rules import AugmentedBatch
 from beam_jobs.labels.ledger import Rule, Source
 from beam_jobs.labels.ragged_columns import Annotations, Labels
+from tests.helpers.records import Label, Record, to_example
 
 
 def parse(data: bytes) -> tf.train.Example:
@@ -96,15 +96,15 @@ def test_equal_messages():
             records.IMAGE_ENCODED, record.encoded
         )
         found = encode_records.example_of(image, entry)
-        assert parse(found) == parse(records.to_example(record))
-        assert len(found) == len(records.to_example(record))
+        assert parse(found) == parse(to_example(record))
+        assert len(found) == len(to_example(record))
 
 
 def test_messages_without_images():
     wanted = random_records(20, seed=2)
     rows = encode_records.to_examples(encode(wanted)).rows()
     for record, found in zip(wanted, rows, strict=True):
-        expected = parse(records.to_example(record))
+        expected = parse(to_example(record))
         for name in [n for n in expected.features.feature if "image/" in n]:
             del expected.features.feature[name]
         assert parse(found) == expected

@@ -1,4 +1,4 @@
-"""`convert_image`: depths, transparency, inks and profiles."""
+"""`check_and_convert`: depths, transparency, inks and profiles."""
 
 import io
 
@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from beam_jobs.images.check_image import convert_image
 from beam_jobs.images.options import ImageLimits
-from tests.helpers.images import encode
+from tests.helpers.images import convert, encode
 
 LIMITS = ImageLimits()
 
 
 def converted(data: bytes, *args, limits=LIMITS) -> np.ndarray:
-    image = Image.open(io.BytesIO(convert_image(data, limits, *args)))
+    image = Image.open(io.BytesIO(convert(data, limits, *args)))
     assert (image.format, image.mode) == ("JPEG", "RGB")
     return np.asarray(image).astype(int)
 

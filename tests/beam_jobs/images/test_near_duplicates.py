@@ -7,9 +7,12 @@ from PIL import Image, ImageDraw, ImageEnhance
 from beam_jobs.images.near_duplicates import (
     hash_thumbnail,
     near_duplicates,
-    perceptual_hash,
     thumbnail,
 )
+
+
+def perceptual_hash(image):
+    return hash_thumbnail(thumbnail(image))
 
 
 def scene(seed: int, size=(320, 240)) -> Image.Image:

@@ -8,7 +8,6 @@ import pytest
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import TagClass, Vocabulary
 from beam_jobs.dataset import dataset_folder
-from beam_jobs.dataset.records import Label, Record
 from beam_jobs.errors import InputError
 from beam_jobs.labels.ledger import Rule, Source
 from beam_jobs.labels.ragged_columns import Labels
@@ -22,6 +21,7 @@ from model.workdir import CONFIG, WEIGHTS
 from tests.helpers.commands import run
 from tests.helpers.datasets import write_classes, write_shards
 from tests.helpers.images import encode
+from tests.helpers.records import Label, Record
 
 VOCABULARY = Vocabulary(
     [

@@ -10,6 +10,7 @@ from model.config import DataConfig
 from model.inputs import input_pipeline
 from model.inputs.input_pipeline import as_input_errors
 from tests.helpers.datasets import write_dataset
+from tests.helpers.records import Record, to_example
 
 PLAIN = DataConfig(
     image_size=16,
@@ -135,10 +136,10 @@ def test_images_wait_as_bytes(tiny_dataset):
 def test_broken_record_is_named(tmp_path):
     folder = write_dataset(tmp_path / "broken", images=8)
     path = folder / dataset_folder.shard_path("train", 0, 2)
-    broken = records.Record("coco/7", b"\xff\xd8\xff none", 1, 1)
+    broken = Record("coco/7", b"\xff\xd8\xff none", 1, 1)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for _ in range(4):
-            writer.write(records.to_example(broken))
+            writer.write(to_example(broken))
     with pytest.raises(InputError, match="^record coco/7: its image"):
         with as_input_errors():
             read(folder)

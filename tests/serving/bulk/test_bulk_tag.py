@@ -16,7 +16,6 @@ import tensorflow as tf
 from PIL import Image as PillowImage
 from pyarrow import parquet
 
-from beam_jobs.dataset import records
 from beam_jobs.errors import InputError
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.rejections import Reason, Rejection
@@ -33,6 +32,7 @@ from serving.bulk.read_images import Image, read_batches
 from serving.bulk.tag_files import digest, tag_lines, tag_table
 from serving.bulk.tag_piece import Outcome
 from tests.helpers.images import noise_image
+from tests.helpers.records import Record, to_example
 from tests.helpers.tars import write_tar
 
 TWO_PROCESSES = (
@@ -331,8 +331,8 @@ def test_records_and_a_damaged_one(tmp_path):
     path = tmp_path / "some.tfrecord"
     with tf.io.TFRecordWriter(str(path)) as writer:
         for seed in range(6):
-            record = records.Record(f"csv/{seed}", noise_image(seed), 48, 40)
-            writer.write(records.to_example(record))
+            record = Record(f"csv/{seed}", noise_image(seed), 48, 40)
+            writer.write(to_example(record))
     data = bytearray(path.read_bytes())
     data[-20] ^= 1
     path.write_bytes(data)

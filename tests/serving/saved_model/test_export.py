@@ -10,7 +10,6 @@ import tensorflow as tf
 from beam_jobs.classes import load_classes
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import TagClass, Vocabulary
-from beam_jobs.dataset import records
 from beam_jobs.errors import InputError
 from model.inputs.preprocessing import decode_and_resize
 from serving.api import contract
@@ -19,6 +18,7 @@ from serving.saved_model.servable import Servable
 from serving.saved_model.warmup import read_warmup, warmup_requests
 from tests.helpers.commands import python
 from tests.helpers.images import noise_image
+from tests.helpers.records import Record, to_example
 
 WNIDS = ("n00001740", "n02084071", "n02121620", "n04257986")
 NAMES = ("entity", "dog", "cat", "soap")
@@ -117,7 +117,7 @@ def test_a_bad_image_never_touches_its_neighbours(servable):
 def test_tf_example_scores_equal_image_scores(servable):
     images = [noise_image(6), noise_image(7)]
     examples = [
-        records.to_example(records.Record(f"x/{n}", image, 48, 40))
+        to_example(Record(f"x/{n}", image, 48, 40))
         for n, image in enumerate(images)
     ]
     np.testing.assert_allclose(
