@@ -86,7 +86,7 @@ class UnbalancedError(RuntimeError):
 def save_rejections(
     path: str, rejections: Iterable[Rejection]
 ) -> dict[str, int]:
-    """Writes the rejections of one piece of work; returns counts by reason."""
+    """Writes the rejections of one part; returns counts by reason."""
     lines, counts = [], Counter[str]()
     for rejection in sorted(rejections):
         counts[rejection.reason.value] += 1

@@ -1,4 +1,4 @@
-"""Which WordNet classes no picture can show, by a rule that users can edit.
+"""Which WordNet classes no image can show, by a rule that users can edit.
 
 The paper removed 1,989 "visually abstract" classes (event, summer, ...) and
 published neither list nor criterion (section 2.2). Ours is a table of WordNet

@@ -51,7 +51,7 @@ class VocabularyOptions(Options):
     abstract_classes: Annotated[
         str | None,
         Option(
-            "Rules that leave out classes no picture shows. Default: "
+            "Rules that leave out classes no image shows. Default: "
             "beam_jobs/abstract_classes.tsv; an empty name leaves none out.",
             path=True,
             panel=_PANEL,

@@ -7,9 +7,9 @@ An image has the classes that a model gives a posterior over 0.95 and, if it
 is in the data set, those of its annotation with their ancestors. n_i images
 have class i and n_ij have i and j.
 
-Rows travel through files partitioned by image id (see `partitions`), so that
-what several files say of an image comes together. Elements name pieces of
-work: the job is one chain without side inputs and runs on any runner.
+Rows travel through files partitioned by image id (see `shuffle_files`), so that
+what several files say of an image comes together. Elements name parts of
+the work: the job is one chain without side inputs and runs on any runner.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def predict(
             record with their ancestors; without it they are left out.
 
     Raises:
-        InputError: a data set without pictures.
+        InputError: a data set without images.
     """
     for batch in read_batches(shard, options.batch_size):
         image_ids = batch.image_ids

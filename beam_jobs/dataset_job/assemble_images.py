@@ -39,12 +39,14 @@ from beam_jobs.rejections import (
 from beam_jobs.runners import progress
 from beam_jobs.runners.shuffle_files import list_column, write_partitions
 
-# Images of one content lie in one of as many buckets; a shard reads some.
-BUCKETS = 64
+# Of a shuffle file: images of one content lie in one of them, and a shard
+# reads some.
+PARTITIONS = 64
 SHARD_SALT = "shard"
 PATHS = "paths"
 
 _IMAGES_A_CHUNK = 32
+# Pillow lets go of Python's lock while it decodes.
 _THREADS = min(8, os.cpu_count() or 1)
 
 
@@ -54,14 +56,12 @@ class AssembledPartition:
 
     Attributes:
         path: the file with its images.
-        buckets: those with images.
         images_in: how many there were.
         rejected: rejections by reason.
         rejections: file of the rejections; "" if there are none.
     """
 
     path: str
-    buckets: list[int]
     images_in: int
     rejected: dict[str, int]
     rejections: str
@@ -111,12 +111,12 @@ def assemble_partition(
     )
     rejections += checked.rejections
     path = storage.join(work, "images", f"{number:06d}.arrow")
-    buckets = _write(path, images, ids, checked, [*rows.path_names, converted])
+    _write(path, images, ids, checked, [*rows.path_names, converted])
     rejected_path = storage.join(work, "rejected", f"images-{number:06d}.jsonl")
     rejected = save_rejections(rejected_path, rejections)
     _check_balance(number, images_in, len(checked.kept), rejected)
     return AssembledPartition(
-        path, buckets, images_in, rejected, rejected_path if rejected else ""
+        path, images_in, rejected, rejected_path if rejected else ""
     )
 
 
@@ -317,6 +317,7 @@ def _check(
     def rejection(reason: Reason, detail: object) -> Rejection:
         return Rejection(reason, image_id, str(detail), ref.path)
 
+    # Before reading: a length is known wherever a source was listed.
     if ref.length > checks.limits.max_bytes:
         return rejection(Reason.TOO_MANY_BYTES, f"{ref.length} bytes")
     try:
@@ -339,7 +340,7 @@ def _write(
     ids: np.ndarray,
     checked: _Checked,
     path_names: list[str],
-) -> list[int]:
+) -> None:
     kept = np.array(checked.kept, np.int64)
     _, values = take_rows(images.row_splits, kept)
     images, ids = images.take(kept), ids[values]
@@ -367,8 +368,8 @@ def _write(
             "sources": list_column(splits, images.sources[known]),
         }
     )
-    bucket = (uniform(content, SHARD_SALT) * BUCKETS).astype(np.int64)
-    return write_partitions(path, table, bucket, {PATHS: path_names})
+    number = (uniform(content, SHARD_SALT) * PARTITIONS).astype(np.int64)
+    write_partitions(path, table, number, {PATHS: path_names})
 
 
 def _known(

@@ -98,6 +98,7 @@ def build_dataset(
             # Another job may have ended just now.
             present = _present(options, request)
             if present is None:
+                # Only now: all that can be refused has been looked at.
                 dataset_folder.clear(options.out)
                 for note in sources.notes:
                     on_note(note)

@@ -180,6 +180,7 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
+# Varints of numbers from 0 on: a record has no negative one.
 @numba.njit(cache=True)
 def _size(value):
     size = 1

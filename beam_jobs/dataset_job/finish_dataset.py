@@ -53,7 +53,7 @@ def finish_dataset(
         facts: of its making.
         shards: all that were written.
         images_in: how many there were in the sources.
-        rejected: rejections by reason, of every stage and piece of work.
+        rejected: rejections by reason, of every stage and part.
         rejections: files of them.
         moved: images that are not in the split of their hash, by reason.
 
@@ -78,6 +78,7 @@ def finish_dataset(
     )
     publish_dead_letters(dataset, rejections)
     _write_statistics(dataset, facts, shards, counts)
+    # Last: a folder without a manifest is no data set, and is made anew.
     manifest.save(dataset)
 
 

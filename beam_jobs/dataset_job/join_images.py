@@ -169,6 +169,7 @@ def join_rows(
     silent = (np.diff(splits) == 0) & ~missing
     rejections += _without(images, rows, missing, silent)
     kept = np.flatnonzero(~missing & ~silent)
+    # As the bytes lie, so that archives are read forwards.
     order = np.lexsort((images.offsets[kept], images.paths[kept]))
     return images.take(kept[order]), rejections, len(ids) + len(extra)
 
@@ -181,6 +182,7 @@ def _owners(
     A group without a file has row -1; the other rows are sorted by file.
     """
     with_file = np.flatnonzero(rows.paths >= 0)
+    # By group, then path, then offset: lexsort's last key comes first.
     order = with_file[
         np.lexsort(
             (rows.offsets[with_file], rows.paths[with_file], group[with_file])

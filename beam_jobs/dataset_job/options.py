@@ -138,7 +138,7 @@ class SplitOptions(Options):
     near_duplicate_distance: Annotated[
         int,
         Option(
-            "Bits of 64 that perceptual hashes of one picture may differ in; "
+            "Bits of 64 that perceptual hashes of one image may differ in; "
             "such images share a split. -1: exact copies only.",
             flag="--near-duplicates",
             min=-1,

@@ -3,8 +3,8 @@
     read:   parts of sources -> rows by image id, images by class
     write:  partitions -> checked images -> splits, shards -> records
 
-Between the two the driver chooses the classes. Elements name pieces of work;
-rows travel through files (see `partitions`). Each pipeline is one chain
+Between the two the driver chooses the classes. Elements name parts of the work;
+rows travel through files (see `shuffle_files`). Each pipeline is one chain
 without side inputs and second outputs, so it runs on any runner.
 """
 

@@ -63,6 +63,7 @@ def plan_shards(
         images_per_shard: at most; the count of shards follows from it.
         labels_only: there are no perceptual hashes.
     """
+    # Workers finish in any order; the plan must not depend on it.
     paths = sorted(paths)
     columns = [_read_columns(path) for path in paths]
     rows = [len(content) for content, _, _, _ in columns]

@@ -134,6 +134,7 @@ class AnnotationRows:
                 ),
             }
         )
+        # Python's own hash differs from process to process.
         partition = np.fromiter(
             (zlib.crc32(i.encode()) % partitions for i in self.image_ids),
             np.int64,

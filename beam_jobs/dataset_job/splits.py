@@ -93,7 +93,7 @@ def assign_splits(
         class_ids: int32 [values], classes annotated as present.
         options: what is wanted.
 
-    Returns: int8 [images], index into `layout.SPLITS`; what has moved.
+    Returns: int8 [images], index into `dataset_folder.SPLITS`; what has moved.
     """
     split = _draw(content, options)
     held = np.flatnonzero(split != _TRAIN)
@@ -150,7 +150,7 @@ class _Draft:
     """The images that are held out of train, so far.
 
     Attributes:
-        split: int8 [images], index into `layout.SPLITS`.
+        split: int8 [images], index into `dataset_folder.SPLITS`.
         order: uint64 [images], hash order; equal for copies alone.
         owners: int64 [values], image of each class.
         classes: int32 [values], its annotated classes, none twice.

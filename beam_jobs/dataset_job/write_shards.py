@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from beam_jobs.dataset import dataset_folder, records
 from beam_jobs.dataset.manifest import ShardInfo
 from beam_jobs.dataset_job import encode_records
-from beam_jobs.dataset_job.assemble_images import BUCKETS, PATHS, SHARD_SALT
+from beam_jobs.dataset_job.assemble_images import PARTITIONS, PATHS, SHARD_SALT
 from beam_jobs.dataset_job.encode_records import EncodedRows
 from beam_jobs.dataset_job.plan_shards import ShardPlan, load_splits
 from beam_jobs.dataset_job.splits import uniform
@@ -98,12 +98,14 @@ def _read_shard(
 
 def _rows_of(plan, file, splits: np.ndarray, first_path: int) -> pa.Table:
     code = dataset_folder.SPLITS.index(plan.split)
-    low = plan.index * BUCKETS / plan.count
-    high = (plan.index + 1) * BUCKETS / plan.count
+    # One number draws partition and shard, so a shard lies in neighbours; one
+    # more at each end, for the two round differently.
+    low = plan.index * PARTITIONS / plan.count
+    high = (plan.index + 1) * PARTITIONS / plan.count
     chosen, start = [], 0
-    for bucket, rows in zip(file.partitions, file.rows, strict=True):
-        if bucket + 1 >= low and bucket <= high:
-            batch = file.read(bucket)
+    for number, rows in zip(file.partitions, file.rows, strict=True):
+        if number + 1 >= low and number <= high:
+            batch = file.read(number)
             place = uniform(batch.column("content").to_numpy(), SHARD_SALT)
             mine = (place * plan.count).astype(np.int64) == plan.index
             mine &= splits[start : start + rows] == code
@@ -184,6 +186,7 @@ def _image_examples(
     ):
         data = reader.read(ImageRef(path_names[path], offset, length))
         example = image_example(data, entry)
+        # Split and hash were drawn from the bytes that were checked.
         if as_is and example[1][:_SHA256_BYTES] != sha256:
             raise OSError(f"{path_names[path]} changed while the job ran")
         yield example

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @takes_options
 def download(context: typer.Context, options: DownloadOptions) -> None:
-    """Download the pictures of URL lists; start again to go on.
+    """Download the images of URL lists; start again to go on.
 
     Options not listed here go to Beam and come last: --direct_num_workers 2
     and so on.
@@ -69,10 +69,10 @@ def check_lists(paths: Sequence[str]) -> None:
 def describe(summary: Summary, out: Path) -> str:
     """Returns a few lines on a download, for the terminal."""
     lines = [
-        f"{summary.urls} URLs in = {summary.out} pictures out "
+        f"{summary.urls} URLs in = {summary.out} images out "
         f"({summary.bytes / 1e6:,.1f} MB) + {summary.rejected} rejected",
         f"{summary.fetched} fetched in this run, {summary.duplicates} rows "
-        f"named a URL again; pictures in {out / 'images'}",
+        f"named a URL again; images in {out / 'images'}",
     ]
     for reason, count in summary.reasons.items():
         letters = out / "dead_letters" / f"{reason}.jsonl"

@@ -1,4 +1,4 @@
-"""The download job: lists of URLs -> checked pictures, named by their URL.
+"""The download job: lists of URLs -> checked images, named by their URL.
 
     tagforest download LIST [LIST ...] --out FOLDER
 
@@ -44,10 +44,10 @@ class Summary:
     Attributes:
         urls: different URLs in the lists.
         duplicates: rows with a URL that an earlier row had; not in `urls`.
-        out: pictures in the folder.
-        rejected: URLs without a picture.
+        out: images in the folder.
+        rejected: URLs without an image.
         reasons: rejections by class, rows that are no URL included.
-        bytes: of all pictures.
+        bytes: of all images.
         fetched: URLs that this run asked a server for; the others were
             finished before.
     """
@@ -108,8 +108,8 @@ def _run(
         (numbers.setdefault(part.path, len(numbers)), part) for part in lists
     ]
     parts += pipeline.log_parts(logs)
-    buckets = count_workers(beam_args)
-    pipeline.run_pipeline(options, run, parts, work, buckets, beam_args)
+    shares = count_workers(beam_args)
+    pipeline.run_pipeline(options, run, parts, work, shares, beam_args)
     letters = [path for path, _ in storage.list_files(_in(work, "*.letters"))]
     publish_dead_letters(options.out, letters)
     summary = _summarise(work)

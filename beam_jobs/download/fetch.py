@@ -1,4 +1,4 @@
-"""One request for a picture: its bytes, or the class of its failure."""
+"""One request for an image: its bytes, or the class of its failure."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Gate = Callable[[str], Awaitable[None]]
 
 
 class FetchError(Exception):
-    """A request that gave no picture.
+    """A request that gave no image.
 
     Attributes:
         reason: the class of the dead letter.
@@ -158,7 +158,7 @@ async def fetch(
         gate: awaited with the host before each redirect is followed.
 
     Raises:
-        FetchError: why there is no picture.
+        FetchError: why there is no image.
     """
     url = parse_url(text)
     for hop in range(MAX_REDIRECTS + 1):
@@ -315,7 +315,7 @@ def _classified(error: Exception, answered: bool) -> FetchError:
     if isinstance(cause, PrivateAddressError):
         return FetchError(Reason.BAD_URL, str(cause))
     if isinstance(error, asyncio.TimeoutError):
-        detail = "while the picture came" if answered else "no answer"
+        detail = "while the image came" if answered else "no answer"
         return FetchError(Reason.TIMEOUT, detail)
     if isinstance(error, aiohttp.InvalidURL):
         return FetchError(Reason.BAD_URL, "no host can be asked for it")

@@ -1,4 +1,4 @@
-"""Downloaded bytes -> a checked picture under its final name."""
+"""Downloaded bytes -> a checked image under its final name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from beam_jobs.images.find_images import download_name
 from beam_jobs.images.options import ImageLimits
 from beam_jobs.rejections import Reason
 
-# On the same disk as the pictures, so that renaming is one step.
+# On the same disk as the images, so that renaming is one step.
 PARTIAL = "partial"
 _SNIFFED = 1024
 _PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<?xml", b"<!--")
@@ -21,11 +21,11 @@ _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
 class ImageStore:
-    """The pictures of a folder of downloads.
+    """The images of a folder of downloads.
 
     Args:
         out: the folder.
-        limits: which pictures are accepted.
+        limits: which images are accepted.
         placeholders: sha256, hex, of contents that say "no photo here".
     """
 
@@ -41,7 +41,7 @@ class ImageStore:
         os.makedirs(os.path.join(out, PARTIAL), exist_ok=True)
 
     def save(self, url: str, data: bytes, content_type: str) -> Outcome:
-        """Checks a picture and gives it its name.
+        """Checks an image and gives it its name.
 
         Raises:
             ImageError: rejected; nothing is kept.
@@ -57,10 +57,10 @@ class ImageStore:
         return found
 
     def find(self, url: str, known_bytes: int | None = None) -> Outcome | None:
-        """Returns the picture of a URL that is there already, or None.
+        """Returns the image of a URL that is there already, or None.
 
         Args:
-            url: of the picture.
+            url: of the image.
             known_bytes: its size; None checks the content as for a new one.
         """
         path = self.path(url)
@@ -75,14 +75,14 @@ class ImageStore:
             return None
 
     def remove(self, url: str) -> None:
-        """Removes a picture that turned out to be none."""
+        """Removes an image that turned out to be none."""
         try:
             os.remove(self.path(url))
         except FileNotFoundError:
             return
 
     def path(self, url: str) -> str:
-        """Returns where the picture of a URL lies."""
+        """Returns where the image of a URL lies."""
         return os.path.join(self._out, IMAGES, download_name(url))
 
     def _check(self, url: str, data: bytes, content_type: str) -> Outcome:

@@ -52,11 +52,11 @@ class Outcome(NamedTuple):
         url: as the list spells it.
         status: `OK` or the value of a Reason.
         detail: what exactly was found, if it failed.
-        bytes: size of the picture's file.
+        bytes: size of the image's file.
         sha256: of its content, hex.
         width, height: pixels, upright.
         content_type: as the server said.
-        attempts: requests made, redirects not counted; 0 for a picture that
+        attempts: requests made, redirects not counted; 0 for an image that
             was found complete after the job was killed.
         seconds: that the requests took, waiting between them not counted.
     """

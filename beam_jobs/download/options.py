@@ -135,7 +135,7 @@ class DownloadOptions(FetchOptions):
     placeholders: Annotated[
         frozenset[str],
         Option(
-            'File of sha256 of pictures that say "no photo".',
+            'File of sha256 of images that say "no photo".',
             path=True,
             typed=str,
             parse=read_placeholders,
@@ -143,7 +143,7 @@ class DownloadOptions(FetchOptions):
     ] = frozenset()
     placeholder_copies: Annotated[
         int,
-        Option("So many URLs of one picture: no photo; 0: never.", min=0),
+        Option("So many URLs of one image: no photo; 0: never.", min=0),
     ] = 20
     replay: Annotated[
         frozenset[Reason],
@@ -160,6 +160,6 @@ class DownloadOptions(FetchOptions):
             raise InputError("name at least one list of URLs")
         if self.placeholder_copies == 1:
             raise InputError(
-                "placeholder_copies of 1 would refuse every picture; 0 is "
+                "placeholder_copies of 1 would refuse every image; 0 is "
                 "never, 20 the default"
             )

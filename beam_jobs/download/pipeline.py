@@ -18,7 +18,7 @@ from beam_jobs.download import url_lists
 from beam_jobs.download.image_store import ImageStore
 from beam_jobs.download.log import OK, Log, Outcome, read_log, run_number
 from beam_jobs.download.options import DownloadOptions
-from beam_jobs.download.share import Batch, Run, bucket_of
+from beam_jobs.download.share import Batch, Run, share_of
 from beam_jobs.download.worker import Counts, Finished, finish_share
 from beam_jobs.files import storage
 from beam_jobs.files.folder_lock import is_held
@@ -30,8 +30,8 @@ from beam_jobs.sources.reader import Part, cut_text
 LOG_KIND = "log"
 # Items of a batch: few elements for Beam, and short lists in memory.
 _BATCH = 4096
-# Pieces of the last stage.
-_PIECES = 32
+# Parts of the last stage.
+_PARTS = 32
 _FLAGGED = "placeholders"
 
 Item = Finished | Rejection | Counts
@@ -42,7 +42,7 @@ def run_pipeline(
     run: Run,
     parts: Sequence[tuple[int, Part]],
     work: str,
-    buckets: int,
+    shares: int,
     beam_args: Sequence[str] = (),
 ) -> None:
     """Downloads, and leaves dead letters and counts in files.
@@ -52,7 +52,7 @@ def run_pipeline(
         run: of the job.
         parts: (number of its list, part); the negative run for the log's.
         work: folder for the files.
-        buckets: workers' shares.
+        shares: how many.
         beam_args: Beam's own options.
     """
     by_host = bool(options.per_host_rate or options.per_host_concurrency)
@@ -62,27 +62,27 @@ def run_pipeline(
             | "Parts" >> beam.Create(list(parts))
             | "Read"
             >> beam.FlatMapTuple(
-                lambda number, part: read_part(number, part, buckets, by_host)
+                lambda number, part: read_part(number, part, shares, by_host)
             )
             | "Shares" >> beam.GroupByKey()
             | "Fetch"
             >> beam.FlatMapTuple(
-                lambda bucket, batches: _fetch(bucket, batches, options, run)
+                lambda share, batches: _fetch(share, batches, options, run)
             )
             | "Same contents" >> beam.GroupByKey()
             | "Finish"
             >> beam.MapTuple(
-                lambda piece, groups: finish_piece(
-                    piece, groups, options, run, work
+                lambda part, groups: finish_part(
+                    part, groups, options, run, work
                 )
             )
         )
 
 
 def read_part(
-    number: int, part: Part, buckets: int, by_host: bool
+    number: int, part: Part, shares: int, by_host: bool
 ) -> Iterator[tuple[int, Batch]]:
-    """Yields (bucket, batch) of a part of a list or of the log."""
+    """Yields (share, batch) of a part of a list or of the log."""
     waiting: dict[int, list] = defaultdict(list)
     sequence = 0
     rows = (
@@ -91,18 +91,18 @@ def read_part(
         else url_lists.read_urls(part)
     )
     for row in rows:
-        bucket = 0
+        share = 0
         if not isinstance(row, Rejection):
             url = row.url if isinstance(row, Outcome) else row
-            bucket = bucket_of(url, buckets, by_host)
-        items = waiting[bucket]
+            share = share_of(url, shares, by_host)
+        items = waiting[share]
         items.append(row)
         if len(items) == _BATCH:
-            yield bucket, _batch(number, part, sequence, items)
+            yield share, _batch(number, part, sequence, items)
             sequence += 1
             items.clear()
-    for bucket, items in waiting.items():
-        yield bucket, _batch(number, part, sequence, items)
+    for share, items in waiting.items():
+        yield share, _batch(number, part, sequence, items)
 
 
 def _batch(number: int, part: Part, sequence: int, items: list) -> Batch:
@@ -110,30 +110,30 @@ def _batch(number: int, part: Part, sequence: int, items: list) -> Batch:
 
 
 def _fetch(
-    bucket: int, batches: Iterable[Batch], options: DownloadOptions, run: Run
+    share: int, batches: Iterable[Batch], options: DownloadOptions, run: Run
 ) -> Iterator[tuple[int, list[Item]]]:
     def alive() -> bool:
         return is_held(options.out, run.owner)
 
-    pieces: dict[int, list[Item]] = defaultdict(list)
-    for item in finish_share(options, run, bucket, batches, alive):
-        piece = 0
+    parts: dict[int, list[Item]] = defaultdict(list)
+    for item in finish_share(options, run, share, batches, alive):
+        part = 0
         if isinstance(item, Finished):
             content = item.outcome.sha256
             name = content or download_name(item.outcome.url)
-            piece = int(name[:2], 16) % _PIECES
-        pieces[piece].append(item)
-    yield from pieces.items()
+            part = int(name[:2], 16) % _PARTS
+        parts[part].append(item)
+    yield from parts.items()
 
 
-def finish_piece(
-    piece: int,
+def finish_part(
+    part: int,
     groups: Iterable[Iterable[Item]],
     options: DownloadOptions,
     run: Run,
     work: str,
 ) -> None:
-    """Writes the dead letters and counts of a piece of all items."""
+    """Writes the dead letters and counts of a part of all items."""
     items = [item for group in groups for item in group]
     finished = [item for item in items if isinstance(item, Finished)]
     rejections = [item for item in items if isinstance(item, Rejection)]
@@ -155,9 +155,9 @@ def finish_piece(
             good.append(outcome)
         else:
             rejections.append(_rejection(path, outcome))
-    _remove(flagged, options, run, piece)
+    _remove(flagged, options, run, part)
     counts = [item for item in items if isinstance(item, Counts)]
-    _save(piece, work, good, rejections, counts)
+    _save(part, work, good, rejections, counts)
 
 
 def _rejection(path: str, outcome: Outcome) -> Rejection:
@@ -169,12 +169,12 @@ def _remove(
     flagged: Sequence[Outcome],
     options: DownloadOptions,
     run: Run,
-    piece: int,
+    part: int,
 ) -> None:
-    """Logs pictures as placeholders, then removes them."""
+    """Logs images as placeholders, then removes them."""
     if not flagged:
         return
-    log = Log(options.out, run.number, f"{_FLAGGED}-{piece:02d}")
+    log = Log(options.out, run.number, f"{_FLAGGED}-{part:02d}")
     store = ImageStore(options.out, options.limits)
     for outcome in flagged:
         status = Reason.PLACEHOLDER.value
@@ -185,13 +185,13 @@ def _remove(
 
 
 def _save(
-    piece: int,
+    part: int,
     work: str,
     good: Sequence[Outcome],
     rejections: Sequence[Rejection],
     counts: Sequence[Counts],
 ) -> None:
-    letters = os.path.join(work, f"{piece:02d}.letters")
+    letters = os.path.join(work, f"{part:02d}.letters")
     saved = {
         "out": len(good),
         "bytes": sum(outcome.bytes for outcome in good),
@@ -200,7 +200,7 @@ def _save(
         "duplicates": sum(each.duplicates for each in counts),
         "fetched": sum(each.fetched for each in counts),
     }
-    path = os.path.join(work, f"{piece:02d}.json")
+    path = os.path.join(work, f"{part:02d}.json")
     storage.write_text(path, json.dumps(saved))
 
 

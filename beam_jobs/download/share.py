@@ -65,17 +65,17 @@ def host_of(url: str) -> str:
         return ""
 
 
-def bucket_of(url: str, buckets: int, by_host: bool) -> int:
+def share_of(url: str, shares: int, by_host: bool) -> int:
     """Returns which worker fetches a URL.
 
     Args:
         url: as the list spells it.
-        buckets: number of workers' shares.
+        shares: number of workers' shares.
         by_host: all of a host to one worker, so that its limits hold.
     """
     key = host_of(url) if by_host else url
     digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") % buckets
+    return int.from_bytes(digest, "big") % shares
 
 
 @dataclass
@@ -105,7 +105,7 @@ class Share:
 
 
 def _age(run: int, outcome: Outcome) -> tuple[int, bool, bool]:
-    # Within a run, a picture is found to be a placeholder after it was good.
+    # Within a run, an image is found to be a placeholder after it was good.
     placeholder = outcome.status == Reason.PLACEHOLDER.value
     return run, placeholder, outcome.status == OK
 
@@ -135,7 +135,7 @@ def divide(
     Args:
         share: of the worker.
         run: of the job.
-        store: asked for the pictures.
+        store: asked for the images.
         log: gets a line for what is found to be finished and is not logged.
     """
     done: list[Outcome] = []
@@ -162,7 +162,7 @@ def _found(url: str, store: ImageStore, log: Log) -> Outcome | None:
     except FetchError as error:
         outcome: Outcome | None = Outcome(url, error.reason.value, str(error))
     else:
-        # The job may have been killed between the picture and its line.
+        # The job may have been killed between the image and its line.
         outcome = store.find(url)
     if outcome is not None:
         log.write(outcome)

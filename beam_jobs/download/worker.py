@@ -57,7 +57,7 @@ class JobGoneError(RuntimeError):
 def finish_share(
     options: DownloadOptions,
     run: Run,
-    bucket: int,
+    number: int,
     batches: Iterable[Batch],
     alive: Callable[[], bool] = lambda: True,
 ) -> Iterator[Finished | Rejection | Counts]:
@@ -66,16 +66,16 @@ def finish_share(
     Args:
         options: of the job.
         run: of the job.
-        bucket: number of the share.
+        number: number of the share.
         batches: of lists and of the log.
         alive: asked now and then; False ends the work.
 
     Raises:
         JobGoneError: the job was not alive any more.
-        OSError: a picture or the log cannot be written.
+        OSError: an image or the log cannot be written.
     """
     share = read_share(batches)
-    worker = f"{bucket:05d}"
+    worker = f"{number:05d}"
     # A runner may give a share to a second worker when the first one died.
     for path in log_files(options.out, run.number, worker):
         for outcome in read_log(path):
@@ -129,7 +129,7 @@ class _Fetcher:
             return []
         self._ended = asyncio.get_running_loop().create_future()
         # Decoding needs cores, not connections.
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "pictures")
+        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "images")
         self._session = open_session(self._options)
         try:
             self._watch()

@@ -76,7 +76,7 @@ class ImageFacts:
         height, width: pixels, upright, after any resize.
         as_is: the bytes can be written unchanged: an RGB or grayscale JPEG
             that is upright and needs no resize.
-        perceptual: `near_duplicates.hash_thumbnail` of the upright picture.
+        perceptual: `near_duplicates.hash_thumbnail` of the upright image.
     """
 
     sha256: str
@@ -99,7 +99,7 @@ class ImageError(ValueError):
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _Decoded:
     """A decoded RGB or L image, the turns that are due, the upright size."""
 
     image: Image.Image
@@ -126,7 +126,7 @@ def check_image(
     Raises:
         ImageError: rejected.
     """
-    return _facts(data, _picture(data, limits, rotation, short_side))
+    return _facts(data, _decode(data, limits, rotation, short_side))
 
 
 def check_and_convert(
@@ -140,14 +140,14 @@ def check_and_convert(
     Returns:
         The facts; the JPEG bytes to write, None where `data` is good as is.
     """
-    picture = _picture(data, limits, rotation, short_side)
-    converted = None if picture.as_is else _encode(picture)
-    return _facts(data, picture), converted
+    decoded = _decode(data, limits, rotation, short_side)
+    converted = None if decoded.as_is else _encode(decoded)
+    return _facts(data, decoded), converted
 
 
-def _picture(
+def _decode(
     data: bytes, limits: ImageLimits, rotation: int, short_side: int | None
-) -> _Picture:
+) -> _Decoded:
     if rotation not in _ROTATIONS:
         raise ValueError(f"rotation must be in {list(_ROTATIONS)}: {rotation}")
     image = _open(data, limits)
@@ -155,7 +155,7 @@ def _picture(
         image.load()
         turns = _ORIENTATIONS[_orientation(image)] + _ROTATIONS[rotation]
         good = image.format == "JPEG" and image.mode in ("RGB", "L")
-        picture = image if good else _to_rgb(image)
+        decoded = image if good else _to_rgb(image)
     except Exception as error:  # any decoder may fail on hostile bytes
         detail = f"{image.format}: {error}"
         raise ImageError(Reason.BROKEN_IMAGE, detail) from error
@@ -164,32 +164,32 @@ def _picture(
     if not as_is and max(size) > _JPEG_MAX_SIDE:
         detail = f"{size[0]}x{size[1]} pixels, allowed: {_JPEG_MAX_SIDE} a side"
         raise ImageError(Reason.TOO_MANY_PIXELS, detail)
-    return _Picture(picture, turns, size, as_is)
+    return _Decoded(decoded, turns, size, as_is)
 
 
-def _facts(data: bytes, picture: _Picture) -> ImageFacts:
-    width, height = picture.size
+def _facts(data: bytes, decoded: _Decoded) -> ImageFacts:
+    width, height = decoded.size
     # Turning twice is no turn.
-    if sum(turn in _SIDEWAYS for turn in picture.turns) % 2:
+    if sum(turn in _SIDEWAYS for turn in decoded.turns) % 2:
         width, height = height, width
-    small = _turn(thumbnail(picture.image), picture.turns)
+    small = _turn(thumbnail(decoded.image), decoded.turns)
     return ImageFacts(
         sha256=hashlib.sha256(data).hexdigest(),
         height=height,
         width=width,
-        as_is=picture.as_is,
+        as_is=decoded.as_is,
         perceptual=hash_thumbnail(small),
     )
 
 
-def _encode(picture: _Picture) -> bytes:
-    image = picture.image.convert("RGB")
-    if picture.size != image.size:
+def _encode(decoded: _Decoded) -> bytes:
+    image = decoded.image.convert("RGB")
+    if decoded.size != image.size:
         # Up to a gap of 3, no difference can be seen, says Pillow.
         image = image.resize(
-            picture.size, Image.Resampling.BICUBIC, reducing_gap=3.0
+            decoded.size, Image.Resampling.BICUBIC, reducing_gap=3.0
         )
-    image = _turn(image, picture.turns)
+    image = _turn(image, decoded.turns)
     image.info.clear()  # Pillow would write a comment that it finds there.
     out = io.BytesIO()
     image.save(out, "JPEG", quality=_JPEG_QUALITY, subsampling="4:2:0")
@@ -234,7 +234,7 @@ def _open(data: bytes, limits: ImageLimits) -> Image.Image:
 def _parse(data: bytes) -> Image.Image:
     """Reads the header."""
     try:
-        # Not by Image.open, which tells pictures of several views (MPO) from
+        # Not by Image.open, which tells images of several views (MPO) from
         # JPEG: the first of them is one.
         if data.startswith(_JPEG_START):
             return JpegImageFile(io.BytesIO(data))
@@ -276,7 +276,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # a broken EXIF block says nothing about the picture
+    except Exception:  # a broken EXIF block says nothing about the image
         return 1
     return orientation if orientation in _ORIENTATIONS else 1
 

@@ -91,12 +91,12 @@ def _tar_members(
 
 
 class ImageFolders:
-    """Folders in which pictures lie, by relative path.
+    """Folders in which images lie, by relative path.
 
-    A URL's picture lies in the first folder, as `download_name` says. A name
+    A URL's image lies in the first folder, as `download_name` says. A name
     is looked for in the listings of all folders, if there are several;
-    whether a picture is there at all shows when it is read. A name that
-    several folders have with other sizes is refused: which picture it means
+    whether an image is there at all shows when it is read. A name that
+    several folders have with other sizes is refused: which image it means
     is unknown.
 
     Args:
@@ -127,7 +127,7 @@ class ImageFolders:
         return names[0] if names else name
 
     def find(self, name: str) -> ImageRef:
-        """Returns where the picture of a URL or relative path lies.
+        """Returns where the image of a URL or relative path lies.
 
         Raises:
             ValueError: several folders have another one of that name.
@@ -290,7 +290,7 @@ def with_suffix(folder: str, stem: str) -> str | None:
 
 
 def download_name(url: str) -> str:
-    """Returns the path of a URL's picture within the folder of downloads.
+    """Returns the path of a URL's image within the folder of downloads.
 
     It depends on the whole URL and on nothing else, so it is known before the
     download, and no two URLs share one. 256 folders keep each one short.

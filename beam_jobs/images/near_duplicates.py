@@ -1,4 +1,4 @@
-"""Near-duplicate pictures: perceptual hashes and the search among them."""
+"""Near-duplicate images: perceptual hashes and the search among them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _lowest_frequencies() -> np.ndarray:
 
 
 _ROWS = _cosines()
-# By number of channels; those of a colour picture are weighed on the way, as
+# By number of channels; those of a colour image are weighed on the way, as
 # in ITU-R 601: 77, 150 and 29 parts of 256.
 _COLUMNS = {
     1: np.kron(_ROWS.T, [[256.0]]),
@@ -43,15 +43,15 @@ _COLUMNS = {
 }
 _LOWEST = _lowest_frequencies()
 # A wave of 1/32 gray level. Weaker ones are noise of the compression; where a
-# flat or symmetric picture has nothing else, their signs would be random.
+# flat or symmetric image has nothing else, their signs would be random.
 _LEAST = 8.0 * 1024 * 1024 * 256
 
 
 def thumbnail(image: Image.Image) -> Image.Image:
-    """Returns the picture at 32x32, in its own mode.
+    """Returns the image at 32x32, in its own mode.
 
     Pixels are sampled on a grid of at most 128x128, then averaged: the mean
-    of all pixels tells pictures apart no better and takes four times as long.
+    of all pixels tells images apart no better and takes four times as long.
     """
     width, height = (
         _SIDE * min(_GRID // _SIDE, -(-side // _SIDE)) for side in image.size

@@ -1,4 +1,4 @@
-"""The compiled loops of `augmentation`. Importing this imports numba.
+"""The compiled loops of `label_rules`. Importing this imports numba.
 
 All loops run over a shard of rows. Confidences are handled as the bits of
 their float32, which sort as the floats do, for none is negative.
@@ -309,10 +309,10 @@ def augment(
     pair_splits,
     pairs,
 ):
-    """Labels every row: see `augmentation.Augmenter.augment`.
+    """Labels every row: see `label_rules.Augmenter.augment`.
 
     Args:
-        row_splits, ids, bits, sources: `columns.Annotations`; confidences as
+        row_splits, ids, bits, sources: `Annotations`; confidences as
             uint32 bits.
         allowed: bool [256], by source code.
         min_bits: bits of the least confidence of a positive.

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
+# Room for rules to come: these codes are in every record.
 _RULES = 8
 # Added to the source of an annotation that stands for a finer class, which
 # the vocabulary lacks; a uint8 has room for it above all sources.
@@ -29,7 +30,10 @@ class Rule(enum.IntEnum):
 
 
 class Source(enum.IntEnum):
-    """Who made the annotation behind a label."""
+    """Who made the annotation behind a label.
+
+    The numbers are in the records: a new one comes last.
+    """
 
     IMAGENET = 0
     OPEN_IMAGES_HUMAN = 1

@@ -21,7 +21,7 @@ class Annotations:
         ids: int32 [values], class index; -1 for a class that the vocabulary
             lacks.
         confidences: float32 [values]; 0 is verified absent, else over 0 to 1.
-        sources: uint8 [values], `records.Source` codes.
+        sources: uint8 [values], `ledger.Source` codes.
     """
 
     row_splits: np.ndarray
@@ -41,10 +41,10 @@ class Labels:
         row_splits: int64 [images + 1].
         ids: int32 [values], class index.
         confidences: float32 [values], over 0 to 1.
-        rules: uint8 [values], `records.Rule` codes: why the label is there.
+        rules: uint8 [values], `ledger.Rule` codes: why the label is there.
         parents: int32 [values], the class that the rule was applied to; the
             label's own if it was annotated.
-        sources: uint8 [values], `records.Source` codes: who made the
+        sources: uint8 [values], `ledger.Source` codes: who made the
             annotation that the chain of parents ends in.
     """
 

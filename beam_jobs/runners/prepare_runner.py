@@ -22,7 +22,7 @@ from beam_jobs.files import storage
 DASK = "apache_beam.runners.dask.dask_runner.DaskRunner"
 DATAFLOW = "apache_beam.runners.dataflow.dataflow_runner.DataflowRunner"
 
-# More pieces than workers, so that none waits long for the slowest.
+# More parts than workers, so that none waits long for the slowest.
 _PARTITIONS_A_WORKER = 8
 _CONNECT_SECONDS = 30
 

@@ -1,6 +1,6 @@
 """Tables on disk, partitioned: how the stages of a job hand on their rows.
 
-A stage writes one Arrow IPC file per piece of work, with one record batch a
+A stage writes one Arrow IPC file per part, with one record batch a
 partition; the next stage reads one partition of every file. It is the shuffle
 of a Beam job through files: elements are a few names, so that neither their
 number nor the memory grows with the rows, on any runner.

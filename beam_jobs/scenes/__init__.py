@@ -1,1 +1,1 @@
-"""Draws the demo's data set: scenes of OpenMoji pictures, as real sources."""
+"""Draws the demo's data set: scenes of OpenMoji drawings, as real sources."""

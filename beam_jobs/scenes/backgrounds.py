@@ -28,7 +28,7 @@ def draw_background(rng: np.random.Generator, side: int) -> Image.Image:
 
 
 def _color(rng: np.random.Generator) -> tuple[int, ...]:
-    # The pictures have black outlines, which a dark background would hide.
+    # The drawings have black outlines, which a dark background would hide.
     hue, saturation, value = rng.random(3).tolist()
     rgb = colorsys.hsv_to_rgb(hue, 0.05 + 0.55 * saturation, 0.6 + 0.4 * value)
     return tuple(round(255 * c) for c in rgb)

@@ -1,4 +1,4 @@
-"""The classes that the scenes show: WordNet ids, names, pictures, themes.
+"""The classes that the scenes show: WordNet ids, names, drawings, themes.
 
 The rows are in `catalogue.tsv`. Every class is a WordNet 3.0 noun synset, and
 none is an ancestor of another, so that each one is a leaf of the hierarchy.

@@ -15,8 +15,6 @@ _TOKEN = re.compile(
 )
 # 11,166 classes times a few confidences; more is a file of scores.
 _KEPT = 1 << 20
-
-
 # Sources spell a handful of numbers; more is a file of scores.
 _KEPT_TEXTS = 1 << 16
 

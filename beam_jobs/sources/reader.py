@@ -20,6 +20,7 @@ from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 
+# A part is some seconds of work: what a worker that dies costs.
 TEXT_BYTES = 32 << 20
 _FILES_BYTES = 64 << 20
 _FILES_COUNT = 4096

@@ -50,6 +50,7 @@ from beam_jobs.sources.reader import (
 
 _HEADER = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
+# A longer one is a damaged length; nothing of that size is reserved.
 _MAX_RECORD = 256 << 20
 
 

@@ -30,6 +30,7 @@ from beam_jobs.sources.reader import (
     group_files,
 )
 
+# Small files: opening them is the work, not their bytes.
 _FILES_OF_PART = 2000
 # A folder of one year, and what the archives unpack to.
 _NESTINGS = ("", "*", "*/*")

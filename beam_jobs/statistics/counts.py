@@ -44,7 +44,7 @@ class Statistics:
     Attributes:
         images: number of images.
         class_rules: int64 [classes, rules], images that have a class by a
-            `records.Rule`.
+            `ledger.Rule`.
         rule_sources: int64 [rules, sources], labels.
         labels_per_image: number of labels -> images with that many.
         annotated_per_image: number of annotated labels -> images with that

@@ -4,8 +4,8 @@ Evaluation and serving use `decode_and_resize`: TensorFlow ops, which run in
 tf.data and inside an exported graph. Pixels are RGB float32 in [-1, 1].
 
 Training decodes to the same pixels and resizes by the same filter, faster
-(`host_images`), and augments on the host (`augmentation`); its pixels stay
-uint8 until `network_input`, the network's own first step.
+(`host_images`), and augments on the host (`image_augmentation`); its pixels
+stay uint8 until `network_input`, the network's own first step.
 """
 
 from __future__ import annotations

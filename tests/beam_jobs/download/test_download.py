@@ -202,8 +202,8 @@ def test_options_of_beam_follow_the_lists():
 def test_the_terminal_tells_what_was_done(tmp_path):
     summary = Summary(3, 1, 2, 1, {"timeout": 1}, 2_500_000, 3)
     assert describe(summary, tmp_path).splitlines() == [
-        "3 URLs in = 2 pictures out (2.5 MB) + 1 rejected",
-        "3 fetched in this run, 1 rows named a URL again; pictures in "
+        "3 URLs in = 2 images out (2.5 MB) + 1 rejected",
+        "3 fetched in this run, 1 rows named a URL again; images in "
         f"{tmp_path}/images",
         f"  1 x timeout: {tmp_path}/dead_letters/timeout.jsonl",
     ]
