@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import os
 import posixpath
+import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
+from urllib.parse import unquote
 
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
@@ -16,6 +19,7 @@ from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.rejections import Reason, Rejection
 
 ARCHIVE = ".tar"
+_DRIVE = re.compile(r"^[A-Za-z]:(?=/)")
 SUFFIXES = (
     ".avif",
     ".bmp",
@@ -106,6 +110,46 @@ class ImageFolders:
     def __init__(self, folders: Sequence[str]):
         self._folders = [os.path.join(folder, "") for folder in folders]
 
+    def match(self, name: str) -> str:
+        """Returns the path of an image that a tool names as it saw the disk.
+
+        That is the path itself if the image is there, else that of the image
+        with the longest matching end; without one it is missing under the
+        path. What is a relative path is returned as it is.
+
+        Raises:
+            ValueError: several images match equally well.
+        """
+        if is_url(name) or (is_inside(name) and "%" not in name):
+            return name
+        plain = plain_path(name)
+        for spelled in (plain, unquote(plain)):
+            if is_inside(spelled) and any(
+                _exists(folder, spelled) for folder in self._folders
+            ):
+                return spelled
+        if is_inside(name) or not is_inside(plain):
+            return name
+        return self._longest_end(unquote(plain)) or plain
+
+    def _longest_end(self, path: str) -> str | None:
+        parts = path.split("/")[::-1]
+        found: dict[str, int] = {}
+        for folder in self._folders:
+            for image in _by_file_name(folder).get(parts[0], ()):
+                pairs = zip(image.split("/")[::-1], parts, strict=False)
+                same = itertools.takewhile(
+                    lambda pair: pair[0] == pair[1], pairs
+                )
+                found[image] = len(list(same))
+        best = max(found.values(), default=0)
+        images = sorted(i for i, length in found.items() if length == best)
+        if len(images) > 1:
+            raise ValueError(
+                f"{path[:200]!r} may be {images[0]} or {images[1]}"
+            )
+        return images[0] if images else None
+
     def complete(self, name: str) -> str:
         """Returns the path of an image that is named without its suffix.
 
@@ -165,6 +209,20 @@ def check_address(name: str) -> None:
         storage.check(name)
     except InputError as error:
         raise AddressError(str(error)) from error
+
+
+def plain_path(name: str) -> str:
+    """Returns a path of another machine as a relative one.
+
+    Example:
+        >>> plain_path("C:\\\\x\\\\a.jpg"), plain_path("../../x/a.jpg")
+        ('x/a.jpg', 'x/a.jpg')
+        >>> plain_path("/data/local-files/?d=x/a%20b.jpg")  # Label Studio
+        'x/a b.jpg'
+    """
+    before, mark, after = name.partition("?d=")
+    path = (unquote(after) if mark else before).replace("\\", "/")
+    return posixpath.normpath("/" + _DRIVE.sub("", path)).lstrip("/")
 
 
 def is_inside(name: str) -> bool:
@@ -260,6 +318,21 @@ def _sizes_in(folder: str) -> dict[str, int]:
     """Lists a folder once per process: bytes by name."""
     found = storage.list_files(storage.escape(folder) + "**")
     return {path[len(folder) :]: size for path, size in found}
+
+
+def _exists(folder: str, name: str) -> bool:
+    if storage.is_remote(folder):
+        return name in _sizes_in(folder)
+    return os.path.isfile(folder + name)
+
+
+@functools.lru_cache(maxsize=8)
+def _by_file_name(folder: str) -> dict[str, list[str]]:
+    """Lists a folder once per process: paths in it by their last part."""
+    names: dict[str, list[str]] = {}
+    for name in _sizes_in(folder):
+        names.setdefault(name.rpartition("/")[2], []).append(name)
+    return names
 
 
 @functools.lru_cache(maxsize=8)

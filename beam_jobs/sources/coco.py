@@ -19,6 +19,7 @@ from beam_jobs.images.find_images import (
     is_encodable,
     is_inside,
     path_id,
+    plain_path,
 )
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
@@ -101,12 +102,14 @@ def read(part: Part) -> Read:
     shared = _shared_ids(images)
     yield from _join(part.path, annotations, classes, keys)
     for index, image in enumerate(images):
-        if not _has(image, "id", "file_name") or not is_inside(
-            str(image["file_name"])
-        ):
+        if not _has(image, "id", "file_name"):
             yield _malformed(part.path, f"images[{index}]", _NO_FILE)
             continue
-        name = str(image["file_name"])
+        try:
+            name = _path_of(str(image["file_name"]), folders, with_images)
+        except ValueError as error:
+            yield _malformed(part.path, f"images[{index}]", str(error))
+            continue
         image_id, number = f"coco/{path_id(name)}", _id(image["id"])
         if number in shared:
             detail = f"id {number} is that of {shared[number]}: which the"
@@ -121,6 +124,21 @@ def read(part: Part) -> Read:
         found = tuple(classes[number])
         sure = (1.0,) * len(found)
         yield AnnotatedImage(image_id, Source.COCO, found, sure, ref)
+
+
+def _path_of(name: str, folders: ImageFolders, with_images: bool) -> str:
+    """Returns the path of an image in its folder.
+
+    Raises:
+        ValueError: no path, or several images that it may name.
+    """
+    if with_images:
+        name = folders.match(name)
+    elif not is_inside(name):
+        name = plain_path(name)
+    if not is_inside(name):
+        raise ValueError(_NO_FILE)
+    return name
 
 
 def _shared_ids(images: Sequence[Any]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from beam_jobs.images.find_images import (
     is_inside,
     is_url,
     path_id,
+    plain_path,
 )
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
@@ -82,9 +83,13 @@ def read(part: Part) -> Read:
     def parse(line: str) -> tuple[AnnotatedImage]:
         image, classes, sure = _parse(line, columns, confidences)
         ref = None
-        if images:
-            image = images.complete(image) if _is_named(image) else image
-            ref = images.find(image) if _is_named(image) else ImageRef(image)
+        if not _is_named(image):
+            ref = ImageRef(image) if images else None
+        elif images:
+            image = images.complete(images.match(image))
+            ref = images.find(image)
+        elif not is_url(image) and not is_inside(image):
+            image = plain_path(image)
         image_id = f"csv/{path_id(image)}"
         return (AnnotatedImage(image_id, Source.CSV, classes, sure, ref),)
 
@@ -113,7 +118,8 @@ def _parse(
         raise ValueError(f"{len(row)} fields, not {count}")
     image = row[columns.image].strip()
     check_address(image)
-    if not storage.is_remote(image) and not is_inside(image.removeprefix("/")):
+    path = plain_path(image) if _is_named(image) else image.removeprefix("/")
+    if not storage.is_remote(image) and not is_inside(path):
         raise ValueError(f"{image[:200]!r}: a URL or a path is needed")
     texts = (
         _marked(row, columns)
@@ -202,7 +208,8 @@ def class_key(text: str) -> str:
 def _is_named(image: str) -> bool:
     """Tells whether an image is looked for in the folders of images."""
     return is_url(image) or not (
-        image.startswith("/") or storage.is_remote(image)
+        (image.startswith("/") and "?d=" not in image)
+        or storage.is_remote(image)
     )
 
 

@@ -51,7 +51,7 @@ def test_objects_become_positives_once_an_image(tmp_path):
 
 
 def test_malformed_entries_become_rejections(tmp_path):
-    images = [*IMAGES, {"id": 9}, {"id": 10, "file_name": "../c.jpg"}, 3]
+    images = [*IMAGES, {"id": 9}, {"id": 10, "file_name": ".."}, 3]
     boxes = [box(7, 18), box(6, 18), box(7, 17), {"id": 1}, 5, box([], {})]
     found = read(tmp_path, boxes, images=images)
     assert [i.image_id for i in found if isinstance(i, AnnotatedImage)] == [
@@ -140,3 +140,39 @@ def test_lvis_names_its_images_in_coco_url(tmp_path):
     first, second = read(tmp_path, [], ("images", "/p"), images=images)
     assert first.ref == ImageRef("/p/train2017/000000000025.jpg")
     assert second.ref == ImageRef("/p/b.jpg")
+
+
+def write(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("images\\1/a.jpg", "images/1/a.jpg"),
+        ("C:\\data\\1\\a.jpg", "images/1/a.jpg"),
+        ("../../media/upload/4/c.jpg", "images/c.jpg"),
+        ("/data/local-files/?d=photos/c.jpg", "images/c.jpg"),
+        ("images/my%20photo.jpg", "images/my photo.jpg"),
+        ("images/90%.jpg", "images/90%.jpg"),
+        ("../2/a.jpg", "images/2/a.jpg"),
+        ("..\\gone.jpg", "gone.jpg"),
+        ("2/a.jpg", "2/a.jpg"),
+    ],
+)
+def test_paths_as_tools_write_them(tmp_path, name, path):
+    files = ("1/a.jpg", "2/a.jpg", "c.jpg", "my photo.jpg", "90%.jpg")
+    write(tmp_path / "images", *files)
+    images = [{"id": 1, "file_name": name}]
+    (found,) = read(tmp_path, [], ("images", str(tmp_path)), images=images)
+    assert found.image_id == f"coco/{path}"
+    assert found.ref == ImageRef(f"{tmp_path}/{path}")
+
+
+def test_a_path_that_fits_two_images_names_both(tmp_path):
+    write(tmp_path, "1/a.jpg", "2/a.jpg")
+    images = [{"id": 1, "file_name": "..\\3\\a.jpg"}]
+    (bad,) = read(tmp_path, [], ("images", str(tmp_path)), images=images)
+    assert bad.detail == "'3/a.jpg' may be 1/a.jpg or 2/a.jpg"

@@ -67,7 +67,7 @@ def test_malformed_rows_become_rejections(tmp_path):
         "a.jpg,dog,2": "confidence '2', not 0 to 1",
         "a.jpg,dog,": "confidence '', not 0 to 1",
         "a.jpg,dog,1;1": "2 confidences for 1 labels",
-        "../a.jpg,dog,1": "'../a.jpg': a URL or a path is needed",
+        "..,dog,1": "'..': a URL or a path is needed",
         ",dog,1": "'': a URL or a path is needed",
         'a.jpg,"dog,1': "unexpected end of data: a quoted "
         "field holds no line break",
@@ -120,7 +120,7 @@ def test_a_cell_that_holds_no_labels_is_refused(cell):
 
 
 def test_no_row_stops_the_others(tmp_path):
-    bad = ["ftp://h/a.jpg", "nul\0.jpg", "azfs://a/b.jpg", "C:\\a.jpg"]
+    bad = ["ftp://h/a.jpg", "nul\0.jpg", "azfs://a/b.jpg", "\\.."]
     text = "image,label\n./b.jpg,dog\nHTTP://h/a.jpg,dog\n"
     text += "".join(f"{name},dog\n" for name in bad)
     first, second, *rejected = read(tmp_path, text, ("images", "/p"))
@@ -195,3 +195,13 @@ def test_ids_without_suffix_are_found(tmp_path):
     assert "z.jpg and z.png" in bad.detail
     assert raw.ref == ImageRef(f"{tmp_path}/raw")
     assert gone.image_id == "csv/gone"
+
+
+def test_paths_of_another_machine_are_found(tmp_path):
+    (tmp_path / "pics").mkdir()
+    (tmp_path / "pics" / "a.jpg").write_bytes(b"x")
+    names = ("pics\\a.jpg", "../b/pics/a.jpg", "/data/x/?d=pics/a.jpg")
+    text = "image,label\n" + "".join(f"{name},dog\n" for name in names)
+    found = read(tmp_path, text)
+    assert {item.ref for item in found} == {ImageRef(f"{tmp_path}/pics/a.jpg")}
+    assert {item.image_id for item in found} == {"csv/pics/a.jpg"}
