@@ -23,7 +23,7 @@ from rich.table import Table
 
 from . import machine
 from .benchmarks import BENCHMARKS, environment
-from .timing import Comparison
+from .timing import Comparison, shown
 
 FILE = "bench.json"
 
@@ -137,20 +137,21 @@ def show(found: Sequence[Comparison]) -> None:
 
 def table(found: Sequence[Comparison]) -> Table:
     """Returns the comparisons for the terminal."""
-    shown = Table("benchmark", "unit", "bare", "ours", "result", "range")
+    columns = ("benchmark", "unit", "bare", "ours", "result", "range")
+    lines = Table(*columns)
     for row in found:
         result, within = row.result, ""
         if not result.refusal:
-            within = f"{result.low:,.3g} to {result.high:,.3g}"
+            within = f"{shown(result.low)} to {shown(result.high)}"
         text = result.refusal or f"{row.what} {result}"
-        shown.add_row(
+        lines.add_row(
             row.name, row.unit, str(row.bare), str(row.ours), text, within
         )
-    return shown
+    return lines
 
 
 def _shown(detail: Any) -> str:
-    return f"{detail:,.4g}" if isinstance(detail, float) else str(detail)
+    return shown(detail) if isinstance(detail, float) else str(detail)
 
 
 def duration(seconds: float) -> str:

@@ -42,6 +42,11 @@ def test_an_untrusted_figure_has_no_value():
     assert str(figure) == "not measured: rounds between 0.22 and 4.83"
 
 
+def test_large_figures_have_commas():
+    assert timing.shown(1_397_123.4) == "1,397,000"
+    assert timing.shown(0.012346) == "0.01235"
+
+
 def test_not_a_number_is_refused():
     assert timing.judge([1.0, math.nan, 1.0]) != ""
 

@@ -77,7 +77,7 @@ class Figure:
     refusal: str = ""
 
     def __str__(self) -> str:
-        return self.refusal or f"{self.value:,.4g}"
+        return self.refusal or shown(self.value)
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,13 @@ def judge(
     low, high = _middle(values)
     # Not "high - low > ...": NaN must be refused.
     if not high - low <= within * abs(statistics.median(values)):
-        return f"not measured: rounds between {low:,.4g} and {high:,.4g}"
+        return f"not measured: rounds between {shown(low)} and {shown(high)}"
     return ""
+
+
+def shown(value: float) -> str:
+    """Returns four digits, never as 1.397e+06."""
+    return f"{float(f'{value:.4g}'):,.10g}"
 
 
 def figure(
