@@ -31,14 +31,14 @@ def read():
 def encode(form: str, size=(31, 53), frames: int = 1, **options) -> bytes:
     rng = np.random.default_rng(frames)
     height, width = size
-    frames = [
+    images = [
         Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
         for _ in range(frames)
     ]
     if frames > 1:
-        options |= {"save_all": True, "append_images": frames[1:]}
+        options |= {"save_all": True, "append_images": images[1:]}
     buffer = io.BytesIO()
-    frames[0].save(buffer, form, **options)
+    images[0].save(buffer, form, **options)
     return buffer.getvalue()
 
 
