@@ -33,7 +33,7 @@ def options_of(folder, rows, **given):
 
 
 def test_a_data_set_without_images_is_none(tmp_path):
-    options = options_of(tmp_path, ["g,dog", "h,cat"])
+    options = options_of(tmp_path, ["g.png,dog", "h,cat"])
     (tmp_path / "pictures" / "g.jpg").write_bytes(noise_image(1))
     with pytest.raises(JobFailedError) as raised:
         build(options)
