@@ -40,7 +40,7 @@ test: $(VENV)/.ready ## Run the default tests (under 8 min).
 	@$(PYTHON) -m pytest -n auto --dist loadfile --durations=25
 
 .PHONY: test-ci
-test-ci: $(VENV)/.ready ## Run what CI runs of the long tests (3 min).
+test-ci: $(VENV)/.ready ## Run what CI runs of the long tests (5 min).
 	@$(PYTHON) -m pytest -m ci --durations=25
 
 .PHONY: test-large

@@ -132,6 +132,8 @@ def check(raw, jobs, whole, moments: list[str], seed: int, *beam_args) -> None:
     assert not [n for n in left if n.startswith(".work") or ".part" in n]
 
 
+@pytest.mark.large
+@pytest.mark.ci
 def test_killed_twice(raw, jobs, whole):
     dice = random.Random(0)
     check(raw, jobs, whole, [dice.choice(("read", "images")), "some shards"], 0)

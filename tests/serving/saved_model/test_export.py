@@ -233,6 +233,8 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.large
+@pytest.mark.ci
 @pytest.mark.parametrize("one_dnn", ["0", "1"])
 def test_no_images_on_any_kernels(model_base, one_dnn, monkeypatch):
     # TensorFlow reads it when it is loaded: a process of its own.
