@@ -18,7 +18,7 @@ PACKAGES = ("beam_jobs", "model", "serving", "tfx_pipeline")
 # do not import each other.
 FLOORS = {
     "beam_jobs": (
-        ("errors",),
+        ("errors", "split_names"),
         ("files", "option_fields"),
         ("classes", "cli_options", "rejections", "runners", "scenes"),
         ("images", "labels"),

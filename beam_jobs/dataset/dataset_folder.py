@@ -7,6 +7,10 @@ import os
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.rejections import DEAD_LETTERS
+from beam_jobs.split_names import CALIBRATION as CALIBRATION
+from beam_jobs.split_names import SPLITS
+from beam_jobs.split_names import TRAIN as TRAIN
+from beam_jobs.split_names import VALIDATION as VALIDATION
 
 MANIFEST = "manifest.json"
 STATISTICS = "statistics"
@@ -14,11 +18,6 @@ CLASS_CHOICES = "class_choices.tsv"
 VOCABULARY_REPORT = "vocabulary_report.tsv"
 WORK = ".work"
 LOCK = ".lock"
-
-TRAIN = "train"
-VALIDATION = "validation"
-CALIBRATION = "calibration"
-SPLITS = (TRAIN, VALIDATION, CALIBRATION)
 
 
 def clear(dataset: str) -> None:

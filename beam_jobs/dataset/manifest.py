@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,15 @@ _MOVED = {
     "moved_by_total_cap": "validation image left to train by --validation-max",
     "moved_as_near_duplicates": "image put beside its near-duplicate",
 }
-
-
+_KEPT = {
+    "without_split": "image that no source puts in a split: in train",
+    "copies": "image outside train with an exact copy in another split",
+    "near_duplicates": "image outside train with a near-duplicate in another "
+    "split",
+}
 FORMAT_VERSION = 2
+# Left out where there is nothing to say.
+_IF_THERE = ("kept_splits",)
 
 
 def describe(manifest, out: str | Path) -> str:
@@ -41,6 +47,13 @@ def describe(manifest, out: str | Path) -> str:
     for how, count in manifest.moved.items():
         if count:
             lines.append(f"  {count} x {_MOVED[how]}")
+    lines += [
+        f"  {count} x {_KEPT[what]}"
+        for what, count in manifest.kept_splits.items()
+        if count
+    ]
+    if manifest.kept_splits and "validation" not in manifest.splits:
+        lines.append("  no image is in validation: no training can be judged")
     for reason, count in manifest.rejected.items():
         letters = f"{out}/dead_letters/{reason}.jsonl"
         lines.append(f"  {count} x {reason}: {letters}")
@@ -63,6 +76,8 @@ class Manifest:
         rejected: images and rows rejected, by reason.
         splits: by name `{"images", "bytes", "label_bytes", "shards"}`.
         moved: images that are not in the split of their hash, by reason.
+        kept_splits: where the splits of the sources were kept, images that
+            are in none, and those with a copy or near-duplicate in another.
     """
 
     format_version: int
@@ -74,10 +89,15 @@ class Manifest:
     rejected: Mapping[str, int]
     splits: Mapping[str, Any]
     moved: Mapping[str, int]
+    kept_splits: Mapping[str, int] = field(default_factory=dict)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes it into a folder, keys sorted."""
-        text = json.dumps(asdict(self), indent=2, sort_keys=True)
+        content = asdict(self)
+        for name in _IF_THERE:
+            if not content[name]:
+                del content[name]
+        text = json.dumps(content, indent=2, sort_keys=True)
         storage.write_text(
             storage.join(folder, dataset_folder.MANIFEST), text + "\n"
         )
@@ -120,6 +140,7 @@ def make_manifest(
     rejected: Mapping[str, int],
     shards: Iterable[ShardInfo],
     moved: Mapping[str, int],
+    kept: Mapping[str, int] | None = None,
 ) -> Manifest:
     """Puts the results of a job together.
 
@@ -148,6 +169,7 @@ def make_manifest(
         rejected={reason: rejected[reason] for reason in sorted(rejected)},
         splits=_by_split(shards),
         moved={reason: moved[reason] for reason in sorted(moved)},
+        kept_splits=dict(kept or {}),
     )
 
 

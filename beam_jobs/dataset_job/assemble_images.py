@@ -366,6 +366,7 @@ def _write(
             "classes": list_column(splits, ids[known]),
             "confidences": list_column(splits, images.confidences[known]),
             "sources": list_column(splits, images.sources[known]),
+            **images.carried,
         }
     )
     number = (uniform(content, SHARD_SALT) * PARTITIONS).astype(np.int64)

@@ -200,8 +200,16 @@ def find_inputs(options: DatasetOptions) -> tuple[Sources, str]:
         InputError: a source that is missing, empty or malformed.
     """
     sources = find_sources(
-        _with_dictionary(options), options.images.labels_only
+        _with_dictionary(options),
+        options.images.labels_only,
+        keep_splits=options.splits.kept,
     )
+    if options.splits.kept and not sources.has_splits:
+        raise InputError(
+            "--splits source: no source says a split: folders train/, val/, "
+            "test/, a column split of a CSV, or annotation files named as "
+            "instances_val2017.json are needed"
+        )
     files_named = (
         options.vocabulary.base,
         options.vocabulary.abstract_classes,

@@ -45,6 +45,7 @@ def finish_dataset(
     rejected: Iterable[Mapping[str, int]],
     rejections: Iterable[str],
     moved: Mapping[str, int] | None = None,
+    kept: Mapping[str, int] | None = None,
 ) -> None:
     """Puts the results of all stages together; the manifest comes last.
 
@@ -56,6 +57,7 @@ def finish_dataset(
         rejected: rejections by reason, of every stage and part.
         rejections: files of them.
         moved: images that are not in the split of their hash, by reason.
+        kept: what there is to say of splits that were kept.
 
     Raises:
         UnbalancedError: images in are not images out and images rejected.
@@ -75,6 +77,7 @@ def finish_dataset(
         rejected=counts,
         shards=shards,
         moved=moved or {},
+        kept=kept or {},
     )
     publish_dead_letters(dataset, rejections)
     _write_statistics(dataset, facts, shards, counts)

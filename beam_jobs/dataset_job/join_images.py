@@ -8,6 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from beam_jobs.dataset_job.carried import (
+    Carried,
+    join_columns,
+    read_columns,
+    take_columns,
+)
 from beam_jobs.dataset_job.read_annotations import CLASS_KEYS, PATHS
 from beam_jobs.labels.ledger import Source
 from beam_jobs.labels.ragged_columns import take_rows
@@ -28,6 +34,7 @@ class Rows:
         classes: int32 [values], position in `class_keys`.
         confidences: float32 [values].
         path_names, class_keys: sorted.
+        carried: columns of `carried`, [rows].
     """
 
     image_ids: pa.Array
@@ -41,6 +48,7 @@ class Rows:
     confidences: np.ndarray
     path_names: list[str]
     class_keys: list[str]
+    carried: Carried
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ class JoinedImages:
         paths, offsets, lengths, rotations: as in `Rows`, [images].
         row_splits: int64 [images + 1], of the next three.
         classes, confidences, sources: [values].
+        carried: columns of `carried`, [images].
     """
 
     image_ids: pa.Array
@@ -63,6 +72,7 @@ class JoinedImages:
     classes: np.ndarray
     confidences: np.ndarray
     sources: np.ndarray
+    carried: Carried
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -80,6 +90,7 @@ class JoinedImages:
             self.classes[values],
             self.confidences[values],
             self.sources[values],
+            take_columns(self.carried, chosen),
         )
 
 
@@ -116,6 +127,7 @@ def read_rows(paths: Sequence[str], partition: int) -> Rows:
         ),
         path_names=path_names,
         class_keys=class_keys,
+        carried=read_columns(batches),
     )
 
 
@@ -153,6 +165,8 @@ def join_rows(
     rejections = [_duplicate(rows, row, owner[group[row]]) for row in extra]
     rotation, conflicts = _rotations(rows, group, ids)
     rejections += conflicts
+    carried, conflicts = _carried(rows, group, ids, others)
+    rejections += conflicts
     splits, values, sources = _values_of(rows, group, len(ids), others)
     images = JoinedImages(
         ids,
@@ -164,6 +178,7 @@ def join_rows(
         rows.classes[values],
         rows.confidences[values],
         sources,
+        carried,
     )
     missing = (owner < 0) & need_files
     silent = (np.diff(splits) == 0) & ~missing
@@ -236,6 +251,15 @@ def _rotations(
         for i in np.flatnonzero((highest >= 0) & (highest != lowest))
     ]
     return np.where(highest >= 0, lowest, 0), rejections
+
+
+def _carried(
+    rows: Rows, group: np.ndarray, ids: pa.Array, dropped: np.ndarray
+) -> tuple[Carried, list[Rejection]]:
+    if not rows.carried:
+        return {}, []
+    own = np.setdiff1d(np.arange(len(group)), dropped)
+    return join_columns(take_columns(rows.carried, own), group[own], ids)
 
 
 def _values_of(

@@ -65,16 +65,21 @@ class ImageChecks(Options):
 
 
 DEFAULT_FRACTIONS = {"train": 0.9, "validation": 0.1}
+KEEP_SPLITS = "source"
 
 
 def parse_fractions(text: str) -> dict[str, float]:
     """Returns fractions by split from `train=0.9,validation=0.1`.
+
+    None at all from `source`: the split of the sources is kept.
 
     Raises:
         InputError: malformed, an unknown split, no train split, or a sum
             other than 1.
     """
     fractions: dict[str, float] = {}
+    if text == KEEP_SPLITS:
+        return fractions
     for part in text.split(","):
         name, _, value = part.partition("=")
         try:
@@ -84,7 +89,8 @@ def parse_fractions(text: str) -> dict[str, float]:
         if name not in SPLITS or not 0 <= fraction <= 1:
             raise InputError(
                 "splits are written as train=0.9,validation=0.1 with names "
-                f"out of {', '.join(SPLITS)}; received: {part!r}"
+                f"out of {', '.join(SPLITS)}, or as {KEEP_SPLITS}: the "
+                f"sources' own; received: {part!r}"
             )
         fractions[name] = fraction
     if abs(sum(fractions.values()) - 1) > 1e-9 or not fractions.get(TRAIN):
@@ -97,20 +103,24 @@ def parse_fractions(text: str) -> dict[str, float]:
 
 def show_fractions(fractions: Mapping[str, float]) -> str:
     """Returns the text that `parse_fractions` reads."""
-    return ",".join(f"{name}={value:g}" for name, value in fractions.items())
+    shown = (f"{name}={value:g}" for name, value in fractions.items())
+    return ",".join(shown) or KEEP_SPLITS
 
 
 @dataclass(frozen=True)
 class SplitOptions(Options):
     """How images are split.
 
-    The caps of validation are the paper's (section 2): 5 and 50,000.
+    The caps of validation are the paper's (section 2): 5 and 50,000. They are
+    for splits that are drawn; without fractions those of the sources are kept.
     """
 
     fractions: Annotated[
         Mapping[str, float],
         Option(
-            "Fractions of train, validation, calibration.",
+            "Fractions of train, validation, calibration, test; or `source`: "
+            "the split of the sources is kept (val is validation), and an "
+            "image without one goes to train.",
             flag="--splits",
             typed=str,
             parse=parse_fractions,
@@ -146,6 +156,18 @@ class SplitOptions(Options):
             panel="Splits",
         ),
     ] = 6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("validation_per_class", "validation_max"):
+            usual = type(self).__dataclass_fields__[name].default
+            if self.kept and getattr(self, name) not in (0, usual):
+                self.refuse(name, "left out: --splits source moves no image")
+
+    @property
+    def kept(self) -> bool:
+        """Whether the splits of the sources are kept."""
+        return not self.fractions
 
 
 @dataclass(frozen=True)

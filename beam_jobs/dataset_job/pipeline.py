@@ -266,6 +266,7 @@ def _finish(
             *(part.rejections for part in assembled if part.rejections),
         ],
         moved=plan.moved,
+        kept=plan.kept,
     )
 
 

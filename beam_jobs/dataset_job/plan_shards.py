@@ -5,13 +5,19 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from beam_jobs.dataset import dataset_folder
+from beam_jobs.dataset_job import carried
 from beam_jobs.dataset_job.options import SplitOptions
-from beam_jobs.dataset_job.splits import SplitReport, assign_splits
+from beam_jobs.dataset_job.splits import (
+    SplitReport,
+    assign_splits,
+    keep_splits,
+)
 from beam_jobs.files import storage
 from beam_jobs.runners.shuffle_files import open_partitions, ragged
 
@@ -39,11 +45,13 @@ class Plan:
         images: by split.
         moved: images that caps or near-duplicates put into another split
             than their hash, by reason.
+        kept: what there is to say of splits that were kept; see `KeptReport`.
     """
 
     shards: list[ShardPlan]
     images: dict[str, int]
     moved: dict[str, int]
+    kept: dict[str, int]
 
 
 def plan_shards(
@@ -66,26 +74,51 @@ def plan_shards(
     # Workers finish in any order; the plan must not depend on it.
     paths = sorted(paths)
     columns = [_read_columns(path) for path in paths]
-    rows = [len(content) for content, _, _, _ in columns]
-    content = np.concatenate([c for c, _, _, _ in columns])
-    lengths = np.concatenate([np.diff(s) for _, _, s, _ in columns])
-    splits, report = assign_splits(
-        content,
-        None
-        if labels_only
-        else np.concatenate([hashes for _, hashes, _, _ in columns]),
-        np.append(0, np.cumsum(lengths)),
-        np.concatenate([classes for _, _, _, classes in columns]),
-        options,
-    )
+    rows = [len(part.content) for part in columns]
+    content = np.concatenate([part.content for part in columns])
+    perceptual = None
+    if not labels_only:
+        perceptual = np.concatenate([part.perceptual for part in columns])
+    report, kept = SplitReport(), {}
+    if options.kept:
+        given = np.concatenate([part.given for part in columns])
+        splits, found = keep_splits(
+            content, perceptual, given, options.near_duplicate_distance
+        )
+        kept = asdict(found)
+    else:
+        lengths = [np.diff(part.class_splits) for part in columns]
+        splits, report = assign_splits(
+            content,
+            perceptual,
+            np.append(0, np.cumsum(np.concatenate(lengths))),
+            np.concatenate([part.classes for part in columns]),
+            options,
+        )
     ends = np.cumsum(rows)
     for path, part in zip(paths, np.split(splits, ends[:-1]), strict=True):
         _save_splits(path, part)
-    return _count_shards(splits, report, images_per_shard)
+    shards, images = _count_shards(splits, images_per_shard)
+    return Plan(shards, images, asdict(report), kept)
 
 
-def _read_columns(path: str):
-    """Returns content, perceptual hashes, splits and ids of classes."""
+class _Columns(NamedTuple):
+    """What the plan needs of the images of a file.
+
+    Attributes:
+        content, perceptual: uint64 [images], hashes.
+        class_splits, classes: of what is annotated as present.
+        given: int8 [images], the source's split; -1 for none.
+    """
+
+    content: np.ndarray
+    perceptual: np.ndarray
+    class_splits: np.ndarray
+    classes: np.ndarray
+    given: np.ndarray
+
+
+def _read_columns(path: str) -> _Columns:
     with open_partitions(path) as file:
         rows = pa.Table.from_batches(
             [batch for _, batch in file.read_all()], file.schema
@@ -93,15 +126,30 @@ def _read_columns(path: str):
     batch = rows.to_batches()[0] if len(rows) else None
     if batch is None:
         none = np.empty(0, np.uint64)
-        return none, none, np.zeros(1, np.int64), np.empty(0, np.int32)
+        return _Columns(
+            none,
+            none,
+            np.zeros(1, np.int64),
+            np.empty(0, np.int32),
+            np.empty(0, np.int8),
+        )
     splits, classes = ragged(batch.column("classes"))
     said = ragged(batch.column("confidences"))[1] > 0
-    return (
+    return _Columns(
         batch.column("content").to_numpy(),
         batch.column("perceptual").to_numpy(),
         np.append(0, np.cumsum(said))[splits],
         classes[said],
+        _given(batch),
     )
+
+
+def _given(batch: pa.RecordBatch) -> np.ndarray:
+    if carried.SPLIT not in batch.schema.names:
+        return np.full(len(batch), -1, np.int8)
+    codes = {name: code for code, name in enumerate(dataset_folder.SPLITS)}
+    names = batch.column(carried.SPLIT).to_pylist()
+    return np.array([codes.get(name, -1) for name in names], np.int8)
 
 
 def _save_splits(path: str, splits: np.ndarray) -> None:
@@ -121,8 +169,8 @@ def load_splits(path: str) -> np.ndarray:
 
 
 def _count_shards(
-    splits: np.ndarray, report: SplitReport, images_per_shard: int
-) -> Plan:
+    splits: np.ndarray, images_per_shard: int
+) -> tuple[list[ShardPlan], dict[str, int]]:
     shards, images = [], {}
     counts = np.bincount(splits, minlength=len(dataset_folder.SPLITS)).tolist()
     for split, rows in zip(dataset_folder.SPLITS, counts, strict=True):
@@ -130,4 +178,4 @@ def _count_shards(
         shards += [ShardPlan(split, index, count) for index in range(count)]
         if rows:
             images[split] = rows
-    return Plan(shards, images, asdict(report))
+    return shards, images

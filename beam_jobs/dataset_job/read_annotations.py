@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from beam_jobs.dataset_job.carried import COLUMNS, to_columns
 from beam_jobs.files import storage
 from beam_jobs.rejections import Rejection, save_rejections
 from beam_jobs.runners import progress
@@ -100,9 +101,15 @@ class AnnotationRows:
     confidences: array = field(default_factory=lambda: array("f"))
     class_codes: _Codes = field(default_factory=lambda: _Codes())
     path_codes: _Codes = field(default_factory=lambda: _Codes())
+    # Of a column of `carried.COLUMNS` the values that there are, by row.
+    carried: dict[str, dict[int, str]] = field(
+        default_factory=lambda: {name: {} for name in COLUMNS}
+    )
 
     def add(self, image: AnnotatedImage) -> None:
-        image_id, source, classes, confidences, ref, rotation = image
+        image_id, source, classes, confidences, ref, rotation, split = image
+        if split is not None:
+            self.carried["split"][len(self.image_ids)] = split
         self.image_ids.append(image_id)
         self.sources.append(source)
         self.rotations.append(-1 if rotation is None else rotation)
@@ -132,6 +139,7 @@ class AnnotationRows:
                 "confidences": list_column(
                     row_splits, _numbers(self.confidences)
                 ),
+                **to_columns(self.carried, len(self.image_ids)),
             }
         )
         # Python's own hash differs from process to process.

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from beam_jobs.dataset import dataset_folder, records
 from beam_jobs.dataset.manifest import ShardInfo
-from beam_jobs.dataset_job import encode_records
+from beam_jobs.dataset_job import carried, encode_records
 from beam_jobs.dataset_job.assemble_images import PARTITIONS, PATHS, SHARD_SALT
 from beam_jobs.dataset_job.encode_records import EncodedRows
 from beam_jobs.dataset_job.plan_shards import ShardPlan, load_splits
@@ -91,7 +91,7 @@ def _read_shard(
         with open_partitions(path) as file:
             tables.append(_rows_of(plan, file, load_splits(path), len(names)))
             names += file.list(PATHS)
-    rows = pa.concat_tables(tables)
+    rows = pa.concat_tables(carried.same_columns(tables))
     keys = [("content", "ascending"), ("image_id", "ascending")]
     return rows.take(pc.sort_indices(rows, sort_keys=keys)), names
 

@@ -71,7 +71,7 @@ def find(path: str, context: Context) -> Found:
             f"{path}: a JSON object with images, annotations and categories "
             "is needed; the file does not start with '{' and end with '}'"
         )
-    options = tuple(context.part_options())
+    options = (*context.part_options(), *context.split_option(path))
     return Found([Part("coco", path, files=((path, size),), options=options)])
 
 

@@ -45,6 +45,7 @@ _LABEL_COLUMNS = (
     "category_name",
 )
 URLS = ("url", "image_url")
+_SPLIT_COLUMNS = ("split", "set", "subset", "data_type")
 _DELIMITERS = (",", ";", "\t", "|")
 _BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 YES, NO = ("1", "1.0"), ("0", "0.0")
@@ -73,7 +74,7 @@ class Columns:
     Attributes:
         image: always there.
         label: None if `names` are the labels.
-        confidence: None if there is no such column.
+        confidence, split: None if there is no such column.
         names: the header, one a column.
         delimiter: between fields.
         has_header: the first line is one.
@@ -85,6 +86,7 @@ class Columns:
     names: tuple[str, ...]
     delimiter: str = ","
     has_header: bool = True
+    split: int | None = None
 
 
 def find_columns(
@@ -158,10 +160,13 @@ def _columns(
     if image is None or image == label:
         return None
     confidence = _position(names, None, ("confidence",))
+    split = _position(names, None, _SPLIT_COLUMNS)
+    split = None if split in (image, label) else split
     if label is None:
         row = text_files.split_csv(second, delimiter)
         if label_column or not _is_one_hot(row, image, len(names)):
             return None
+        # Of 0 and 1 it is a class.
         return Columns(image, None, None, cells, delimiter)
     by_position = all(
         given and given.isdigit() and given not in names
@@ -169,7 +174,9 @@ def _columns(
     )
     usual = {*_IMAGE_COLUMNS, *_LABEL_COLUMNS} & set(names)
     has_header = bool(usual) or not by_position
-    return Columns(image, label, confidence, cells, delimiter, has_header)
+    return Columns(
+        image, label, confidence, cells, delimiter, has_header, split
+    )
 
 
 def _position(

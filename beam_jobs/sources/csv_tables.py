@@ -68,9 +68,11 @@ def find(path: str, context: Context) -> Found:
                 "as --images FOLDER"
             )
         options.append(("images", os.path.dirname(path)))
+    if columns.split is None:
+        options += context.split_option(path)
     parts = cut_text("csv", path, size, options)
     check_start(parts[0], read, "a row with an image and its labels")
-    return Found(parts)
+    return Found(parts, has_splits=columns.split is not None)
 
 
 def read(part: Part) -> Read:
@@ -81,7 +83,11 @@ def read(part: Part) -> Read:
     confidences = Confidences()
 
     def parse(line: str) -> tuple[AnnotatedImage]:
-        image, classes, sure = _parse(line, columns, confidences)
+        row = _fields(line, columns)
+        image, classes, sure = _parse(row, columns, confidences)
+        split = (
+            None if columns.split is None else part.split_of(row[columns.split])
+        )
         ref = None
         if not _is_named(image):
             ref = ImageRef(image) if images else None
@@ -91,7 +97,11 @@ def read(part: Part) -> Read:
         elif not is_url(image) and not is_inside(image):
             image = plain_path(image)
         image_id = f"csv/{path_id(image)}"
-        return (AnnotatedImage(image_id, Source.CSV, classes, sure, ref),)
+        return (
+            AnnotatedImage(
+                image_id, Source.CSV, classes, sure, ref, split=split
+            ),
+        )
 
     return read_rows(part, parse, header=columns.has_header)
 
@@ -102,10 +112,8 @@ def _columns_of(path: str, options: Mapping[str, str]) -> Columns:
     )
 
 
-def _parse(
-    line: str, columns: Columns, confidences: Confidences
-) -> tuple[str, tuple[str, ...], tuple[float, ...]]:
-    """Returns image, class keys and confidences of a row.
+def _fields(line: str, columns: Columns) -> list[str]:
+    """Returns the fields of a row.
 
     Raises:
         ValueError: malformed.
@@ -116,6 +124,17 @@ def _parse(
     count = len(columns.names)
     if len(row) != count:
         raise ValueError(f"{len(row)} fields, not {count}")
+    return row
+
+
+def _parse(
+    row: Sequence[str], columns: Columns, confidences: Confidences
+) -> tuple[str, tuple[str, ...], tuple[float, ...]]:
+    """Returns image, class keys and confidences of a row.
+
+    Raises:
+        ValueError: malformed.
+    """
     image = row[columns.image].strip()
     check_address(image)
     path = plain_path(image) if _is_named(image) else image.removeprefix("/")

@@ -22,6 +22,8 @@ from beam_jobs.sources import (
 )
 from beam_jobs.sources.reader import (
     IMAGES,
+    SPLIT,
+    AnnotatedImage,
     Context,
     Found,
     Part,
@@ -125,6 +127,7 @@ class Sources:
         image_folders: of images that are in no listing.
         listed_images: what these folders are now, if they were listed.
         notes: what the user should know of them, a line each.
+        has_splits: one of them says the split of some images.
     """
 
     parts: tuple[Part, ...]
@@ -137,14 +140,18 @@ class Sources:
     image_folders: tuple[str, ...] = ()
     listed_images: tuple[ListedFolder, ...] = ()
     notes: tuple[str, ...] = ()
+    has_splits: bool = False
 
 
-def find_sources(paths: SourcePaths, labels_only: bool = False) -> Sources:
+def find_sources(
+    paths: SourcePaths, labels_only: bool = False, keep_splits: bool = False
+) -> Sources:
     """Finds and checks all sources.
 
     Args:
         paths: what to read.
         labels_only: look for no images; AnnotatedImages have no `ref`.
+        keep_splits: AnnotatedImages have their `split`.
 
     Raises:
         InputError: none given, or one that is missing, empty or malformed.
@@ -155,7 +162,7 @@ def find_sources(paths: SourcePaths, labels_only: bool = False) -> Sources:
     found: list[tuple[Reader, str, Found]] = []
     for option, path in given:
         if reader := _BY_NAME.get(option.name):
-            context = _context(reader, given, labels_only)
+            context = _context(reader, given, labels_only, keep_splits)
             found.append((reader, path, reader.find(path, context)))
     if not labels_only and all(f.images == 0 for _, _, f in found):
         raise InputError(
@@ -186,12 +193,22 @@ def find_sources(paths: SourcePaths, labels_only: bool = False) -> Sources:
         if not labels_only
         else (),
         notes=tuple(note for _, _, f in found for note in f.notes),
+        has_splits=any(f.has_splits for _, _, f in found)
+        or any(part.option(SPLIT) for part in parts),
     )
 
 
 def read_part(part: Part) -> Read:
     """Yields what a part says, and a Rejection for all it says wrongly."""
-    return _BY_NAME[part.reader].read(part)
+    items, split = _BY_NAME[part.reader].read(part), part.option(SPLIT)
+    return items if split is None else _in_split(items, split)
+
+
+def _in_split(items: Read, split: str) -> Read:
+    for item in items:
+        if isinstance(item, AnnotatedImage) and item.split is None:
+            item = item._replace(split=split)
+        yield item
 
 
 def _image_folders(given: _Given, found: Iterable[Found]) -> tuple[str, ...]:
@@ -213,13 +230,15 @@ def _check_needed(given: _Given, labels_only: bool) -> None:
                 raise InputError(f"{reader.option.flag} needs {option.needed}")
 
 
-def _context(reader: Reader, given: _Given, labels_only: bool) -> Context:
+def _context(
+    reader: Reader, given: _Given, labels_only: bool, keep_splits: bool
+) -> Context:
     options = tuple(
         (option.name, value)
         for option, value in given
         if option in reader.takes and not (option.for_images and labels_only)
     )
-    return Context(options, labels_only)
+    return Context(options, labels_only, keep_splits)
 
 
 def _listing(parts: Iterable[Part]) -> set[tuple[str, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from beam_jobs import split_names
 from beam_jobs.classes.wordnet import WNID_PATTERN
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
@@ -22,10 +23,6 @@ from beam_jobs.sources.reader import (
     group_files,
 )
 
-_SPLITS = frozenset(
-    {"train", "training", "val", "valid", "validation", "test", "testing"}
-)
-
 
 def find(folder: str, context: Context) -> Found:
     """Finds the images of a folder, at any depth.
@@ -41,9 +38,15 @@ def find(folder: str, context: Context) -> Found:
     listed = storage.list_files(storage.escape(base) + "**")
     images = [path for path, _ in listed if _suffix(path) in SUFFIXES]
     above = [_folders_of(path, base) for path in images]
-    splits = sorted({n for f in above for n in f[:-1] if n.lower() in _SPLITS})
+    splits = sorted(
+        {n for f in above for n in f[:-1] if n.lower() in split_names.FOLDERS}
+    )
     classes = {_class_of(folders, bool(splits)) for folders in above} - {None}
-    if not {name for name in classes if name and name.lower() not in _SPLITS}:
+    if not {
+        name
+        for name in classes
+        if name and name.lower() not in split_names.FOLDERS
+    }:
         raise InputError(
             f"{folder}: no folder a class: images as "
             f"{os.path.join(folder, 'dog', '1.jpg')} or "
@@ -67,10 +70,11 @@ def find(folder: str, context: Context) -> Found:
         ),
         notes=(
             f"{folder}: its split ({', '.join(splits)}) is not used: the "
-            "images are split anew",
+            "images are split anew; --splits source keeps it",
         )
-        if splits
+        if splits and not context.keep_splits
         else (),
+        has_splits=bool(splits),
     )
 
 
@@ -88,6 +92,7 @@ def read(part: Part) -> Read:
             keys,
             (1.0,) * len(keys),
             None if labels_only else ImageRef(path, 0, size),
+            split=part.split_of_path(path[len(base) :]),
         )
 
 
@@ -104,7 +109,7 @@ def _class_of(folders: list[str], has_splits: bool) -> str | None:
         return None
     wnids = [name for name in folders if WNID_PATTERN.fullmatch(name)]
     name = (wnids or folders)[-1]
-    return None if has_splits and name.lower() in _SPLITS else name
+    return None if has_splits and name.lower() in split_names.FOLDERS else name
 
 
 def _class_key(name: str) -> str:

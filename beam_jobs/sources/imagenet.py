@@ -32,6 +32,7 @@ from beam_jobs.sources.reader import (
     read_rows,
 )
 from beam_jobs.sources.tencent import split_row
+from beam_jobs.split_names import split_of_folders
 
 _LIST_ROW = "an image as n01443537/n01443537_2.JPEG"
 _WNID_IN_PATH = re.compile(
@@ -78,6 +79,9 @@ def find(folder: str, context: Context) -> Found:
         group_files("imagenet", listed, options),
         images=_estimate_images(listed),
         wnids=tuple(sorted({wnid for wnid, _, _ in found})),
+        has_splits=any(
+            split_of_folders(path[len(folder) :]) for path, _ in listed
+        ),
     )
 
 
@@ -106,6 +110,7 @@ def read(part: Part) -> Read:
             detail = "packed: unpack it, a .tar or a folder is read"
             yield Rejection(Reason.UNREADABLE_ARCHIVE, path, detail, path)
             continue
+        split = part.split_of_path(path[len(folder) :])
         for item in find_images.list_images(path, size):
             if isinstance(item, Rejection):
                 yield item
@@ -117,6 +122,7 @@ def read(part: Part) -> Read:
                     (wnid,),
                     (1.0,),
                     None if labels_only else ref,
+                    split=split,
                 )
 
 
@@ -127,7 +133,8 @@ def find_list(path: str, context: Context) -> Found:
         InputError: no such file, or no sound row near its start.
     """
     file = storage.find_file(path)
-    parts = cut_text("imagenet_lists", *file, context.part_options())
+    options = [*context.part_options(), *context.split_option(path)]
+    parts = cut_text("imagenet_lists", *file, options)
     check_start(parts[0], read_list, _LIST_ROW)
     return Found(parts)
 

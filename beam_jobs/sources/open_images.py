@@ -33,6 +33,7 @@ from beam_jobs.sources.reader import (
     cut_text,
     group_files,
 )
+from beam_jobs.split_names import split_of_folders
 
 _NAME = "open_images"
 _LABEL_COLUMNS = ("ImageID", "Source", "LabelName", "Confidence")
@@ -138,13 +139,14 @@ def find(folder: str, context: Context) -> Found:
     files += [found.overrides] if found.overrides else []
     names = read_display_names(found.classes)
     wnids = read_overrides(found.overrides)
-    parts = _text_parts(found, context.labels_only)
+    parts = _text_parts(found, context)
     images: list[tuple[str, int]] = []
     if not context.labels_only:
         patterns = (os.path.join(folder, "images", n) for n in _NESTINGS)
         listed = storage.list_files(*patterns)
         images = [file for file in listed if image_id_of(file[0])]
-        parts += group_files(_NAME, images, [("table", "images")])
+        options = context.part_options(("table", "images"), ("folder", folder))
+        parts += group_files(_NAME, images, options)
     return Found(
         parts,
         images=None if context.labels_only else len(images),
@@ -154,10 +156,13 @@ def find(folder: str, context: Context) -> Found:
         overrides={
             f"oi:{k}" if k.startswith("/") else k: v for k, v in wnids.items()
         },
+        has_splits=any(
+            split_of_folders(path[len(folder) :]) for path, _ in images
+        ),
     )
 
 
-def _text_parts(found: OpenImagesFiles, labels_only: bool) -> list[Part]:
+def _text_parts(found: OpenImagesFiles, context: Context) -> list[Part]:
     texts = [
         (path, [("table", "labels"), ("source", source.name)])
         for paths, source in (
@@ -167,10 +172,11 @@ def _text_parts(found: OpenImagesFiles, labels_only: bool) -> list[Part]:
         for path in paths
     ]
     texts += [(path, [("table", "boxes")]) for path in found.boxes]
-    if not labels_only:
+    if not context.labels_only:
         texts += [(path, [("table", "rotations")]) for path in found.images]
     parts = []
     for path, options in texts:
+        options += context.split_option(path)
         of_file = cut_text(_NAME, *storage.find_file(path), options)
         check_start(of_file[0], read, "a row as its header says")
         parts += of_file
@@ -260,11 +266,13 @@ def read_rotations(part: Part) -> Read:
 
 def read_images(part: Part) -> Read:
     """Yields where the images lie."""
+    folder = part.option("folder") or ""
     for path, size in part.files:
         yield AnnotatedImage(
             f"open_images/{image_id_of(path)}",
             Source.OPEN_IMAGES_HUMAN,
             ref=ImageRef(path, 0, size),
+            split=part.split_of_path(path[len(folder) :]),
         )
 
 

@@ -19,12 +19,16 @@ from beam_jobs.images.find_images import AddressError
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
+from beam_jobs.split_names import parse_split, split_of_file, split_of_folders
 
 # A part is some seconds of work: what a worker that dies costs.
 TEXT_BYTES = 32 << 20
 _FILES_BYTES = 64 << 20
 _FILES_COUNT = 4096
 _ROWS_CHECKED = 1000
+_KEEP_SPLITS = "keep_splits"
+# Of a part whose images are all in this split.
+SPLIT = "split"
 
 
 class AnnotatedImage(NamedTuple):
@@ -42,6 +46,8 @@ class AnnotatedImage(NamedTuple):
         ref: where its bytes lie, if this source knows.
         rotation: degrees to turn it counter-clockwise to be upright, if this
             source knows.
+        split: of `split_names.SPLITS`, if this source puts it in one and the
+            job keeps that; see `Part.split_of`.
     """
 
     image_id: str
@@ -50,6 +56,7 @@ class AnnotatedImage(NamedTuple):
     confidences: tuple[float, ...] = ()
     ref: ImageRef | None = None
     rotation: int | None = None
+    split: str | None = None
 
 
 Read = Iterator[AnnotatedImage | Rejection]
@@ -82,6 +89,23 @@ class Part:
     def values(self, name: str) -> tuple[str, ...]:
         """Returns all values of an option."""
         return tuple(value for key, value in self.options if key == name)
+
+    @property
+    def keeps_splits(self) -> bool:
+        """Whether the job keeps the splits of the sources."""
+        return self.option(_KEEP_SPLITS) is not None
+
+    def split_of(self, name: str) -> str | None:
+        """Returns the split that a source names, None where none is kept.
+
+        Raises:
+            ValueError: the name of no split.
+        """
+        return parse_split(name) if self.keeps_splits else None
+
+    def split_of_path(self, path: str) -> str | None:
+        """Returns the split of a path's folders, None where none is kept."""
+        return split_of_folders(path) if self.keeps_splits else None
 
     def lines(self) -> Iterator[str | BadRow]:
         """Yields the lines of a text part, without their ends."""
@@ -191,15 +215,23 @@ class Context:
     Attributes:
         options: (name, value) of the options that it takes, for its parts.
         labels_only: it finds no images, and yields no `ref`.
+        keep_splits: it says in which split its images are.
     """
 
     options: tuple[tuple[str, str], ...] = ()
     labels_only: bool = False
+    keep_splits: bool = False
 
     def part_options(self, *further: tuple[str, str]) -> list[tuple[str, str]]:
-        """Returns the options of parts; `labels_only` is one, if it is so."""
+        """Returns the options of parts; flags are there if they are so."""
         only = [("labels_only", "yes")] if self.labels_only else []
-        return [*further, *only, *self.options]
+        kept = [(_KEEP_SPLITS, "yes")] if self.keep_splits else []
+        return [*further, *only, *kept, *self.options]
+
+    def split_option(self, path: str) -> list[tuple[str, str]]:
+        """Returns the option of parts whose file's name says their split."""
+        split = split_of_file(path) if self.keep_splits else None
+        return [(SPLIT, split)] if split else []
 
 
 @dataclass(frozen=True)
@@ -216,6 +248,7 @@ class Found:
         wnids: WordNet ids among the class keys, as far as known.
         image_folders: of the images that its parts name, if they are its own.
         notes: what the user should know of it, a line each.
+        has_splits: it says the split of some images.
     """
 
     parts: list[Part]
@@ -226,6 +259,7 @@ class Found:
     wnids: tuple[str, ...] = ()
     image_folders: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    has_splits: bool = False
 
 
 @dataclass(frozen=True)

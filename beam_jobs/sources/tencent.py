@@ -104,7 +104,12 @@ def find_records(path: str, context: Context) -> Found:
     read_dictionary(dict(options).get(DICTIONARY.name))
     return Found(
         [
-            Part("tencent_records", file[0], files=(file,), options=(*options,))
+            Part(
+                "tencent_records",
+                file[0],
+                files=(file,),
+                options=(*options, *context.split_option(file[0])),
+            )
             for file in find_files(path)
         ]
     )
@@ -245,7 +250,8 @@ def find_list(path: str, context: Context) -> Found:
         InputError: no such file, or no sound row near its start.
     """
     file = storage.find_file(path)
-    parts = cut_text("tencent_lists", *file, context.part_options())
+    options = [*context.part_options(), *context.split_option(path)]
+    parts = cut_text("tencent_lists", *file, options)
     what = "a file name or URL and class:confidence tokens"
     check_start(parts[0], read_list, what)
     return Found(parts)

@@ -5,6 +5,7 @@ File format: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/
 
 from __future__ import annotations
 
+import functools
 import os
 from xml.etree.ElementTree import Element, ParseError
 
@@ -29,12 +30,15 @@ from beam_jobs.sources.reader import (
     SourceOption,
     group_files,
 )
+from beam_jobs.split_names import FOLDERS, split_of_folders
 
 # Small files: opening them is the work, not their bytes.
 _FILES_OF_PART = 2000
 # A folder of one year, and what the archives unpack to.
 _NESTINGS = ("", "*", "*/*")
 _XML = "*.[xX][mM][lL]"
+# trainval is their union; an image of two is in the one held out.
+_SETS = ("test", "val", "train")
 
 
 def find(folder: str, context: Context) -> Found:
@@ -60,7 +64,34 @@ def find(folder: str, context: Context) -> Found:
         check_folder(images, "Pascal VOC images")
     options = context.part_options(("folder", folder))
     parts = group_files("voc", found, options, max_files=_FILES_OF_PART)
-    return Found(parts, images=len(found), image_folders=tuple(folders))
+    return Found(
+        parts,
+        images=len(found),
+        image_folders=tuple(folders),
+        has_splits=context.keep_splits
+        and any(_split_of(path, folder) for path, _ in found),
+    )
+
+
+def _split_of(path: str, folder: str) -> str | None:
+    """Returns the split of an annotation's folders, or of VOC's ImageSets/."""
+    in_folder = split_of_folders(os.path.relpath(path, folder or "."))
+    if in_folder or not _is_apart(path):
+        return in_folder
+    stem = os.path.splitext(os.path.basename(path))[0]
+    return _image_sets(os.path.dirname(os.path.dirname(path))).get(stem)
+
+
+@functools.lru_cache(maxsize=8)
+def _image_sets(folder: str) -> dict[str, str]:
+    """Returns the split of each image that a list of ImageSets/Main has."""
+    found: dict[str, str] = {}
+    for name in _SETS:
+        path = os.path.join(folder, "ImageSets", "Main", f"{name}.txt")
+        if storage.exists(path):
+            for line in storage.read_text(path).split("\n"):
+                found.setdefault(line.strip(), FOLDERS[name])
+    return found
 
 
 def _list(folder: str, name: str) -> list[tuple[str, int]]:
@@ -86,6 +117,8 @@ def read(part: Part) -> Read:
             detail = f"not a Pascal VOC annotation: {error}"
             yield Rejection(Reason.MALFORMED_RECORD, path, detail, path)
             continue
+        if part.keeps_splits:
+            image = image._replace(split=_split_of(path, folder))
         yield image._replace(ref=None) if labels_only else image
 
 

@@ -20,7 +20,7 @@ from beam_jobs.dataset import dataset_folder
 if TYPE_CHECKING:
     from beam_jobs.statistics.counts import Statistics
 
-_COLOURS = ("#1b6ca8", "#e07a1f", "#3a8f5c")
+_COLOURS = ("#1b6ca8", "#e07a1f", "#3a8f5c", "#8a5aa8")
 _GRID = "#e5e5e5"
 _LINE = "#999999"
 _INK = "#000000"
@@ -31,6 +31,7 @@ _STYLES = {
     _COLOURS[0]: "var(--first)",
     _COLOURS[1]: "var(--second)",
     _COLOURS[2]: "var(--third)",
+    _COLOURS[3]: "var(--fourth)",
     _GRID: "var(--grid)",
     _LINE: "var(--muted)",
     _INK: "currentColor",

@@ -5,7 +5,13 @@ import pytest
 
 from beam_jobs.dataset.dataset_folder import SPLITS
 from beam_jobs.dataset_job.options import SplitOptions, parse_fractions
-from beam_jobs.dataset_job.splits import SplitReport, assign_splits, uniform
+from beam_jobs.dataset_job.splits import (
+    KeptReport,
+    SplitReport,
+    assign_splits,
+    keep_splits,
+    uniform,
+)
 from beam_jobs.errors import InputError
 
 TRAIN, VALIDATION, CALIBRATION = range(3)
@@ -96,7 +102,7 @@ def test_split_follows_the_fractions():
     found, report = assign(contents(10_000), fractions=THIRDS)
     for index, split in enumerate(SPLITS):
         # Four standard deviations of 10,000 draws are below 0.02.
-        assert abs((found == index).mean() - THIRDS[split]) < 0.02
+        assert abs((found == index).mean() - THIRDS.get(split, 0)) < 0.02
     assert report == SplitReport()
 
 
@@ -297,3 +303,36 @@ def test_caps_hold_after_near_duplicates_have_joined_validation():
             validation_per_class=5,
         )
         assert (found == VALIDATION).sum() <= 5
+
+
+def test_kept_splits_are_as_given_and_the_rest_is_trained_on():
+    given = np.array([-1, 1, 3, 0, -1], np.int8)
+    found, report = keep_splits(contents(5), None, given, 6)
+    assert found.tolist() == [0, 1, 3, 0, 0]
+    assert report == KeptReport(2, 0, 0)
+
+
+def test_copies_across_kept_splits_count_outside_train():
+    content = contents(4)[[0, 0, 1, 1, 2, 2, 3]]
+    # A copy within a split, one of two held-out splits, one of train and test.
+    given = np.array([1, 1, 1, 3, 0, 3, 3], np.int8)
+    perceptual = contents(7)
+    _, report = keep_splits(content, perceptual, given, 0)
+    assert report == KeptReport(0, 3, 0)
+
+
+def test_near_duplicates_across_kept_splits_are_no_copies():
+    base = contents(3)
+    hashes = np.array(
+        [base[0], base[0] ^ np.uint64(7), base[1], base[1], base[2]], np.uint64
+    )
+    given = np.array([0, 1, 1, 3, 3], np.int8)
+    content = contents(5)
+    assert keep_splits(content, hashes, given, 3)[1] == KeptReport(0, 0, 3)
+    assert keep_splits(content, hashes, given, 2)[1] == KeptReport(0, 0, 2)
+    assert keep_splits(content, hashes, given, -1)[1] == KeptReport(0, 0, 0)
+
+
+def test_parses_the_splits_of_the_sources():
+    assert parse_fractions("source") == {}
+    assert SplitOptions({}).kept and not SplitOptions().kept

@@ -205,3 +205,14 @@ def test_paths_of_another_machine_are_found(tmp_path):
     found = read(tmp_path, text)
     assert {item.ref for item in found} == {ImageRef(f"{tmp_path}/pics/a.jpg")}
     assert {item.image_id for item in found} == {"csv/pics/a.jpg"}
+
+
+def test_a_column_says_the_split(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("image,label,Subset\na.jpg,dog,VAL\nb.jpg,cat,\n")
+    found = csv_tables.READER.find(str(path), Context(keep_splits=True))
+    assert found.has_splits
+    images = list(csv_tables.READER.read(found.parts[0]))
+    assert [i.split for i in images] == ["validation", None]
+    (part,) = csv_tables.READER.find(str(path), Context()).parts
+    assert [i.split for i in csv_tables.READER.read(part)] == [None, None]

@@ -214,3 +214,26 @@ def test_estimates_by_files_or_by_bytes(root):
     )
     # An annotation file an image; 120 bytes a row of a list.
     assert find_sources(paths).estimated_images == 1 + len(text) // 120
+
+
+def test_files_of_a_split_are_kept_by_their_name(root):
+    (root / "coco.json").rename(root / "instances_val2017.json")
+    (root / "tencent.txt").rename(root / "train_urls.txt")
+    paths = all_paths(
+        root,
+        coco=(str(root / "instances_val2017.json"),),
+        tencent_lists=(str(root / "train_urls.txt"),),
+    )
+    found = find_sources(paths, labels_only=True, keep_splits=True)
+    assert found.has_splits
+    splits = {
+        image.image_id: image.split
+        for part in found.parts
+        for image in read_part(part)
+        if isinstance(image, AnnotatedImage)
+    }
+    assert splits["coco/c.jpg"] == "validation"
+    assert splits["open_images/a"] == "train"
+    assert splits["tencent/https://example.org/a.jpg"] == "train"
+    assert splits["csv/p.jpg"] is None
+    assert not find_sources(paths).has_splits

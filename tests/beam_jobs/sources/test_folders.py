@@ -53,8 +53,21 @@ def test_splits_above_the_classes_are_read_and_said(tmp_path):
     }
     assert found.notes == (
         f"{tmp_path}: its split (Val, train) is not used: the images are "
-        "split anew",
+        "split anew; --splits source keeps it",
     )
+    assert {i.split for i in images} == {None}
+
+
+def test_splits_above_the_classes_are_kept(tmp_path):
+    names = ("train/dog/1.jpg", "Val/dog/1.jpg", "testing/cat/2.jpg", "d/3.jpg")
+    found, images = read(write(tmp_path, *names), keep_splits=True)
+    assert (found.has_splits, found.notes) == (True, ())
+    assert {i.image_id: i.split for i in images} == {
+        "folders/train/dog/1.jpg": "train",
+        "folders/Val/dog/1.jpg": "validation",
+        "folders/testing/cat/2.jpg": "test",
+        "folders/d/3.jpg": None,
+    }
 
 
 def test_a_class_may_be_called_as_a_split(tmp_path):

@@ -193,3 +193,16 @@ def test_an_empty_tar_says_nothing_of_how_many_images_there_are(tmp_path):
     assert sorted(i.path for i in items if isinstance(i, Rejection)) == [
         str(tmp_path / f"n0000000{n}.tar") for n in (2, 3)
     ]
+
+
+def test_the_split_of_folders_is_kept(tmp_path):
+    for split in ("train", "val"):
+        folder = tmp_path / split / "n00000001"
+        folder.mkdir(parents=True)
+        (folder / f"{split}_1.JPEG").write_bytes(b"abc")
+    kept = {i.image_id: i.split for i in read(tmp_path, keep_splits=True)}
+    assert kept == {
+        "imagenet/train_1": "train",
+        "imagenet/val_1": "validation",
+    }
+    assert {i.split for i in read(tmp_path)} == {None}

@@ -115,3 +115,19 @@ def test_a_name_without_suffix_is_looked_up(tmp_path):
     assert one.ref.path == f"{folder}/JPEGImages/n02439033_1.JPEG"
     assert "n02439033_2.jpg and n02439033_2.png" in two.detail
     assert gone.image_id == "voc/n02439033_3.jpg"
+
+
+def test_the_split_of_image_sets_and_folders_is_kept(tmp_path):
+    texts = dict.fromkeys("abc", annotation(filename=""))
+    folder = write(tmp_path / "voc", **texts)
+    sets = tmp_path / "voc" / "ImageSets" / "Main"
+    sets.mkdir(parents=True)
+    sets.joinpath("train.txt").write_text("a\nb\n")
+    sets.joinpath("val.txt").write_text("b \r\n")
+    images = read(folder, keep_splits=True)
+    assert [i.split for i in images] == ["train", "validation", None]
+    assert {i.split for i in read(folder)} == {None}
+    (tmp_path / "flat" / "test").mkdir(parents=True)
+    (tmp_path / "flat" / "test" / "a.xml").write_text(annotation())
+    (image,) = read(str(tmp_path / "flat"), keep_splits=True)
+    assert image.split == "test"
