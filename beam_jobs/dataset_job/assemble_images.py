@@ -27,6 +27,7 @@ from beam_jobs.images.check_image import (
     check_and_convert,
 )
 from beam_jobs.images.image_ref import ImageReader, ImageRef
+from beam_jobs.images.near_duplicates import hash_thumbnails
 from beam_jobs.labels.ledger import BY_PARENT
 from beam_jobs.labels.ragged_columns import take_rows
 from beam_jobs.rejections import (
@@ -45,9 +46,9 @@ PARTITIONS = 64
 SHARD_SALT = "shard"
 PATHS = "paths"
 
-_IMAGES_A_CHUNK = 32
-# Pillow lets go of Python's lock while it decodes.
-_THREADS = min(8, os.cpu_count() or 1)
+_BATCH = 32
+# Bytes of an image; from there on two threads are faster than one.
+_SMALL = 16 << 10
 
 
 @dataclass(frozen=True)
@@ -235,10 +236,12 @@ class _Checked:
             [*range(len(ids))], digests, none, none, none, no_offset, none
         )
 
-    def add(self, i: int, facts: ImageFacts, offset: int, length: int) -> None:
+    def add(
+        self, i: int, facts: ImageFacts, hash_: int, offset: int, length: int
+    ) -> None:
         self.kept.append(i)
         self.digests.append(bytes.fromhex(facts.sha256))
-        self.perceptual.append(facts.perceptual)
+        self.perceptual.append(hash_)
         self.heights.append(facts.height)
         self.widths.append(facts.width)
         self.offsets.append(offset)
@@ -258,17 +261,15 @@ def _check_all(
     temporary = storage.work_file(converted)
     with open(temporary, "wb") as file:
         answers = _answers(images, path_names, checks)
-        for i, answer in enumerate(answers):
+        for i, (answer, hash_) in enumerate(answers):
             if isinstance(answer, Rejection):
                 checked.rejections.append(answer)
                 continue
             facts, data = answer
-            if data is None:
-                checked.add(i, facts, -1, 0)
-            else:
-                file.write(data)
-                checked.add(i, facts, offset, len(data))
-                offset += len(data)
+            start, length = (-1, 0) if data is None else (offset, len(data))
+            checked.add(i, facts, hash_, start, length)
+            file.write(data or b"")
+            offset += length
     if offset:
         storage.publish(temporary, converted)
     else:
@@ -278,18 +279,18 @@ def _check_all(
 
 def _answers(
     images: JoinedImages, path_names: Sequence[str], checks: ImageChecks
-) -> Iterator[_Answer]:
-    """Yields one answer an image, in order, from several threads."""
+) -> Iterator[tuple[_Answer, int]]:
+    """Yields one answer an image, in order; the hash of one that passed."""
     ids = images.image_ids.to_pylist()
-    chunks = [
-        range(start, min(start + _IMAGES_A_CHUNK, len(images)))
-        for start in range(0, len(images), _IMAGES_A_CHUNK)
+    batches = [
+        range(start, min(start + _BATCH, len(images)))
+        for start in range(0, len(images), _BATCH)
     ]
 
-    def check(chunk: Iterable[int]) -> list[_Answer]:
+    def check(batch: Iterable[int]) -> list[_Answer]:
         reader = ImageReader()
         answers = []
-        for i in chunk:
+        for i in batch:
             ref = ImageRef(
                 path_names[images.paths[i]],
                 int(images.offsets[i]),
@@ -300,11 +301,27 @@ def _answers(
         reader.close()
         return answers
 
-    # A few chunks ahead of the consumer, so that little is held in memory.
-    checked = ReadAhead(check, chunks, threads=_THREADS, ahead=4 * _THREADS)
+    threads = _threads(images.lengths, path_names)
+    # A few batches ahead of the consumer, so that little is held in memory.
+    checked = ReadAhead(check, batches, threads=threads, ahead=4 * threads)
     for answers in checked:
+        passed = [a[0].thumbnail for a in answers if isinstance(a, tuple)]
         progress.advance(len(answers))
-        yield from answers
+        hashes = iter(hash_thumbnails(passed).tolist())
+        for answer in answers:
+            yield answer, next(hashes) if isinstance(answer, tuple) else 0
+
+
+def _threads(lengths: np.ndarray, path_names: Sequence[str]) -> int:
+    """Pillow lets go of Python's lock while it decodes.
+
+    Of small images that is too short: threads that wait for each other's
+    lock take longer than one alone, except for bytes from afar.
+    """
+    is_small = len(lengths) and 0 <= lengths.min() <= lengths.mean() < _SMALL
+    if is_small and not any(map(storage.is_remote, path_names)):
+        return 1
+    return min(8, os.cpu_count() or 1)
 
 
 def _check(

@@ -87,7 +87,7 @@ def assign_splits(
 
     Args:
         content: uint64 [images], equal for exact copies.
-        perceptual: uint64 [images], `hash_thumbnail`; None keeps
+        perceptual: uint64 [images], `hash_thumbnails`; None keeps
             only exact copies together.
         class_splits: int64 [images + 1], row splits of `class_ids`.
         class_ids: int32 [values], classes annotated as present.

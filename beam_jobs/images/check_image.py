@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image, ImageCms, features
 from PIL.JpegImagePlugin import JpegImageFile
 
-from beam_jobs.images.near_duplicates import hash_thumbnail, thumbnail
+from beam_jobs.images.near_duplicates import thumbnail
 from beam_jobs.images.options import ImageLimits
 from beam_jobs.rejections import Reason
 
@@ -76,14 +76,15 @@ class ImageFacts:
         height, width: pixels, upright, after any resize.
         as_is: the bytes can be written unchanged: an RGB or grayscale JPEG
             that is upright and needs no resize.
-        perceptual: `near_duplicates.hash_thumbnail` of the upright image.
+        thumbnail: pixels of the upright image at 32x32, for
+            `near_duplicates.hash_thumbnails`.
     """
 
     sha256: str
     height: int
     width: int
     as_is: bool
-    perceptual: int
+    thumbnail: bytes
 
 
 class ImageError(ValueError):
@@ -172,13 +173,12 @@ def _facts(data: bytes, decoded: _Decoded) -> ImageFacts:
     # Turning twice is no turn.
     if sum(turn in _SIDEWAYS for turn in decoded.turns) % 2:
         width, height = height, width
-    small = _turn(thumbnail(decoded.image), decoded.turns)
     return ImageFacts(
         sha256=hashlib.sha256(data).hexdigest(),
         height=height,
         width=width,
         as_is=decoded.as_is,
-        perceptual=hash_thumbnail(small),
+        thumbnail=_turn(thumbnail(decoded.image), decoded.turns).tobytes(),
     )
 
 

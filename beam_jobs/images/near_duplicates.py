@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -63,8 +63,8 @@ def thumbnail(image: Image.Image) -> Image.Image:
     return image
 
 
-def hash_thumbnail(small: Image.Image) -> int:
-    """Returns 64 bits, unsigned, that similar images nearly share.
+def hash_thumbnails(small: Sequence[bytes]) -> np.ndarray:
+    """Returns 64 bits an image, that similar images nearly share.
 
     The signs of the 64 lowest frequencies of a cosine transform of the image
     at 32x32 (pHash: Zauner, "Implementation and benchmarking of perceptual
@@ -76,12 +76,23 @@ def hash_thumbnail(small: Image.Image) -> int:
     images, which are one image.
 
     Args:
-        small: `thumbnail` of an upright image, mode RGB or L.
+        small: pixels of the `thumbnail`s of upright images, RGB or L.
+
+    Returns: uint64 [images].
     """
-    pixels = np.frombuffer(small.tobytes(), np.uint8).reshape(_SIDE, -1)
-    columns = _COLUMNS[pixels.shape[1] // _SIDE]
-    frequencies = (_ROWS @ (pixels.astype(np.float64) @ columns)).take(_LOWEST)
-    return int.from_bytes(np.packbits(frequencies > _LEAST).tobytes(), "big")
+    hashes = np.zeros(len(small), np.uint64)
+    sizes = np.array([len(pixels) for pixels in small], np.int64)
+    for channels, columns in _COLUMNS.items():
+        # All at once: alone, an image costs ten times as much in calls.
+        alike = np.flatnonzero(sizes == channels * _SIDE * _SIDE)
+        if not len(alike):
+            continue
+        joined = b"".join([small[i] for i in alike])
+        rows = np.frombuffer(joined, np.uint8).reshape(-1, channels * _SIDE)
+        waves = (rows.astype(np.float64) @ columns).reshape(-1, _SIDE, 12)
+        lowest = (_ROWS @ waves).reshape(len(alike), -1)[:, _LOWEST]
+        hashes[alike] = np.packbits(lowest > _LEAST).view(">u8")
+    return hashes
 
 
 def near_duplicates(

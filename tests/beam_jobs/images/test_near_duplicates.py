@@ -5,14 +5,18 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
 from beam_jobs.images.near_duplicates import (
-    hash_thumbnail,
+    hash_thumbnails,
     near_duplicates,
     thumbnail,
 )
 
 
 def perceptual_hash(image):
-    return hash_thumbnail(thumbnail(image))
+    return hash_of(thumbnail(image))
+
+
+def hash_of(small):
+    return int(hash_thumbnails([small.tobytes()])[0])
 
 
 def scene(seed: int, size=(320, 240)) -> Image.Image:
@@ -87,10 +91,20 @@ def test_hash_fills_64_bits():
     assert 0.1 < shares.min() and shares.max() < 0.9
 
 
+def test_images_have_the_same_hash_together_and_alone():
+    images = [
+        scene(seed).convert("L" if seed % 3 else "RGB") for seed in range(7)
+    ]
+    small = [thumbnail(image).tobytes() for image in images]
+    together = hash_thumbnails(small).tolist()
+    assert together == [perceptual_hash(image) for image in images]
+    assert not len(hash_thumbnails([]))
+
+
 @pytest.mark.parametrize("turn", list(Image.Transpose))
 def test_a_turned_thumbnail_is_that_of_the_turned_picture(turn):
     image = scene(0, (256, 192))
-    turned = hash_thumbnail(thumbnail(image).transpose(turn))
+    turned = hash_of(thumbnail(image).transpose(turn))
     expected = perceptual_hash(image.transpose(turn))
     assert (turned ^ expected).bit_count() <= 2
 
