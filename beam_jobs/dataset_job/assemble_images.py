@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from beam_jobs.dataset_job.join_images import JoinedImages, join_rows, read_rows
 from beam_jobs.dataset_job.options import ImageChecks
+from beam_jobs.dataset_job.read_annotations import UNPACKED
 from beam_jobs.dataset_job.splits import uniform
 from beam_jobs.files import storage
 from beam_jobs.files.read_ahead import ReadAhead
@@ -111,6 +112,12 @@ def assemble_partition(
         else _check_all(images, rows.path_names, checks, converted)
     )
     rejections += checked.rejections
+    unpacked = storage.join(work, UNPACKED, "")
+    rejections = [
+        # It goes when the job is done; the id tells file and row.
+        replace(r, path="") if r.path.startswith(unpacked) else r
+        for r in rejections
+    ]
     path = storage.join(work, "images", f"{number:06d}.arrow")
     _write(path, images, ids, checked, [*rows.path_names, converted])
     rejected_path = storage.join(work, "rejected", f"images-{number:06d}.jsonl")

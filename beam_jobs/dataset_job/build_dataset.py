@@ -361,9 +361,10 @@ def _bytes_needed(options: DatasetOptions, sources: Sources) -> float:
     if options.images.labels_only:
         return labels
     images = sum(size for _, size in sources.listing)
+    unpacked = sources.packed_bytes
     for folder in sources.listed_images:
         # A list may name a few of a folder's images.
         share = sources.estimated_images / max(1, folder.files)
         images += int(folder.size * min(1, share))
     # Records repeat the images; converted ones may grow a little.
-    return labels + images * 1.2
+    return labels + images * 1.2 + unpacked

@@ -11,15 +11,17 @@ import numpy as np
 import pyarrow as pa
 
 from beam_jobs.dataset_job.carried import COLUMNS, to_columns
+from beam_jobs.dataset_job.unpack_images import unpack_images
 from beam_jobs.files import storage
 from beam_jobs.rejections import Rejection, save_rejections
 from beam_jobs.runners import progress
 from beam_jobs.runners.shuffle_files import list_column, write_partitions
-from beam_jobs.sources.find_sources import read_part
+from beam_jobs.sources.find_sources import is_packed, read_part
 from beam_jobs.sources.reader import AnnotatedImage, Part
 
 CLASS_KEYS = "class_keys"
 PATHS = "paths"
+UNPACKED = "unpacked"
 
 _ROWS_A_STEP = 4096
 
@@ -56,7 +58,11 @@ def read_to_file(
         OSError: the work folder cannot be written.
     """
     rows, rejections = AnnotationRows(), []
-    for item in _with_progress(read_part(part)):
+    items = read_part(part)
+    if is_packed(part):
+        unpacked = storage.join(work, UNPACKED, f"{number:06d}.bin")
+        items = unpack_images(items, unpacked)
+    for item in _with_progress(items):
         if isinstance(item, Rejection):
             rejections.append(item)
         else:

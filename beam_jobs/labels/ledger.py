@@ -44,6 +44,7 @@ class Source(enum.IntEnum):
     VOC = 6
     CSV = 7
     FOLDERS = 8
+    PARQUET = 9
 
     @property
     def kind(self) -> str:

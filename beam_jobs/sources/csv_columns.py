@@ -1,14 +1,17 @@
-"""The columns of a CSV: which delimiter, which hold images and labels."""
+"""The columns of a table: which delimiter, which hold images and labels."""
 
 from __future__ import annotations
 
 import codecs
 import itertools
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, text_files
+from beam_jobs.sources.cells import LABEL_NAMES
 from beam_jobs.sources.reader import SourceOption
 
 # Of several, the first is taken.
@@ -30,25 +33,16 @@ _IMAGE_COLUMNS = (
     "image_id",
     "id",
 )
-_LABEL_COLUMNS = (
-    "labels",
-    "label",
-    "class",
-    "classes",
-    "wnid",
-    "tag",
-    "tags",
-    "category",
-    "categories",
-    "class_name",
-    "label_name",
-    "category_name",
-)
-URLS = ("url", "image_url")
+_URLS = ("url", "image_url")
 _SPLIT_COLUMNS = ("split", "set", "subset", "data_type")
 _DELIMITERS = (",", ";", "\t", "|")
+# Hugging Face's name of a file of its row, after any word.
+_FILE_OF_ROW = "_file_name"
+_JSON_LINES = (".jsonl", ".ndjson")
+# Rows of JSON may lack a key that others have.
+_ROWS_LOOKED_AT = 100
 _BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-YES, NO = ("1", "1.0"), ("0", "0.0")
+_YES, _NO = ("1", "1.0", "True"), ("0", "0.0", "False")
 
 IMAGE_COLUMN = SourceOption(
     "image_column",
@@ -67,6 +61,10 @@ LABEL_COLUMN = SourceOption(
 )
 
 
+class NoColumnsError(InputError):
+    """A table without a column of images or of labels."""
+
+
 @dataclass(frozen=True)
 class Columns:
     """Positions of the columns that are read.
@@ -78,6 +76,7 @@ class Columns:
         names: the header, one a column.
         delimiter: between fields.
         has_header: the first line is one.
+        is_json: a line is a JSON object.
     """
 
     image: int
@@ -87,6 +86,7 @@ class Columns:
     delimiter: str = ","
     has_header: bool = True
     split: int | None = None
+    is_json: bool = False
 
 
 def find_columns(
@@ -101,16 +101,65 @@ def find_columns(
         image_column, label_column: name, or position from 1.
 
     Raises:
-        InputError: no image or label column, or no UTF-8 text.
+        NoColumnsError: no image or label column.
+        InputError: no UTF-8 text.
     """
+    is_json = path.lower().endswith(_JSON_LINES)
+    header, found = (_json_columns if is_json else _csv_columns)(
+        path, image_column, label_column
+    )
+    if found is None:
+        raise no_columns(f"{path}:1", image_column, label_column, header)
+    return found
+
+
+def _json_columns(
+    path: str, image_column: str | None, label_column: str | None
+) -> tuple[str, Columns | None]:
+    names, row = _keys_of(path)
+    found = columns_among(names, image_column, label_column, row)
+    if found is not None:
+        found = replace(
+            found, names=tuple(names), has_header=False, is_json=True
+        )
+    return ",".join(names), found
+
+
+def _csv_columns(
+    path: str, image_column: str | None, label_column: str | None
+) -> tuple[str, Columns | None]:
     first, second = _first_lines(path)
-    tried = [
-        _columns(fields, delimiter, image_column, label_column, second)
-        for delimiter in _DELIMITERS
-        if isinstance(fields := text_files.split_csv(first, delimiter), list)
-    ]
-    if found := [columns for columns in tried if columns]:
-        return max(found, key=lambda columns: len(columns.names))
+    best: Columns | None = None
+    for delimiter in _DELIMITERS:
+        fields = text_files.split_csv(first, delimiter)
+        if isinstance(fields, text_files.BadRow):
+            continue
+        row = text_files.split_csv(second, delimiter)
+        columns = columns_among(
+            fields, image_column, label_column, row, delimiter
+        )
+        if columns and (not best or len(columns.names) > len(best.names)):
+            best = columns
+    return first, best
+
+
+def check_no_urls(path: str, columns: Columns) -> None:
+    """Checks that the images of a table may lie beside it.
+
+    Raises:
+        InputError: it names URLs.
+    """
+    if columns.names[columns.image].lower() in _URLS:
+        raise InputError(
+            f"{path} names URLs: the folder of their images is needed, as "
+            "--images FOLDER"
+        )
+
+
+def no_columns(
+    place: str, image_column: str | None, label_column: str | None, header: str
+) -> NoColumnsError:
+    """Returns the refusal of a table without the columns that are needed."""
     if given := " and ".join(
         f"{option.flag} {value}"
         for option, value in (
@@ -119,11 +168,11 @@ def find_columns(
         )
         if value
     ):
-        raise InputError(f"{path}:1: no {given} in: {first[:200]}")
-    raise InputError(
-        f"{path}:1: the header needs an image column "
+        return NoColumnsError(f"{place}: no {given} in: {header[:200]}")
+    return NoColumnsError(
+        f"{place}: the header needs an image column "
         f"({', '.join(_IMAGE_COLUMNS)}) and a label column "
-        f"({', '.join(_LABEL_COLUMNS)}), each once; received: {first[:200]}; "
+        f"({', '.join(LABEL_NAMES)}), each once; received: {header[:200]}; "
         f"name other columns, or their positions, with {IMAGE_COLUMN.flag} "
         f"and {LABEL_COLUMN.flag}"
     )
@@ -145,25 +194,56 @@ def _first_lines(path: str) -> tuple[str, str]:
     return texts[0], texts[1]
 
 
-def _columns(
+def _keys_of(path: str) -> tuple[list[str], list[Any]]:
+    """Returns the keys of the first rows of JSON, and the first row's values.
+
+    Raises:
+        InputError: none of them is an object.
+    """
+    rows = []
+    lines = text_files.read_lines(path)
+    for line in itertools.islice(lines, _ROWS_LOOKED_AT):
+        try:
+            row = json.loads(line) if isinstance(line, str) else None
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+    if not rows:
+        raise InputError(
+            f"{path}:1: a JSON object a line is needed, as "
+            '{"file_name": "a.jpg", "label": "dog"}'
+        )
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return names, [rows[0].get(name) for name in names]
+
+
+def columns_among(
     header: Sequence[str],
-    delimiter: str,
     image_column: str | None,
     label_column: str | None,
-    second: str,
+    row: Sequence[Any] | text_files.BadRow,
+    delimiter: str = ",",
 ) -> Columns | None:
-    """Returns the columns if this delimiter gives them."""
+    """Returns the columns if these names have them.
+
+    Args:
+        header: the names.
+        image_column, label_column: name, or position from 1.
+        row: the first one; without a column of labels it tells whether
+            columns of 0 and 1 are one class each.
+        delimiter: between fields.
+    """
     cells = tuple(name.strip() for name in header)
     names = [name.lower().replace(" ", "_") for name in cells]
     image = _position(names, image_column, _IMAGE_COLUMNS)
-    label = _position(names, label_column, _LABEL_COLUMNS)
+    label = _position(names, label_column, LABEL_NAMES)
     if image is None or image == label:
         return None
     confidence = _position(names, None, ("confidence",))
     split = _position(names, None, _SPLIT_COLUMNS)
     split = None if split in (image, label) else split
     if label is None:
-        row = text_files.split_csv(second, delimiter)
         if label_column or not _is_one_hot(row, image, len(names)):
             return None
         # Of 0 and 1 it is a class.
@@ -172,10 +252,10 @@ def _columns(
         given and given.isdigit() and given not in names
         for given in (image_column, label_column)
     )
-    usual = {*_IMAGE_COLUMNS, *_LABEL_COLUMNS} & set(names)
+    usual = {*_IMAGE_COLUMNS, *LABEL_NAMES} & set(names)
     has_header = bool(usual) or not by_position
     return Columns(
-        image, label, confidence, cells, delimiter, has_header, split
+        image, label, confidence, cells, delimiter, has_header, split=split
     )
 
 
@@ -187,11 +267,30 @@ def _position(
         return int(given) - 1 if 0 < int(given) <= len(names) else None
     wanted = [given.strip().lower().replace(" ", "_")] if given else usual
     name = next((name for name in wanted if name in names), None)
+    if name is None and usual is _IMAGE_COLUMNS and not given:
+        of_rows = [n for n in names if n.endswith(_FILE_OF_ROW)]
+        name = of_rows[0] if len(of_rows) == 1 else None
     return names.index(name) if name and names.count(name) == 1 else None
+
+
+def marked(row: Sequence[Any], columns: Columns) -> list[str]:
+    """Returns the names of columns that hold 1; 0 says nothing of a class.
+
+    Raises:
+        ValueError: something else.
+    """
+    names: list[str] = []
+    for index, value in enumerate(row):
+        if index != columns.image:
+            text = str(value).strip()
+            if text not in _YES + _NO:
+                raise ValueError(f"{text[:80]!r}: 0 or 1 is needed")
+            names += [columns.names[index]] * (text in _YES)
+    return names
 
 
 def _is_one_hot(row: object, image: int, count: int) -> bool:
     if not isinstance(row, list) or len(row) != count or count < 2:
         return False
-    values = [value.strip() for i, value in enumerate(row) if i != image]
-    return all(value in YES + NO for value in values)
+    values = [str(value).strip() for i, value in enumerate(row) if i != image]
+    return all(value in _YES + _NO for value in values)

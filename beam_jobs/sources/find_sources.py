@@ -17,6 +17,7 @@ from beam_jobs.sources import (
     folders,
     imagenet,
     open_images,
+    parquet,
     tencent,
     voc,
 )
@@ -26,6 +27,7 @@ from beam_jobs.sources.reader import (
     AnnotatedImage,
     Context,
     Found,
+    PackedImage,
     Part,
     Read,
     Reader,
@@ -42,6 +44,7 @@ READERS: tuple[Reader, ...] = (
     coco.READER,
     voc.READER,
     csv_tables.READER,
+    parquet.READER,
     folders.READER,
 )
 _BY_NAME = {reader.name: reader for reader in READERS}
@@ -128,6 +131,7 @@ class Sources:
         listed_images: what these folders are now, if they were listed.
         notes: what the user should know of them, a line each.
         has_splits: one of them says the split of some images.
+        packed_bytes: of files whose images are unpacked for the job.
     """
 
     parts: tuple[Part, ...]
@@ -141,6 +145,7 @@ class Sources:
     listed_images: tuple[ListedFolder, ...] = ()
     notes: tuple[str, ...] = ()
     has_splits: bool = False
+    packed_bytes: int = 0
 
 
 def find_sources(
@@ -195,6 +200,9 @@ def find_sources(
         notes=tuple(note for _, _, f in found for note in f.notes),
         has_splits=any(f.has_splits for _, _, f in found)
         or any(part.option(SPLIT) for part in parts),
+        packed_bytes=0
+        if labels_only
+        else sum(size for _, size in _listing(filter(is_packed, parts))),
     )
 
 
@@ -206,9 +214,17 @@ def read_part(part: Part) -> Read:
 
 def _in_split(items: Read, split: str) -> Read:
     for item in items:
-        if isinstance(item, AnnotatedImage) and item.split is None:
+        if isinstance(item, PackedImage):
+            image = item.image._replace(split=item.image.split or split)
+            item = item._replace(image=image)
+        elif isinstance(item, AnnotatedImage) and item.split is None:
             item = item._replace(split=split)
         yield item
+
+
+def is_packed(part: Part) -> bool:
+    """Tells whether a part may yield `PackedImage`s."""
+    return _BY_NAME[part.reader].packed
 
 
 def _image_folders(given: _Given, found: Iterable[Found]) -> tuple[str, ...]:

@@ -59,7 +59,19 @@ class AnnotatedImage(NamedTuple):
     split: str | None = None
 
 
-Read = Iterator[AnnotatedImage | Rejection]
+class PackedImage(NamedTuple):
+    """An image whose bytes lie in no file as they are.
+
+    Attributes:
+        image: what the source says of it; its `ref` is None.
+        data: the image file.
+    """
+
+    image: AnnotatedImage
+    data: bytes
+
+
+Read = Iterator[AnnotatedImage | PackedImage | Rejection]
 
 
 @dataclass(frozen=True)
@@ -278,6 +290,7 @@ class Reader:
         needs: those of them that it does not work without.
         keys_hold_names: class keys are `<source>:<name>`, and reading alone
             tells which there are.
+        packed: it yields `PackedImage`s.
     """
 
     option: SourceOption
@@ -287,6 +300,7 @@ class Reader:
     takes: tuple[SourceOption, ...] = ()
     needs: tuple[SourceOption, ...] = ()
     keys_hold_names: bool = False
+    packed: bool = False
 
     @property
     def name(self) -> str:

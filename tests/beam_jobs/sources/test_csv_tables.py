@@ -97,28 +97,6 @@ def test_refuses_bad_files_before_the_job(tmp_path, text, message):
         find(tmp_path, text)
 
 
-@pytest.mark.parametrize(
-    ("cell", "labels"),
-    [
-        ("dog, cat", ["dog", "cat"]),
-        ("dog;wine glass|cat", ["dog", "wine glass", "cat"]),
-        ("['dog', 'cat']", ["dog", "cat"]),
-        ('["dog"]', ["dog"]),
-        ("[dog, cat]", ["dog", "cat"]),
-        ("[]", []),
-        ("", [""]),
-    ],
-)
-def test_labels_of_a_cell(cell, labels):
-    assert csv_tables.split_labels(cell) == labels
-
-
-@pytest.mark.parametrize("cell", ["[1, 2]", "[{'dog': 1}]", "['dog', 'cat]"])
-def test_a_cell_that_holds_no_labels_is_refused(cell):
-    with pytest.raises(ValueError, match="labels"):
-        csv_tables.split_labels(cell)
-
-
 def test_no_row_stops_the_others(tmp_path):
     bad = ["ftp://h/a.jpg", "nul\0.jpg", "azfs://a/b.jpg", "\\.."]
     text = "image,label\n./b.jpg,dog\nHTTP://h/a.jpg,dog\n"
@@ -216,3 +194,65 @@ def test_a_column_says_the_split(tmp_path):
     assert [i.split for i in images] == ["validation", None]
     (part,) = csv_tables.READER.find(str(path), Context()).parts
     assert [i.split for i in csv_tables.READER.read(part)] == [None, None]
+
+
+def read_lines(folder, text, *options, **further):
+    path = folder / "metadata.jsonl"
+    path.write_text(text)
+    parts = csv_tables.READER.find(str(path), Context(options, **further)).parts
+    return [item for part in parts for item in csv_tables.READER.read(part)]
+
+
+def test_json_lines_are_rows(tmp_path):
+    found = read_lines(
+        tmp_path,
+        '{"file_name": "a.jpg", "labels": ["dog", "wine glass"]}\n'
+        '{"labels": "cat", "file_name": "b.jpg", "split": "train"}\n\n'
+        '{"file_name": "c.jpg", "labels": 3}\n'
+        '{"file_name": "d.jpg"}\n',
+        labels_only=True,
+    )
+    assert found == [
+        row("a.jpg", ("csv:dog", "csv:wine glass"), (1.0, 1.0)),
+        row("b.jpg", ("csv:cat",), (1.0,)),
+        row("c.jpg", ("csv:3",), (1.0,)),
+        row("d.jpg", (), ()),
+    ]
+
+
+def test_malformed_json_lines_become_rejections(tmp_path):
+    bad = [
+        '{"file_name": "b.jpg", "label": ',
+        "[1]",
+        "[" * 9999,
+        '{"label": 1}',
+    ]
+    text = '{"file_name": "a.jpg", "label": "dog"}\n' + "\n".join(bad)
+    good, *rejected = read_lines(tmp_path, text, labels_only=True)
+    assert good.image_id == "csv/a.jpg"
+    assert [r.item[-2:] for r in rejected] == [":2", ":3", ":4", ":5"]
+    assert {r.reason for r in rejected} == {Reason.MALFORMED_ROW}
+    assert "Expecting value" in rejected[0].detail
+    assert rejected[3].detail == "'None': a URL or a path is needed"
+
+
+def test_json_lines_may_name_the_files_of_their_rows(tmp_path):
+    text = '{"image_file_name": "a.jpg", "dog": 1, "cat": false}\n'
+    (image,) = read_lines(tmp_path, text)
+    assert image.classes == ("csv:dog",)
+    assert image.ref == ImageRef(str(tmp_path / "a.jpg"))
+
+
+def test_numbered_classes_get_their_names(tmp_path):
+    (tmp_path / "names.txt").write_text("cat\ndog\n")
+    names = ("class_names", str(tmp_path / "names.txt"))
+    text = "image,label\na.jpg,1\nb.jpg,2\nc.jpg,bird\n"
+    dog, bad, bird = read(tmp_path, text, names)
+    assert (dog.classes, bird.classes) == (("csv:dog",), ("csv:bird",))
+    assert bad.detail == "class 2: there are 2 names"
+
+
+@pytest.mark.parametrize("text", ["", "1\n", "{\n"])
+def test_a_file_of_other_json_is_refused(tmp_path, text):
+    with pytest.raises(InputError, match="empty file|a JSON object a line"):
+        read_lines(tmp_path, text)

@@ -1,6 +1,8 @@
 import json
 import pickle
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from beam_jobs.errors import InputError
@@ -174,6 +176,7 @@ def test_options_and_paths_follow_from_the_readers():
         "dictionary",
         "image_column",
         "label_column",
+        "class_names",
     ]
     assert list(vars(SourcePaths())) == [o.name for o in OPTIONS]
     assert dict.fromkeys(names, ()) == {
@@ -237,3 +240,12 @@ def test_files_of_a_split_are_kept_by_their_name(root):
     assert splits["tencent/https://example.org/a.jpg"] == "train"
     assert splits["csv/p.jpg"] is None
     assert not find_sources(paths).has_splits
+
+
+def test_packed_images_need_room_for_the_job(root):
+    path = root / "a.parquet"
+    pq.write_table(pa.table({"jpg": [b"x"], "label": ["dog"]}), path)
+    paths = all_paths(root, parquet=(str(path),))
+    assert find_sources(paths).packed_bytes == path.stat().st_size
+    assert find_sources(paths, labels_only=True).packed_bytes == 0
+    assert find_sources(all_paths(root)).packed_bytes == 0

@@ -1,9 +1,12 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from beam_jobs.errors import InputError
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.sources import folders, imagenet
+from beam_jobs.sources.find_sources import read_part
 from beam_jobs.sources.reader import AnnotatedImage, Context
 
 
@@ -16,7 +19,7 @@ def write(folder, *names):
 
 def read(folder, **options):
     found = folders.READER.find(folder, Context(**options))
-    images = [item for p in found.parts for item in folders.READER.read(p)]
+    images = [item for part in found.parts for item in read_part(part)]
     return found, images
 
 
@@ -91,3 +94,79 @@ def test_imagenet_says_how_it_is_read(tmp_path):
     folder = write(tmp_path, "dog/1.jpg")
     with pytest.raises(InputError, match=f"with --folders {folder}$"):
         imagenet.FOLDERS.find(folder, Context())
+
+
+def test_a_table_says_the_classes_of_its_folder(tmp_path):
+    folder = write(tmp_path, "train/1.jpg", "train/x/2.jpg", "val/dog/1.jpg")
+    (tmp_path / "train" / "metadata.csv").write_text(
+        'file_name,label,text\n./1.jpg,cat,"a cat, asleep"\nx/2.jpg,bird;cat,\n'
+        "3.jpg,dog,\n"
+    )
+    found, images = read(folder)
+    assert found.images == 3
+    joined: dict[str, set] = {}
+    for image in images:
+        joined.setdefault(image.image_id, set()).update(image.classes)
+    assert joined == {
+        "folders/train/1.jpg": {"folders:cat"},
+        "folders/train/x/2.jpg": {"folders:bird", "folders:cat"},
+        "folders/train/3.jpg": {"folders:dog"},
+        "folders/val/dog/1.jpg": {"folders:dog"},
+    }
+    assert {i.source for i in images} == {Source.FOLDERS}
+    refs = {i.ref.path for i in images if i.image_id == "folders/train/1.jpg"}
+    assert refs == {f"{folder}/train/1.jpg"}
+    assert {i.ref for i in read(folder, labels_only=True)[1]} == {None}
+
+
+def test_a_table_of_json_lines_above_all_images(tmp_path):
+    folder = write(tmp_path, "1.jpg", "sub/2.jpg")
+    lines = '{"file_name": "1.jpg", "labels": ["n02084071", "dog"]}\n'
+    (tmp_path / "metadata.jsonl").write_text(lines)
+    _, images = read(folder)
+    assert classes(images[:2]) == {
+        "folders/1.jpg": (),
+        "folders/sub/2.jpg": (),
+    }
+    assert classes(images[2:]) == {
+        "folders/1.jpg": ("n02084071", "folders:dog")
+    }
+
+
+def test_a_table_without_labels_leaves_the_folders_their_say(tmp_path):
+    folder = write(tmp_path, "dog/1.jpg")
+    (tmp_path / "metadata.csv").write_text("file_name,text\ndog/1.jpg,a dog\n")
+    found, images = read(folder)
+    assert classes(images) == {"folders/dog/1.jpg": ("folders:dog",)}
+    (note,) = found.notes
+    assert note.startswith("folders are the classes: ")
+    assert "received: file_name,text" in note
+    options = (("label_column", "text"),)
+    _, told = read(folder, options=options)
+    assert classes(told[1:]) == {"folders/dog/1.jpg": ("folders:a dog",)}
+
+
+def test_a_table_of_parquet(tmp_path):
+    folder = write(tmp_path, "a/1.jpg")
+    table = pa.table({"file_name": ["1.jpg"], "label": ["dog"]})
+    pq.write_table(table, tmp_path / "a" / "metadata.parquet")
+    _, (image, told) = read(folder)
+    assert (image.classes, told.classes) == ((), ("folders:dog",))
+    assert told.image_id == image.image_id == "folders/a/1.jpg"
+    assert told.ref.path == image.ref.path
+
+
+def test_a_broken_table_is_refused(tmp_path):
+    folder = write(tmp_path, "dog/1.jpg")
+    (tmp_path / "metadata.csv").write_text("file_name,label\n1.jpg\n")
+    with pytest.raises(InputError, match="metadata.csv:2: 1 fields, not 2"):
+        read(folder)
+
+
+def test_the_split_of_a_table_is_kept(tmp_path):
+    folder = write(tmp_path, "val/1.jpg", "2.jpg")
+    text = "file_name,label,split\n2.jpg,dog,test\nval/1.jpg,cat,\n"
+    (tmp_path / "metadata.csv").write_text(text)
+    found, images = read(folder, keep_splits=True)
+    assert found.has_splits
+    assert [i.split for i in images] == [None, "validation", "test", None]

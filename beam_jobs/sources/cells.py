@@ -1,0 +1,206 @@
+"""What a cell of a table or a field of JSON says: labels, how sure, a class."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from beam_jobs.classes.wordnet import WNID_PATTERN
+from beam_jobs.errors import InputError
+from beam_jobs.files import storage
+from beam_jobs.files.checks import check_file
+from beam_jobs.sources.cached_tokens import Confidences
+from beam_jobs.sources.reader import SourceOption
+
+# Of several columns or keys, the first is taken.
+LABEL_NAMES = (
+    "labels",
+    "label",
+    "class",
+    "classes",
+    "wnid",
+    "tag",
+    "tags",
+    "category",
+    "categories",
+    "class_name",
+    "label_name",
+    "category_name",
+    "objects",
+)
+CLASS_NAMES = SourceOption(
+    "class_names",
+    "class names",
+    "Names of classes that a source numbers: one a line, from 0.",
+    check_file,
+    repeated=False,
+)
+# What a data set says where it keeps a label to itself.
+_NO_CLASS = -1
+_SEPARATORS = re.compile(r"[;|]")
+
+
+def labels_of(value: Any, names: Sequence[str] = ()) -> list[str]:
+    """Returns the labels of a value as JSON and Parquet hold it.
+
+    A text is read as `split_labels` reads it; a number is the index of a
+    name, if there are names, and else a text; a list holds such values; an
+    object, or each of several, holds them under one of `LABEL_NAMES`.
+
+    Args:
+        value: of a field.
+        names: by class index.
+
+    Raises:
+        ValueError: something else, or an index without a name.
+
+    Example:
+        >>> labels_of("dog; cat"), labels_of([0, 1], ["dog", "wine glass"])
+        (['dog', 'cat'], ['dog', 'wine glass'])
+        >>> labels_of({"bbox": [[1, 2, 3, 4]], "category": ["dog"]})
+        ['dog']
+    """
+    if value is None:
+        return []
+    if isinstance(value, str) and not (names and value.strip().isdecimal()):
+        return split_labels(value)
+    if isinstance(value, list | tuple):
+        return [label for one in value for label in _labels_in(one, names)]
+    return _labels_in(value, names)
+
+
+def _labels_in(value: Any, names: Sequence[str]) -> list[str]:
+    """Returns the labels of what is no list; a text is one label."""
+    if isinstance(value, dict):
+        found = next((n for n in LABEL_NAMES if value.get(n) is not None), None)
+        if found is not None:
+            return labels_of(value[found], names)
+    elif isinstance(value, str):
+        text = value.strip()
+        return (
+            name_of(int(text), names) if names and text.isdecimal() else [text]
+        )
+    elif isinstance(value, float) and value.is_integer():
+        return name_of(int(value), names)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        return name_of(value, names)
+    raise ValueError(
+        f"labels {str(value)[:80]!r}: a text, a number, a list of them, or an "
+        f"object with one of {', '.join(LABEL_NAMES)} is needed"
+    )
+
+
+def name_of(index: int, names: Sequence[str]) -> list[str]:
+    """Returns the name of a class index; none for -1, a label kept secret.
+
+    Raises:
+        ValueError: there are names, but none of this index.
+    """
+    if not names:
+        return [str(index)]
+    if index == _NO_CLASS:
+        return []
+    if not 0 <= index < len(names):
+        raise ValueError(f"class {index}: there are {len(names)} names")
+    return [names[index]]
+
+
+def split_labels(text: str) -> list[str]:
+    """Returns the labels of a cell, whatever stands between them.
+
+    `;` and `|` do, or else commas; a list as Python or JSON prints it is one.
+
+    Raises:
+        ValueError: brackets or quotes around what is no list of texts.
+
+    Example:
+        >>> split_labels("dog; wine glass"), split_labels("['dog', 'cat']")
+        (['dog', 'wine glass'], ['dog', 'cat'])
+    """
+    text = text.strip()
+    if text[:1] in "[(" and text[-1:] in "])" and text:
+        return _list_of(text)
+    parts = _SEPARATORS.split(text)
+    return [part.strip() for part in (parts if parts[1:] else text.split(","))]
+
+
+def _list_of(text: str) -> list[str]:
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        found = [part.strip() for part in text[1:-1].split(",")]
+    if isinstance(found, str):
+        found = [found]
+    texts = [v.strip() for v in found if isinstance(v, str)]
+    if len(texts) != len(found) or any(set(v) & set("[]'\"{}") for v in texts):
+        raise ValueError(
+            f"labels {text[:80]!r}: texts with ; or | or , between are needed, "
+            "or a list as ['dog', 'cat']"
+        )
+    return texts
+
+
+def confidences_of(
+    value: Any, count: int, known: Confidences
+) -> tuple[float, ...]:
+    """Returns one confidence a label: the row's, or one of several.
+
+    Args:
+        value: a number, its text, several in a text or a list.
+        count: of labels.
+        known: numbers by text.
+
+    Raises:
+        ValueError: no number of 0 to 1, or another count of them.
+    """
+    if isinstance(value, list | tuple):
+        values = [str(v) for v in value]
+    else:
+        values = [v.strip() for v in _SEPARATORS.split(str(value))]
+    if len(values) == 1:
+        values *= count
+    if len(values) != count:
+        raise ValueError(f"{len(values)} confidences for {count} labels")
+    try:
+        return tuple(known[text] for text in values)
+    except ValueError:
+        raise ValueError(
+            f"confidence {str(value)[:80]!r}, not 0 to 1"
+        ) from None
+
+
+def class_key(text: str, kind: str = "csv") -> str:
+    """Returns the class key of a label as a kind of source spells it.
+
+    Example:
+        >>> class_key("n02084071"), class_key("/m/0bt9lr"), class_key("dog")
+        ('n02084071', 'oi:/m/0bt9lr', 'csv:dog')
+    """
+    if WNID_PATTERN.fullmatch(text):
+        return text
+    return f"oi:{text}" if text.startswith("/") else f"{kind}:{text}"
+
+
+def read_class_names(path: str | None) -> tuple[str, ...]:
+    """Returns names by class index: one a line, from 0; () without a file.
+
+    Raises:
+        InputError: a line without a name (file:line), or no UTF-8 text.
+    """
+    if path is None:
+        return ()
+    try:
+        lines = storage.read_text(path).removeprefix("\ufeff").splitlines()
+    except OSError as error:
+        raise InputError(f"class names: {error}") from None
+    names = tuple(line.strip() for line in lines)
+    while names and not names[-1]:
+        names = names[:-1]
+    if not all(names):
+        raise InputError(
+            f"{path}:{names.index('') + 1}: a name a line is needed, from "
+            "class 0; received: an empty line"
+        )
+    return names
