@@ -8,6 +8,9 @@ the rule was applied, and who made the annotation behind it.
     image/id           `<source>/<id>`, unique in the data set
     image/height       pixels
     image/width        pixels
+    image/license      name or URL of its licence
+    image/author       who made it
+    image/source_url   where it was found; `image/id` may hold that too
     label/id           class indices, ascending
     label/confidence   over 0 to 1
     label/ledger       8 x source + rule
@@ -17,7 +20,8 @@ the rule was applied, and who made the annotation behind it.
     annotation/*       annotations that a better claim hides in `label/*`;
                        with them every rule can be switched off without loss
 
-Lists without a value are left out.
+Lists without a value are left out, and so is what is not known of the origin
+of an image (`image/license`, `image/author`, `image/source_url`).
 """
 
 from __future__ import annotations
@@ -28,6 +32,10 @@ IMAGE_ENCODED = "image/encoded"
 IMAGE_ID = "image/id"
 IMAGE_HEIGHT = "image/height"
 IMAGE_WIDTH = "image/width"
+IMAGE_LICENSE = "image/license"
+IMAGE_AUTHOR = "image/author"
+IMAGE_SOURCE_URL = "image/source_url"
+ORIGIN = (IMAGE_LICENSE, IMAGE_AUTHOR, IMAGE_SOURCE_URL)
 LABEL_ID = "label/id"
 LABEL_CONFIDENCE = "label/confidence"
 LABEL_LEDGER = "label/ledger"
@@ -54,6 +62,7 @@ def feature_spec() -> dict[str, Any]:
         IMAGE_ID: tf.io.FixedLenFeature([], tf.string, ""),
         IMAGE_HEIGHT: tf.io.FixedLenFeature([], tf.int64, 0),
         IMAGE_WIDTH: tf.io.FixedLenFeature([], tf.int64, 0),
+        **{name: tf.io.FixedLenFeature([], tf.string, "") for name in ORIGIN},
         LABEL_ID: ragged(tf.int64),
         LABEL_CONFIDENCE: ragged(tf.float32),
         LABEL_LEDGER: ragged(tf.int64),

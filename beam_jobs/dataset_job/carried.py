@@ -11,11 +11,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
+from beam_jobs.dataset import records
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.split_names import SPLITS
 
 SPLIT = "split"
-COLUMNS = (SPLIT,)
+# Of a record, by column: `images.origin.Origin`, in its order.
+ORIGIN = {
+    "license": records.IMAGE_LICENSE,
+    "author": records.IMAGE_AUTHOR,
+    "source_url": records.IMAGE_SOURCE_URL,
+}
+COLUMNS = (SPLIT, *ORIGIN)
 
 # Column by its name.
 Carried = dict[str, pa.Array]

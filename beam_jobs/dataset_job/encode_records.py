@@ -78,11 +78,15 @@ def encode_labels(
 
 def encode_ids(image_ids: Sequence[str]) -> EncodedRows:
     """Returns the entry `image/id` of each row."""
-    texts = [image_id.encode() for image_id in image_ids]
+    return encode_texts(records.IMAGE_ID, [i.encode() for i in image_ids])
+
+
+def encode_texts(name: str, texts: Sequence[bytes]) -> EncodedRows:
+    """Returns the entry of a bytes feature; empty texts have none."""
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     return EncodedRows(
         *_encode_bytes(
-            _name_field(records.IMAGE_ID),
+            _name_field(name),
             np.concatenate(([0], np.cumsum(lengths))),
             _bytes_array(b"".join(texts)),
         )
@@ -274,14 +278,16 @@ def _encode_bytes(name, row_splits, values):
     splits = np.zeros(rows + 1, np.int64)
     for row in range(rows):
         payload = row_splits[row + 1] - row_splits[row]
-        size = _entry_size(len(name), payload)
+        size = _entry_size(len(name), payload) if payload else 0
         splits[row + 1] = splits[row] + size
     data = np.empty(splits[rows], np.uint8)
     for row in range(rows):
         start, end = row_splits[row], row_splits[row + 1]
-        # A bytes value and a packed list of numbers look alike from outside.
-        at = _put_head(data, splits[row], name, _BYTES_LIST, end - start)
-        _copy(values, start, end, data, at)
+        if end > start:
+            # A bytes value and a packed list of numbers look alike from
+            # outside.
+            at = _put_head(data, splits[row], name, _BYTES_LIST, end - start)
+            _copy(values, start, end, data, at)
     return data, splits
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from beam_jobs.dataset_job.carried import COLUMNS, to_columns
 from beam_jobs.dataset_job.unpack_images import unpack_images
 from beam_jobs.files import storage
+from beam_jobs.images.origin import Origin
 from beam_jobs.rejections import Rejection, save_rejections
 from beam_jobs.runners import progress
 from beam_jobs.runners.shuffle_files import list_column, write_partitions
@@ -113,9 +114,9 @@ class AnnotationRows:
     )
 
     def add(self, image: AnnotatedImage) -> None:
-        image_id, source, classes, confidences, ref, rotation, split = image
-        if split is not None:
-            self.carried["split"][len(self.image_ids)] = split
+        image_id, source, classes, confidences, ref, rotation, *_ = image
+        if image.split or image.origin:
+            self._carry(image.split, image.origin)
         self.image_ids.append(image_id)
         self.sources.append(source)
         self.rotations.append(-1 if rotation is None else rotation)
@@ -130,6 +131,12 @@ class AnnotationRows:
         self.classes.extend(map(self.class_codes.__getitem__, classes))
         self.confidences.extend(confidences)
         self.row_ends.append(len(self.classes))
+
+    def _carry(self, split: str | None, origin: Origin | None) -> None:
+        said = (split, *(origin or ()))
+        for name, value in zip(COLUMNS, said, strict=False):
+            if value:
+                self.carried[name][len(self.image_ids)] = value
 
     def write(self, path: str, partitions: int) -> list[int]:
         row_splits = np.concatenate(([0], _numbers(self.row_ends)))

@@ -176,6 +176,7 @@ class _Relabelling:
             self._reject(ids, kept)
             labels = encode_records.encode_labels(batch, annotations)
             self._count(batch.labels, labels.splits, kept)
+            self.statistics.add_licenses(rows[records.IMAGE_LICENSE][kept])
             progress.advance(len(ids))
             yield from _examples(rows, ids, labels, kept)
 
@@ -254,7 +255,10 @@ def _rows_of(labels: Labels, chosen: np.ndarray):
 def _examples(
     rows: dict[str, Any], ids: list[str], labels, kept: np.ndarray
 ) -> Iterator[write_shards.Example]:
-    encoded_ids = encode_records.encode_ids(ids)
+    origin = {name: rows[name].tolist() for name in records.ORIGIN}
+    encoded_ids = write_shards.with_origin(
+        encode_records.encode_ids(ids), origin
+    )
     images = rows[records.IMAGE_ENCODED]
     if not any(images):
         found = write_shards.label_examples(encoded_ids, labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -61,6 +61,8 @@ def write_shard(
     check_closed(batch, rows.column("image_id").to_pylist(), augmenter)
     labels = encode_records.encode_labels(batch, annotations)
     ids = encode_records.encode_ids(rows.column("image_id").to_pylist())
+    origin = _origin(rows)
+    ids = with_origin(ids, origin)
     if labels_only:
         examples = label_examples(ids, labels)
     else:
@@ -74,7 +76,32 @@ def write_shard(
         size,
         len(labels.data),
         digest,
-        Statistics(classes).add(batch.labels).to_dict(),
+        Statistics(classes)
+        .add(batch.labels, origin.get(records.IMAGE_LICENSE, ()))
+        .to_dict(),
+    )
+
+
+def _origin(rows: pa.Table) -> dict[str, list[bytes]]:
+    """Returns what is known of the images' origin, by feature."""
+    return {
+        feature: [(t or "").encode() for t in rows.column(name).to_pylist()]
+        for name, feature in carried.ORIGIN.items()
+        if name in rows.column_names
+    }
+
+
+def with_origin(
+    entries: EncodedRows, origin: Mapping[str, Sequence[bytes]]
+) -> EncodedRows:
+    """Adds the entries of the features that some rows have."""
+    return encode_records.join(
+        entries,
+        *(
+            encode_records.encode_texts(name, texts)
+            for name, texts in origin.items()
+            if any(texts)
+        ),
     )
 
 

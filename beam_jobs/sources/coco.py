@@ -21,6 +21,7 @@ from beam_jobs.images.find_images import (
     path_id,
     plain_path,
 )
+from beam_jobs.images.origin import Origin, make_origin
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.reader import (
@@ -46,6 +47,10 @@ _KEPT = (
     "coco_url",
     "name",
     "synset",
+    "license",
+    "licenses",
+    "flickr_url",
+    "url",
 )
 _LISTS = ("images", "annotations", "categories")
 _CHECKED_BYTES = 64
@@ -84,7 +89,7 @@ def read(part: Part) -> Read:
     folders = ImageFolders(part.values("images") or ("",))
     with_images = bool(part.values("images"))
     try:
-        images, annotations, names = _load(part.path)
+        images, annotations, names, licenses = _load(part.path)
     except (ValueError, RecursionError) as error:
         detail = f"not a COCO file: {error}"
         yield Rejection(Reason.UNREADABLE_SOURCE, part.path, detail, part.path)
@@ -123,7 +128,10 @@ def read(part: Part) -> Read:
             continue
         found = tuple(classes[number])
         sure = (1.0,) * len(found)
-        yield AnnotatedImage(image_id, Source.COCO, found, sure, ref)
+        origin = _origin(image, licenses)
+        yield AnnotatedImage(
+            image_id, Source.COCO, found, sure, ref, origin=origin
+        )
 
 
 def _path_of(name: str, folders: ImageFolders, with_images: bool) -> str:
@@ -162,8 +170,15 @@ def _id(value: Any) -> str:
     return str(value)
 
 
-def _load(path: str) -> tuple[list, list, list]:
-    """Returns images, annotations and categories.
+def _origin(image: Any, licenses: dict[str, str]) -> Origin | None:
+    number = image.get("license")
+    text = licenses.get(_id(number), number)
+    url = image.get("flickr_url") or image.get("url")
+    return make_origin(text, source_url=url)
+
+
+def _load(path: str) -> tuple[list, list, list, dict[str, str]]:
+    """Returns images, annotations, categories, and licences by their id.
 
     Raises:
         ValueError: not such a file.
@@ -177,12 +192,20 @@ def _load(path: str) -> tuple[list, list, list]:
     found = [entries for entries in lists if isinstance(entries, list)]
     if len(found) < len(_LISTS):
         raise ValueError(f"the lists {', '.join(_LISTS)} are needed")
-    return found[0], found[1], found[2]
+    licenses = content.get("licenses")
+    named = {
+        _id(entry["id"]): str(entry.get("url") or entry.get("name") or "")
+        for entry in (licenses if isinstance(licenses, list) else ())
+        if _has(entry, "id")
+    }
+    return found[0], found[1], found[2], named
 
 
 def _keep(entry: dict[str, Any]) -> dict[str, Any]:
     kept = {name: entry[name] for name in _KEPT if name in entry}
     url = kept.pop("coco_url", None)
+    if isinstance(url, str):
+        kept.setdefault("url", url)
     if "file_name" not in kept and isinstance(url, str):
         # LVIS has no other name: train2017/000000000025.jpg.
         kept["file_name"] = "/".join(url.split("/")[-2:])

@@ -34,6 +34,12 @@ _IMAGE_COLUMNS = (
     "id",
 )
 _URLS = ("url", "image_url")
+# Of licence, author and URL; a URL that is the image's name is in its id.
+_ORIGIN_COLUMNS = (
+    ("license", "licence", "license_url"),
+    ("author", "creator", "photographer"),
+    ("source_url", "original_url", "flickr_url", "coco_url", *_URLS),
+)
 _SPLIT_COLUMNS = ("split", "set", "subset", "data_type")
 _DELIMITERS = (",", ";", "\t", "|")
 # Hugging Face's name of a file of its row, after any word.
@@ -77,6 +83,8 @@ class Columns:
         delimiter: between fields.
         has_header: the first line is one.
         is_json: a line is a JSON object.
+        origin: of licence, author and URL, None where there is no such column;
+            empty if there is none at all.
     """
 
     image: int
@@ -87,6 +95,7 @@ class Columns:
     has_header: bool = True
     split: int | None = None
     is_json: bool = False
+    origin: tuple[int | None, ...] = ()
 
 
 def find_columns(
@@ -255,8 +264,25 @@ def columns_among(
     usual = {*_IMAGE_COLUMNS, *LABEL_NAMES} & set(names)
     has_header = bool(usual) or not by_position
     return Columns(
-        image, label, confidence, cells, delimiter, has_header, split=split
+        image,
+        label,
+        confidence,
+        cells,
+        delimiter,
+        has_header,
+        split=split,
+        origin=_origin(names, (image, label)),
     )
+
+
+def _origin(
+    names: Sequence[str], taken: tuple[int, int]
+) -> tuple[int | None, ...]:
+    found = [_position(names, None, usual) for usual in _ORIGIN_COLUMNS]
+    if names[taken[0]] in _URLS:
+        found[-1] = None
+    free = [None if at in taken else at for at in found]
+    return tuple(free) if set(free) != {None} else ()
 
 
 def _position(

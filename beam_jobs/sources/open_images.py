@@ -17,6 +17,7 @@ from beam_jobs.errors import InputError
 from beam_jobs.files import storage, text_files
 from beam_jobs.files.checks import check_folder
 from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.images.origin import Origin, make_origin
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Rejection
 from beam_jobs.sources.cached_tokens import Confidences
@@ -39,6 +40,12 @@ _NAME = "open_images"
 _LABEL_COLUMNS = ("ImageID", "Source", "LabelName", "Confidence")
 _BOX_COLUMNS = ("ImageID", "LabelName")
 _IMAGE_COLUMNS = ("ImageID", "Rotation")
+# Of licence, author, URL; of several the first is taken.
+_ORIGIN_COLUMNS = (
+    ("License",),
+    ("Author",),
+    ("OriginalURL", "OriginalLandingURL"),
+)
 _NAME_HEADERS = ("LabelName", "id")
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _NESTINGS = ("*", "*/*", "*/*/*")
@@ -245,9 +252,14 @@ def _joined(
 
 
 def read_rotations(part: Part) -> Read:
-    """Yields the rotations of image rows, 0 where there is none."""
-    rows = _Rows(part, _IMAGE_COLUMNS)
-    for index, (image_id, text) in rows:
+    """Yields the rotations of image rows, 0 where there is none.
+
+    With licence, author and URL, if the file has them.
+    """
+    header = text_files.read_header(part.path)
+    more = [[c for c in names if c in header][:1] for names in _ORIGIN_COLUMNS]
+    rows = _Rows(part, [*_IMAGE_COLUMNS, *itertools.chain(*more)])
+    for index, (image_id, text, *said) in rows:
         try:
             degrees = int(float(text or "0"))
         except (ValueError, OverflowError):
@@ -257,11 +269,17 @@ def read_rotations(part: Part) -> Read:
                 f"open_images/{image_id}",
                 Source.OPEN_IMAGES_HUMAN,
                 rotation=degrees,
+                origin=_origin(more, said),
             )
         else:
             rows.reject(index, f"Rotation {text!r}, not 0, 90, 180 or 270")
         yield from rows.take_rejected()
     yield from rows.take_rejected()
+
+
+def _origin(columns: list[list[str]], said: list[str]) -> Origin | None:
+    values = iter(said)
+    return make_origin(*(next(values) if names else "" for names in columns))
 
 
 def read_images(part: Part) -> Read:

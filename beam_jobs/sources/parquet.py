@@ -241,6 +241,7 @@ def _rows(
     start, end = map(int, (part.option("row_groups") or "0:0").split(":"))
     columns = layout.columns
     wanted = {columns.image, columns.label, columns.confidence, columns.split}
+    wanted |= {*columns.origin}
     names = table.schema_arrow.names
     if columns.label is None:
         wanted = {*range(len(names))}

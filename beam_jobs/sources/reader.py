@@ -17,6 +17,7 @@ from beam_jobs.files.checks import check_file, check_folder
 from beam_jobs.files.text_files import BadRow, first_line_number, read_lines
 from beam_jobs.images.find_images import AddressError
 from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.images.origin import Origin
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.split_names import parse_split, split_of_file, split_of_folders
@@ -48,6 +49,8 @@ class AnnotatedImage(NamedTuple):
             source knows.
         split: of `split_names.SPLITS`, if this source puts it in one and the
             job keeps that; see `Part.split_of`.
+        origin: licence, author and URL, as far as this source knows them; the
+            URL in `image_id` is not said again.
     """
 
     image_id: str
@@ -57,6 +60,7 @@ class AnnotatedImage(NamedTuple):
     ref: ImageRef | None = None
     rotation: int | None = None
     split: str | None = None
+    origin: Origin | None = None
 
 
 class PackedImage(NamedTuple):

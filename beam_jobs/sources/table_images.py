@@ -16,6 +16,7 @@ from beam_jobs.images.find_images import (
     plain_path,
 )
 from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.images.origin import make_origin
 from beam_jobs.labels.ledger import Source
 from beam_jobs.sources.cached_tokens import Confidences
 from beam_jobs.sources.cells import class_key, confidences_of, labels_of
@@ -93,8 +94,14 @@ class TableImages:
             sure = confidences_of(said, len(keys), self._confidences)
         if columns.split is not None:
             split = self._part.split_of(str(row[columns.split] or ""))
+        said = ("" if at is None else row[at] for at in columns.origin)
         return AnnotatedImage(
-            f"{self._kind}/{name}", self._source, keys, sure, split=split
+            f"{self._kind}/{name}",
+            self._source,
+            keys,
+            sure,
+            split=split,
+            origin=make_origin(*said) if columns.origin else None,
         )
 
     def _find(self, image: str) -> tuple[str, ImageRef | None]:

@@ -50,6 +50,7 @@ class Statistics:
         annotated_per_image: number of annotated labels -> images with that
             many: the tags before augmentation.
         added_by_pair: (class, class that co-occurs) -> labels it added.
+        licenses: licence -> images; nothing is known of the others.
 
     Example:
         >>> labels = ragged_columns.Labels(
@@ -74,14 +75,19 @@ class Statistics:
         self.labels_per_image: Counter[int] = Counter()
         self.annotated_per_image: Counter[int] = Counter()
         self.added_by_pair: Counter[tuple[int, int]] = Counter()
+        self.licenses: Counter[str] = Counter()
         self._confidence = 0
 
-    def add(self, labels: ragged_columns.Labels) -> Statistics:
+    def add(
+        self, labels: ragged_columns.Labels, licenses: Iterable[bytes] = ()
+    ) -> Statistics:
         """Counts a batch of images, in place, and returns self.
 
         Args:
             labels: of each image, no class twice in a row.
+            licenses: of each image, as of `add_licenses`.
         """
+        self.add_licenses(licenses)
         splits = np.asarray(labels.row_splits, np.int64)
         values = slice(splits[0], splits[-1])
         ids = np.asarray(labels.ids[values], np.int64)
@@ -102,6 +108,12 @@ class Statistics:
         self._confidence += int(units.sum(dtype=np.int64))
         return self
 
+    def add_licenses(self, licenses: Iterable[bytes]) -> None:
+        """Counts licences of images, UTF-8; an empty one is not known."""
+        for text, count in Counter(licenses).items():
+            if text:
+                self.licenses[text.decode()] += count
+
     def _count_pairs(
         self, ids: np.ndarray, parents: np.ndarray, rules: np.ndarray
     ) -> None:
@@ -121,6 +133,7 @@ class Statistics:
         self.labels_per_image.update(other.labels_per_image)
         self.annotated_per_image.update(other.annotated_per_image)
         self.added_by_pair.update(other.added_by_pair)
+        self.licenses.update(other.licenses)
         self._confidence += other._confidence
         return self
 
@@ -192,6 +205,7 @@ class Statistics:
                 [i, j, n] for (i, j), n in sorted(self.added_by_pair.items())
             ],
             "confidence": self._confidence,
+            "licenses": sorted(self.licenses.items()),
         }
 
     @classmethod
@@ -211,15 +225,19 @@ class Statistics:
             {(i, j): n for i, j, n in content["added_by_pair"]}
         )
         made._confidence = content["confidence"]
+        made.licenses.update(dict(content.get("licenses", ())))
         return made
 
     def to_json(self, vocabulary: Vocabulary) -> dict[str, Any]:
         """Returns the content of `statistics.json` on one split.
 
-        Classes without an image are left out.
+        Classes without an image are left out; so are licences if none is
+        known.
         """
+        licenses = {"images_per_license": dict(sorted(self.licenses.items()))}
         return {
             "images": self.images,
+            **(licenses if self.licenses else {}),
             "labels": self.labels,
             "labels_per_image_mean": round(self.mean_labels, 6),
             "labels_per_image": _histogram(self.labels_per_image),

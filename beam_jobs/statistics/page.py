@@ -41,6 +41,7 @@ PAGE = "index.html"
 
 _TEMPLATES = "templates"
 _LEAST_COVERED = 50
+_MOST_LICENSES = 50
 
 
 def to_json(
@@ -170,6 +171,8 @@ def render(
         sources=_sources(total),
         rule_names=[_words(rule) for rule in Rule],
         pairs=_pairs(total, vocabulary),
+        licenses=_licenses(total),
+        all_licenses=len(total.licenses),
         rejections=_shares(_most_first(rejected)),
         coverage=_coverage(train, trainable_above),
         least=_least_covered(train, vocabulary),
@@ -246,6 +249,18 @@ def _sources(
 
 def _pairs(total: Statistics, vocabulary: Vocabulary) -> list[tuple[Any, ...]]:
     return [(vocabulary[i], vocabulary[j], n) for i, j, n in total.top_pairs()]
+
+
+def _licenses(total: Statistics) -> list[tuple[str, int, float]]:
+    """Returns (licence, images, percent of the largest count).
+
+    The last of them are the images of which none is known.
+    """
+    if not total.licenses:
+        return []
+    shown = _most_first(total.licenses)[:_MOST_LICENSES]
+    unknown = total.images - sum(total.licenses.values())
+    return _shares([*shown, *([("not known", unknown)] if unknown else [])])
 
 
 def _coverage(

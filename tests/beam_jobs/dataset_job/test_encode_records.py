@@ -125,3 +125,15 @@ def test_codes_of_the_ledger():
             code = ledger.ledger_codes(int(rule), int(source))
             assert ledger.rules_of(code) == rule
             assert ledger.sources_of(code) == source
+
+
+def test_texts_equal_protobuf_and_empty_ones_are_left_out():
+    texts = [b"", "Zoë".encode(), b"x" * 1000, b""]
+    rows = encode_records.encode_texts(records.IMAGE_AUTHOR, texts)
+    found = [parse(data) for data in encode_records.to_examples(rows).rows()]
+    for example, text in zip(found, texts, strict=True):
+        features = example.features.feature
+        if text:
+            value = features[records.IMAGE_AUTHOR].bytes_list.value
+            assert list(value) == [text]
+        assert len(features) == bool(text)

@@ -176,3 +176,34 @@ def test_a_path_that_fits_two_images_names_both(tmp_path):
     images = [{"id": 1, "file_name": "..\\3\\a.jpg"}]
     (bad,) = read(tmp_path, [], ("images", str(tmp_path)), images=images)
     assert bad.detail == "'3/a.jpg' may be 1/a.jpg or 2/a.jpg"
+
+
+def test_licences_and_urls_of_images(tmp_path):
+    content = {
+        "licenses": [
+            {"id": 4, "name": "BY", "url": "http://cc.org/by/2.0/"},
+            {"id": 5, "name": "own"},
+            "CC",
+        ],
+        "images": [
+            {
+                "id": 1,
+                "file_name": "a.jpg",
+                "license": 4.0,
+                "flickr_url": "http://flickr/a",
+                "coco_url": "http://coco/a",
+            },
+            {"id": 2, "license": 5, "coco_url": "http://c/val2017/b.jpg"},
+            {"id": 3, "file_name": "c.jpg", "license": 9},
+        ],
+        "annotations": [],
+        "categories": CATEGORIES,
+    }
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps(content))
+    (part,) = coco.READER.find(str(path), Context()).parts
+    assert {i.image_id: i.origin for i in coco.READER.read(part)} == {
+        "coco/a.jpg": ("http://cc.org/by/2.0/", "", "http://flickr/a"),
+        "coco/val2017/b.jpg": ("own", "", "http://c/val2017/b.jpg"),
+        "coco/c.jpg": None,
+    }

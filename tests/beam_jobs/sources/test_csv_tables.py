@@ -185,6 +185,19 @@ def test_paths_of_another_machine_are_found(tmp_path):
     assert {item.image_id for item in found} == {"csv/pics/a.jpg"}
 
 
+def test_columns_say_licence_author_and_url(tmp_path):
+    text = (
+        "file_name,label,Licence,photographer,url,image_url\n"
+        "a.jpg,dog, CC BY 2.0 ,Ann,https://x.org/a,\nb.jpg,dog,,,,\n"
+    )
+    first, second = read(tmp_path, text)
+    assert first.origin == ("CC BY 2.0", "Ann", "https://x.org/a")
+    assert second.origin is None
+    text = f"url,label,author\n{URL},dog,Ann\n"
+    (image,) = read(tmp_path, text, ("images", "/p"))
+    assert image.origin == ("", "Ann", ""), "its id holds the URL"
+
+
 def test_a_column_says_the_split(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("image,label,Subset\na.jpg,dog,VAL\nb.jpg,cat,\n")

@@ -249,6 +249,17 @@ def test_rotations(tmp_path):
     ]
 
 
+def test_image_rows_say_licence_author_and_url(tmp_path):
+    text = "a,train,u,l,https://cc.org/by,p,Ann,t,1,m,,\nb,,,,,,,,,,,90.0\n"
+    path = written(tmp_path, ROTATIONS + text)
+    first, second = open_images.read_rotations(Part("", path))
+    assert first.origin == ("https://cc.org/by", "Ann", "u")
+    assert (second.origin, second.rotation) == (None, 90)
+    text = "ImageID,OriginalLandingURL,Rotation\na,l,\n"
+    (image,) = open_images.read_rotations(Part("", written(tmp_path, text)))
+    assert image.origin == ("", "", "l")
+
+
 def test_parts_of_a_folder(tmp_path):
     folder = write(
         tmp_path,

@@ -177,6 +177,22 @@ def test_co_occurrence_pairs():
     assert "Co-occurrence" not in words(render())
 
 
+def test_licences_are_texts_from_outside():
+    train = counts([0, 5, 5], [5, 0, 0], 5)
+    train.add_licenses([b"CC BY", ATTACK.encode(), b"CC BY", b""])
+    page = render({"train": train})
+    assert "CC BY 2" in words(page) and "not known 2" in words(page)
+    assert "<img" not in page
+    assert "Licences" not in words(render())
+
+
+def test_many_licences_are_cut():
+    train = counts([0, 99, 0], [0, 0, 0], 99)
+    train.add_licenses(str(i).encode() for i in range(99))
+    text = words(render({"train": train}))
+    assert "the first 50 of 99" in text and "not known" not in text
+
+
 def test_figures_follow_the_scheme():
     train = counts([0, 5, 5], [5, 0, 0], 5)
     train.labels_per_image.update({2: 5})
