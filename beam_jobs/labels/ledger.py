@@ -45,6 +45,7 @@ class Source(enum.IntEnum):
     CSV = 7
     FOLDERS = 8
     PARQUET = 9
+    WEBDATASET = 10
 
     @property
     def kind(self) -> str:

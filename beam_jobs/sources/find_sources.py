@@ -20,6 +20,7 @@ from beam_jobs.sources import (
     parquet,
     tencent,
     voc,
+    webdataset,
 )
 from beam_jobs.sources.reader import (
     IMAGES,
@@ -45,6 +46,7 @@ READERS: tuple[Reader, ...] = (
     voc.READER,
     csv_tables.READER,
     parquet.READER,
+    webdataset.READER,
     folders.READER,
 )
 _BY_NAME = {reader.name: reader for reader in READERS}

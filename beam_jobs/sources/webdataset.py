@@ -1,0 +1,261 @@
+"""Reader of webdataset's tars, also as img2dataset writes them.
+
+Members of one sample follow each other and share the name up to its first
+dot: `000.jpg`, `000.cls`, `000.json`. Format:
+https://github.com/webdataset/webdataset, https://github.com/rom1504/img2dataset
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from beam_jobs.errors import InputError
+from beam_jobs.files import storage
+from beam_jobs.files.checks import check_file
+from beam_jobs.images.find_images import (
+    ARCHIVE,
+    SUFFIXES,
+    TEXTS,
+    is_encodable,
+    list_images,
+    path_id,
+)
+from beam_jobs.images.image_ref import ImageReader, ImageRef
+from beam_jobs.labels.ledger import Source
+from beam_jobs.rejections import Reason, Rejection
+from beam_jobs.sources.cells import (
+    CLASS_NAMES,
+    LABEL_NAMES,
+    class_key,
+    labels_of,
+    read_class_names,
+)
+from beam_jobs.sources.reader import (
+    AnnotatedImage,
+    Context,
+    Found,
+    Part,
+    Read,
+    Reader,
+    SourceOption,
+    check_start,
+)
+
+# Beside the tars, a class a line.
+_NAMES_BESIDE = ("classes.txt", "classnames.txt")
+_MAX_TEXT = 1 << 20
+_PARTS_TRIED = 4
+_SAMPLE = "a sample with an image and its labels, as 0.jpg, 0.cls"
+
+_Member = tuple[str, ImageRef]
+
+
+def find(path: str, context: Context) -> Found:
+    """Finds a tar, those that match a pattern, or a folder's at any depth.
+
+    In a folder without tars, the files of a sample lie side by side. Names of
+    numbered classes are in `classes.txt` beside the tars, or named.
+
+    Raises:
+        InputError: no such file, or no sound sample near the start.
+    """
+    folder = path if _is_folder(path) else os.path.dirname(path)
+    base = os.path.join(folder, "")
+    options = context.part_options(("folder", base))
+    names = dict(options).get(CLASS_NAMES.name) or _beside(base)
+    read_class_names(names)
+    if names and CLASS_NAMES.name not in dict(options):
+        options.append((CLASS_NAMES.name, names))
+    parts = [
+        Part(
+            "webdataset",
+            files[0][0],
+            files=tuple(files),
+            options=(*options, *context.split_option(files[0][0])),
+        )
+        for files in _list(path)
+    ]
+    _check_some(parts)
+    files = [storage.find_file(names)] if names else []
+    return Found(parts, files=tuple(files))
+
+
+def _check_some(parts: Sequence[Part]) -> None:
+    """Checks that one of the first parts starts soundly; one may be broken.
+
+    Raises:
+        InputError: none does.
+    """
+    errors: list[InputError] = []
+    for part in parts[:_PARTS_TRIED]:
+        try:
+            check_start(part, read, _SAMPLE)
+        except InputError as error:
+            errors.append(error)
+        else:
+            return
+    raise errors[0]
+
+
+def _is_folder(path: str) -> bool:
+    if not storage.is_remote(path):
+        return os.path.isdir(path)
+    return not storage.list_files(path)
+
+
+def _beside(base: str) -> str | None:
+    found = (base + name for name in _NAMES_BESIDE)
+    return next(filter(storage.exists, found), None)
+
+
+def _list(path: str) -> Iterator[list[tuple[str, int]]]:
+    """Yields the files of each part: a tar, or a folder without one.
+
+    Raises:
+        InputError: there are none.
+    """
+    if os.path.isfile(path):
+        found = [storage.find_file(path)]
+    else:
+        found = storage.list_files(path) or storage.list_files(
+            storage.join(storage.escape(path), "**")
+        )
+    tars = [file for file in found if file[0].endswith(ARCHIVE)]
+    if tars:
+        yield from ([tar] for tar in tars)
+        return
+    if not any(_suffix(name) in SUFFIXES for name, _ in found):
+        packed = [name for name, _ in found if f"{ARCHIVE}." in name]
+        cure = f"; {packed[0]} is packed: unpack it to .tar" if packed else ""
+        raise InputError(f"no webdataset: no {ARCHIVE} in {path}{cure}")
+    folders: dict[str, list[tuple[str, int]]] = {}
+    for file in found:
+        folders.setdefault(os.path.dirname(file[0]), []).append(file)
+    for files in folders.values():
+        if any(_suffix(name) in SUFFIXES for name, _ in files):
+            yield files
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def read(part: Part) -> Read:
+    """Yields the samples; those that are malformed become Rejections."""
+    names = read_class_names(part.option(CLASS_NAMES.name))
+    base, reader = part.option("folder") or "", ImageReader()
+    labels_only = part.option("labels_only") is not None
+    is_tar = part.path.endswith(ARCHIVE)
+    members = (m for path, size in part.files for m in list_images(path, size))
+    for key, sample in itertools.groupby(members, _key_of):
+        if key is None:
+            yield from (m for m in sample if isinstance(m, Rejection))
+            continue
+        found = [m for m in sample if not isinstance(m, Rejection)]
+        name = f"{part.path}/{key}" if is_tar else key
+        try:
+            image = _image_in(found)
+            keys = _class_keys(found, names, reader)
+        except (ValueError, OSError, RecursionError) as error:
+            if is_tar or any(_suffix(m[0]) not in TEXTS for m in found):
+                yield Rejection(
+                    Reason.MALFORMED_RECORD, name, str(error), part.path
+                )
+            continue
+        yield AnnotatedImage(
+            f"webdataset/{path_id(name.removeprefix(base))}",
+            Source.WEBDATASET,
+            keys,
+            (1.0,) * len(keys),
+            None if labels_only else image,
+        )
+    reader.close()
+
+
+def _key_of(member: _Member | Rejection) -> str | None:
+    """Returns what members of a sample share; None of what is no member."""
+    if isinstance(member, Rejection):
+        return None
+    folder, name = os.path.split(member[0])
+    return os.path.join(folder, name.partition(".")[0])
+
+
+def _image_in(sample: Sequence[_Member]) -> ImageRef:
+    """Returns the one image; of several (masks) that with the plain suffix.
+
+    Raises:
+        ValueError: there is none, or it is unclear which.
+    """
+    images = [m for m in sample if _suffix(m[0]) in SUFFIXES]
+    if len(images) > 1:
+        images = [m for m in images if os.path.basename(m[0]).count(".") == 1]
+    if len(images) != 1:
+        there = ", ".join(sorted(os.path.basename(name) for name, _ in sample))
+        raise ValueError(f"one image is needed; received: {there[:200]}")
+    return images[0][1]
+
+
+def _class_keys(
+    sample: Iterable[_Member], names: Sequence[str], reader: ImageReader
+) -> tuple[str, ...]:
+    """Returns the class keys of all members that hold labels, each once.
+
+    Raises:
+        ValueError: one is malformed.
+    """
+    found: list[str] = []
+    for name, ref in sample:
+        kind = os.path.basename(name).partition(".")[2].lower()
+        if kind == "json":
+            content = json.loads(_text_of(name, ref, reader))
+            if not isinstance(content, Mapping):
+                raise ValueError(f"{name}: a JSON object is needed")
+            values = [content[n] for n in ("cls", *LABEL_NAMES) if n in content]
+            found += labels_of(next(iter(values), None), names)
+        elif kind == "cls":
+            found += labels_of([_text_of(name, ref, reader)], names)
+        elif kind.removesuffix(".txt") in LABEL_NAMES:
+            found += labels_of(_text_of(name, ref, reader), names)
+    for text in found:
+        if text.isdecimal() and not names:
+            raise ValueError(
+                f"class {text} is a number: its name is needed in "
+                f"{_NAMES_BESIDE[0]} beside the tars, or with "
+                f"{CLASS_NAMES.flag} FILE, a name a line from 0"
+            )
+        if not is_encodable(text):
+            raise ValueError(f"label {text!r}: half a character")
+    keys = (class_key(text, "webdataset") for text in found if text)
+    return tuple(dict.fromkeys(keys))
+
+
+def _text_of(name: str, ref: ImageRef, reader: ImageReader) -> str:
+    """Returns the text of a member.
+
+    Raises:
+        ValueError: too long, or no UTF-8.
+    """
+    if ref.length > _MAX_TEXT:
+        raise ValueError(f"{name}: {ref.length} bytes, over {_MAX_TEXT}")
+    try:
+        return reader.read(ref).decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}: not UTF-8 text") from error
+
+
+READER = Reader(
+    SourceOption(
+        "webdataset",
+        "webdataset",
+        "Tar of webdataset or img2dataset, or a folder of them.",
+        check_file,
+    ),
+    find,
+    read,
+    bytes_an_image=50_000,
+    takes=(CLASS_NAMES,),
+    keys_hold_names=True,
+)
