@@ -49,6 +49,7 @@ class Reason(str, enum.Enum):
     CUT_OFF = "cut_off"
     WEB_PAGE = "web_page"
     PLACEHOLDER = "placeholder"
+    OPTED_OUT = "opted_out"
 
 
 DEAD_LETTERS = "dead_letters"

@@ -19,6 +19,7 @@ from beam_jobs.download.addresses import (
     UnknownHostError,
     check_address,
 )
+from beam_jobs.download.consent import find_opt_out
 from beam_jobs.download.options import FetchOptions
 from beam_jobs.rejections import Reason
 
@@ -212,6 +213,7 @@ async def _ask_once(
             if response.status in _REDIRECTS:
                 return _target(response)
             _check_status(response)
+            _check_consent(response, options)
             answered = True
             data = await _read(response, options.limits.max_bytes)
             return Response(data, response.headers.get("Content-Type", ""))
@@ -247,6 +249,18 @@ def _check_status(response: aiohttp.ClientResponse) -> None:
     if status >= 500:
         raise FetchError(Reason.SERVER_ERROR, detail, retry_after=wait)
     raise FetchError(Reason.REFUSED, detail)
+
+
+def _check_consent(
+    response: aiohttp.ClientResponse, options: FetchOptions
+) -> None:
+    headers = response.headers.getall("X-Robots-Tag", [])
+    if (
+        said := None
+        if options.ignore_opt_out
+        else find_opt_out(headers, options.user_agent)
+    ):
+        raise FetchError(Reason.OPTED_OUT, f"X-Robots-Tag: {said}")
 
 
 def _retry_after(value: str | None) -> float | None:

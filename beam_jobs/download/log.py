@@ -36,6 +36,7 @@ REASONS = (
     Reason.CUT_OFF,
     Reason.WEB_PAGE,
     Reason.PLACEHOLDER,
+    Reason.OPTED_OUT,
     Reason.EMPTY_FILE,
     Reason.TOO_MANY_BYTES,
     Reason.TOO_MANY_PIXELS,

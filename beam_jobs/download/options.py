@@ -88,6 +88,13 @@ class FetchOptions(Options):
     allow_private: Annotated[
         bool, Option("Ask private and loopback addresses too.")
     ] = False
+    ignore_opt_out: Annotated[
+        bool,
+        Option(
+            "Keep images whose server says noai, noimageai, noindex or "
+            "noimageindex (X-Robots-Tag) too."
+        ),
+    ] = False
     user_agent: Annotated[
         str, Option("What servers are told. Default: our name.")
     ] = ""

@@ -232,6 +232,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _do_xml(self) -> None:
         self._send(b"<?xml version='1.0'?><Error>AccessDenied</Error>")
 
+    def _do_robots(self) -> None:
+        said = ("noai", "googlebot: noindex", "nofollow, NoImageAI")
+        self._send(noise_image(1), X_Robots_Tag=said[self._number])
+
     def _do_empty(self) -> None:
         self._send()
 

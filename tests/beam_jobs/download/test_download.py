@@ -210,3 +210,22 @@ def test_the_terminal_tells_what_was_done(tmp_path):
     assert next_step(["a.txt"], tmp_path).startswith(
         f"next: tagforest dataset --tencent-lists a.txt --images {tmp_path}"
     )
+
+
+def test_an_opt_out_is_kept_until_it_is_ignored(tmp_path, server):
+    urls = [server.url("robots/0"), server.url("robots/1")]
+    lists = [tmp_path / "list.txt"]
+    lists[0].write_text("\n".join(urls))
+    summary = run(tmp_path / "out", lists)
+    assert (summary.out, summary.reasons) == (1, {"opted_out": 1})
+    (letter,) = letters(tmp_path / "out")["opted_out"]
+    assert (letter["item"], letter["detail"]) == (urls[0], "X-Robots-Tag: noai")
+    again = run(tmp_path / "out", lists, ignore_opt_out=True)
+    assert (again.out, again.fetched) == (1, 0)
+    replayed = run(
+        tmp_path / "out",
+        lists,
+        ignore_opt_out=True,
+        replay=frozenset({Reason.OPTED_OUT}),
+    )
+    assert (replayed.out, replayed.reasons) == (2, {})
