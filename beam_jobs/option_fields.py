@@ -218,6 +218,45 @@ def from_mapping(cls: type[_T], values: Mapping[str, Any]) -> _T:
     return cls(**given)
 
 
+def changed(options: Any, usual: Any = None) -> dict[str, Any]:
+    """Returns what is not at its default, nested options by name.
+
+    A field that came since changes nothing where it was not given. Fields
+    without a default are always there.
+
+    Args:
+        options: an instance.
+        usual: one with the defaults; by default those of its class.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Fetch(Options):
+        ...     url: str
+        ...     retries: int = 5
+        >>> changed(Fetch("x")), changed(Fetch("x", retries=1))
+        ({'url': 'x'}, {'retries': 1, 'url': 'x'})
+    """
+    found: dict[str, Any] = {}
+    for field in sorted(fields(options), key=lambda f: f.name):
+        value = getattr(options, field.name)
+        default = (
+            _default_of(field) if usual is None else getattr(usual, field.name)
+        )
+        if is_dataclass(value):
+            alike = is_dataclass(default)
+            value = changed(value, default if alike else None)
+            default = {} if alike else None
+        if value != default:
+            found[field.name] = value
+    return found
+
+
+def _default_of(field: dataclasses.Field) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return None if field.default is dataclasses.MISSING else field.default
+
+
 def replace_paths(options: _T, change: Callable[[str], str]) -> _T:
     """Returns options with every path changed, those of nested ones too."""
     changed = {}

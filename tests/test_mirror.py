@@ -25,6 +25,7 @@ BEHAVIOURS = {
     "serving/server/test_hostile_requests.py",
     "serving/server/test_load.py",
     "serving/server/test_local_server_memory.py",
+    "serving/server/test_own_classes.py",
 }
 
 

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from beam_jobs.classes import growth
 from beam_jobs.classes import wordnet as wn
-from beam_jobs.classes.own_classes import find_synset, name_of
+from beam_jobs.classes.class_map import ClassMap
+from beam_jobs.classes.own_classes import (
+    find_synset,
+    is_own,
+    name_of,
+    own_id,
+    plain_name,
+)
 from beam_jobs.files.text_files import read_tsv
 
 _CHOICES_HEADER = (
@@ -25,9 +32,13 @@ _CHOICES_HEADER = (
     "labels",
     "images",
 )
+# An own class that the user named, by its id or in a class map.
+_GIVEN = "given"
 _GENERAL = frozenset({"reviewed_general", "hypernym"})
 _OWN = ("own", "kind", "ambiguous", "foreign")
 _GLOSS_WORDS = 12
+# What a class map names and no source: its own parents.
+MAPPED = "class_map:"
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,8 @@ class OwnClasses:
     """What is known of classes that WordNet lacks.
 
     Attributes:
-        names: by id, as the first source spells it.
+        names: by id, as the first source spells it; of several names that a
+            class map joins under another id, the words of that id.
         parents: id of the parent by id; none for a root.
     """
 
@@ -85,14 +97,21 @@ class OwnClasses:
             InputError: parents that lead in a circle.
         """
         names: dict[str, str] = {}
+        others: dict[str, set[str]] = {}
         parents: dict[str, str] = {}
         for choice in choices:
             if find_synset(choice.wnid, wordnet) is None:
-                # A comma parts the names of a class, a tab the columns.
-                name = " ".join(choice.display_name.replace(",", " ").split())
-                names.setdefault(choice.wnid, name)
+                # A comma parts the names of a class.
+                name = plain_name(choice.display_name.replace(",", " "))
+                if own_id(name) == choice.wnid:
+                    names.setdefault(choice.wnid, name)
+                elif not is_own(name):
+                    others.setdefault(choice.wnid, set()).add(name)
                 if choice.parent:
                     parents.setdefault(choice.wnid, choice.parent)
+        for wnid, found in others.items():
+            if len(found) == 1:
+                names.setdefault(wnid, *found)
         for wnid in parents:
             growth.target_of(wnid, parents)
         return cls(names, parents)
@@ -100,6 +119,26 @@ class OwnClasses:
     def name_of(self, wnid: str, wordnet) -> str:
         """Returns the names of any class."""
         return self.names.get(wnid) or name_of(wnid, wordnet)
+
+
+def kinds_of_map(
+    class_map: ClassMap, choices: Iterable[ClassChoice]
+) -> list[ClassChoice]:
+    """Returns rows of a class map for own parents that no source annotates."""
+    choices = list(choices)
+    known = {c.wnid for c in choices}
+    kinds = class_map.kinds(c.parent for c in choices if c.parent)
+    return [
+        ClassChoice(
+            MAPPED + name.removeprefix(MAPPED),
+            name.removeprefix(MAPPED),
+            class_id,
+            "class_map",
+            parent=class_map.rows[name].parent,
+        )
+        for class_id, name in sorted(kinds.items())
+        if class_id not in known
+    ]
 
 
 def note_merges(choices: list[ClassChoice]) -> list[ClassChoice]:
@@ -168,6 +207,7 @@ def summarise(rows: Sequence[Mapping[str, str]], place: str = "") -> list[str]:
         rows: as `read_choices` returns them.
         place: where the table lies, if it does.
     """
+    rows = [r for r in rows if not r.get("key", "").startswith(MAPPED)]
     if not rows:
         return []
     kinds: dict[str, list[Mapping[str, str]]] = {}
@@ -176,7 +216,7 @@ def summarise(rows: Sequence[Mapping[str, str]], place: str = "") -> list[str]:
     shared = [row for row in rows if row["merged_with"]]
     counted = [
         (kinds.get("exact", []), "exact"),
-        ([r for k in _OWN for r in kinds.get(k, [])], "own classes"),
+        ([r for k in (*_OWN, _GIVEN) for r in kinds.get(k, [])], "own classes"),
         (kinds.get("general", []), "more general"),
         (shared, "share a class"),
         (kinds.get("without", []), "without"),
@@ -206,6 +246,8 @@ def _kind_of(row: Mapping[str, str]) -> str:
         return "without"
     if row["rule"] in _OWN:
         return row["rule"]
+    if is_own(row["wnid"]):
+        return _GIVEN
     return "general" if row["rule"] in _GENERAL else "exact"
 
 
@@ -243,9 +285,8 @@ def _row(choice: ClassChoice, wordnet) -> tuple[str, ...]:
         for w in choice.alternatives
     ]
     return (
-        choice.key,
-        # A name with a tab in it would make another column.
-        " ".join(choice.display_name.split()),
+        plain_name(choice.key),
+        plain_name(choice.display_name),
         choice.wnid,
         choice.rule,
         "; ".join(others),

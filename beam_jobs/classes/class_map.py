@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from beam_jobs.classes import wordnet as wn
 from beam_jobs.classes.own_classes import (
     check_class_id,
     is_own,
     normalise,
+    plain_name,
 )
 from beam_jobs.errors import InputError
 
 OVERRIDES_CSV = "wordnet-overrides.csv"
 _OVERRIDE_HEADER = ["LabelName", "WordNetId"]
 MAP_HEADER = ("name", "class", "parent")
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -45,23 +48,52 @@ class ClassMap:
 
     def row_of(self, key: str, name: str) -> MapRow | None:
         """Returns the row of a class; one for its key goes first."""
-        for text in (key, key.partition(":")[2], normalise(name)):
+        for text in _spellings(key, name):
             if text and text in self.rows:
                 return self.rows[text]
         return None
 
-    def unused(self, names: Mapping[str, str]) -> list[str]:
-        """Returns rows that name none of the classes, sorted."""
-        used = {
-            text
-            for key, name in names.items()
-            for text in (key, key.partition(":")[2], normalise(name))
+    def unused(self, names: Mapping[str, str]) -> dict[str, str]:
+        """Returns the name by file and line of rows that name no class.
+
+        Args:
+            names: of all classes, by key.
+        """
+        used = {t for key, name in names.items() for t in _spellings(key, name)}
+        return {
+            place: texts[0]
+            for place, texts in self._texts.items()
+            if used.isdisjoint(texts)
         }
-        return sorted(
-            place
-            for text, place in self.places.items()
-            if used.isdisjoint((text, normalise(text)))
-        )
+
+    def kinds(self, parents: Iterable[str]) -> dict[str, str]:
+        """Returns names by class id, of own classes that are parents.
+
+        A parent may have a row that no source needs, with a parent of its
+        own: `toy vehicle`, `own:toy_vehicle`, `n04524313`.
+
+        Args:
+            parents: ids.
+        """
+        named: dict[str, str] = {}
+        for texts in self._texts.values():
+            named.setdefault(self.rows[texts[0]].class_id, texts[0])
+        found: dict[str, str] = {}
+        waiting = list(parents)
+        while waiting:
+            class_id = waiting.pop()
+            if is_own(class_id) and class_id in named.keys() - found.keys():
+                found[class_id] = named[class_id]
+                waiting.append(self.rows[named[class_id]].parent)
+        return found
+
+    @cached_property
+    def _texts(self) -> dict[str, list[str]]:
+        """The spellings of each row by its place, the first as it stands."""
+        texts: dict[str, list[str]] = {}
+        for text, place in self.places.items():
+            texts.setdefault(place, []).append(text)
+        return texts
 
     def check(self, wordnet) -> None:
         """Checks that WordNet has the synsets named.
@@ -84,6 +116,26 @@ class ClassMap:
         return ClassMap(
             {**self.rows, **other.rows}, {**self.places, **other.places}
         )
+
+
+def _spellings(key: str, name: str) -> tuple[str, ...]:
+    # As tables show the key, on one line, is as good.
+    return key, plain_name(key), key.partition(":")[2], normalise(name)
+
+
+def say_unused(unused: Mapping[str, str], rows: int) -> str:
+    """Returns a line on rows of class maps that name no class.
+
+    Args:
+        unused: as `ClassMap.unused` returns it.
+        rows: how many there are.
+    """
+    shown = [f"{place} {name}" for place, name in unused.items()][:_SHOWN]
+    more = ", ..." if len(unused) > len(shown) else ""
+    return (
+        f"{len(unused)} of {rows} rows of the class map name no class of the "
+        f"sources: {', '.join(shown)}{more}; are they spelt as there?"
+    )
 
 
 def read_class_map(path: str) -> ClassMap:
@@ -127,7 +179,7 @@ def read_class_map(path: str) -> ClassMap:
                 f"a second row for {name!r}" if name else "a row without name"
             )
             raise InputError(f"{place}: {what}")
-        for text in {name, normalise(name)} - {""}:
+        for text in filter(None, (name, normalise(name))):
             found.setdefault(text, MapRow(class_id, parent))
             places.setdefault(text, place)
         found[name] = MapRow(class_id, parent)

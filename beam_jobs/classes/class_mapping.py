@@ -7,7 +7,8 @@ and publishes no rule; ours map a name only where it is sure, in order:
 2. `reviewed`, or `reviewed_general` where WordNet has only something more
    general: a row of `reviewed_classes.tsv` beside this module; also for the
    same name in another source, where all rows of that name agree.
-3. `wnid`: a WordNet id, or the name of a synset (`aerosol.n.02`).
+3. `wnid`: a WordNet id, an own id (`own:stop_sign`), or the name of a synset
+   (`aerosol.n.02`).
 4. `vocabulary`: a class of the vocabulary given that WordNet lacks.
 5. `names`: a word of another language, by the user's files.
 6. `lemma`: the name is a noun in WordNet; `inflected`: its base form is
@@ -39,7 +40,11 @@ from typing import Any
 from beam_jobs.classes import abstract_classes, own_classes, parents
 from beam_jobs.classes import senses as class_senses
 from beam_jobs.classes import wordnet as wn
-from beam_jobs.classes.class_choices import ClassChoice, note_merges
+from beam_jobs.classes.class_choices import (
+    ClassChoice,
+    kinds_of_map,
+    note_merges,
+)
 from beam_jobs.classes.class_map import ClassMap
 from beam_jobs.classes.lemmas import (
     candidates,
@@ -137,7 +142,7 @@ def map_classes(
     choices = [
         chooser.choose(key, name) for key, name in sorted(display_names.items())
     ]
-    return note_merges(choices)
+    return note_merges(choices + kinds_of_map(hints.class_map, choices))
 
 
 def visible_classes(wordnet) -> Wanted:
@@ -215,8 +220,8 @@ class _Chooser:
 
     def _named_by_id(self, key: str, name: str) -> ClassChoice | None:
         for text in (key, key.partition(":")[2], name):
-            if wn.WNID_PATTERN.fullmatch(text):
-                if not self.wanted(text):
+            if own_classes.is_class_id(text):
+                if not (self.wanted(text) or own_classes.is_own(text)):
                     wn.synset_of(text, self.wordnet)
                 return ClassChoice(key, name, text, "wnid")
         match = _SYNSET_NAME.fullmatch(name)

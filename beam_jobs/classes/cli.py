@@ -31,7 +31,10 @@ def vocabulary(
     ] = None,
     grow_with: Annotated[
         Path | None,
-        typer.Option(help="TSV wnid, name: classes to add at the end."),
+        typer.Option(
+            help="TSV wnid, name, parent (of own classes): classes to add at "
+            "the end."
+        ),
     ] = None,
     remove: Annotated[
         Path | None, typer.Option(help="TSV wnid: classes to remove.")
@@ -89,19 +92,28 @@ def _grow(
 ) -> tuple[Vocabulary, Hierarchy]:
     from beam_jobs.classes import growth
     from beam_jobs.classes import wordnet as wn
+    from beam_jobs.classes.own_classes import is_own, name_of
+    from beam_jobs.errors import InputError
 
     wordnet = wn.load_wordnet()
-    added = {
-        wnid: name or wn.names_of(wn.synset_of(wnid, wordnet))
-        for wnid, name in growth.read_additions(grow_with).items()
-    }
+    names, parents = growth.read_additions(grow_with)
+    for wnid, name in names.items():
+        if not name and not is_own(wnid):
+            wn.synset_of(wnid, wordnet)
+    added = {w: name or name_of(w, wordnet) for w, name in names.items()}
     grown = growth.grow(
         classes,
         added,
         growth.read_removals(remove),
         growth.read_merges(merge),
     )
-    return grown, hierarchy.grown(grown, wordnet)
+    for wnid, parent in parents.items():
+        if is_own(parent) and parent not in grown:
+            raise InputError(
+                f"{grow_with}: the parent of {wnid}, {parent}, is in neither "
+                "the vocabulary nor the additions; give it a row"
+            )
+    return grown, hierarchy.grown(grown, wordnet, parents)
 
 
 def _save(classes: Vocabulary, hierarchy: Hierarchy, out: Path) -> None:

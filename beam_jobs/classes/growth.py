@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from beam_jobs.classes.own_classes import check_class_id
+from beam_jobs.classes.own_classes import check_class_id, is_own
 from beam_jobs.classes.vocabulary import (
     ACTIVE,
     MERGED,
@@ -24,7 +24,7 @@ from beam_jobs.files.text_files import read_tsv
 
 _MERGES_HEADER = ("wnid", "into")
 _REMOVALS_HEADER = ("wnid",)
-_ADDITIONS_HEADER = ("wnid", "name")
+_ADDITIONS_HEADER = ("wnid", "name", "parent")
 
 
 def grow(
@@ -105,7 +105,17 @@ def read_merges(path: str | os.PathLike[str] | None) -> dict[str, str]:
     Raises:
         InputError: no such file, or a malformed or repeated row (file:line).
     """
-    return _read_pairs(path, _MERGES_HEADER) if path else {}
+    found: dict[str, str] = {}
+    for line, (class_id, target) in (
+        read_tsv(path, _MERGES_HEADER) if path else ()
+    ):
+        place = f"{path}:{line}"
+        check_class_id(class_id, place)
+        check_class_id(target, place)
+        if class_id in found:
+            raise InputError(f"{place}: a second row for {class_id}")
+        found[class_id] = target
+    return found
 
 
 def read_removals(path: str | os.PathLike[str] | None) -> list[str]:
@@ -122,27 +132,35 @@ def read_removals(path: str | os.PathLike[str] | None) -> list[str]:
     return list(dict.fromkeys(wnid for _, (wnid,) in rows))
 
 
-def read_additions(path: str | os.PathLike[str] | None) -> dict[str, str]:
-    """Returns names by wnid from a TSV `wnid<TAB>name`; None is empty.
+def read_additions(
+    path: str | os.PathLike[str] | None,
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns names and parents by id from a TSV `wnid<TAB>name<TAB>parent`.
 
-    A row without a name, or a file without that column, gives "".
+    A row without a name, or a file without that column, gives the name "". A
+    parent is for a class of one's own: WordNet knows those of its own. None
+    is empty.
 
     Raises:
         InputError: no such file, or a malformed or repeated row (file:line).
     """
-    return _read_pairs(path, _ADDITIONS_HEADER, optional=1) if path else {}
-
-
-def _read_pairs(
-    path: str | os.PathLike[str], header: tuple[str, ...], optional: int = 0
-) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for line, row in read_tsv(path, header, optional):
+    names: dict[str, str] = {}
+    parents: dict[str, str] = {}
+    if not path:
+        return names, parents
+    for line, row in read_tsv(path, _ADDITIONS_HEADER, optional=2):
+        class_id, name, parent = (*row, "", "")[:3]
         place = f"{path}:{line}"
-        check_class_id(row[0], place)
-        if not optional:
-            check_class_id(row[1], place)
-        if row[0] in found:
-            raise InputError(f"{place}: a second row for {row[0]}")
-        found[row[0]] = row[1] if len(row) > 1 else ""
-    return found
+        for text in filter(None, (class_id or "no id", parent)):
+            check_class_id(text, place)
+        if class_id in names:
+            raise InputError(f"{place}: a second row for {class_id}")
+        if parent and not is_own(class_id):
+            raise InputError(
+                f"{place}: a parent is given to a class of one's own alone; "
+                f"received: {parent} for {class_id}"
+            )
+        names[class_id] = name
+        if parent:
+            parents[class_id] = parent
+    return names, parents

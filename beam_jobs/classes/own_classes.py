@@ -41,6 +41,17 @@ def normalise(name: str) -> str:
     return "".join(c for c in text if unicodedata.category(c)[0] != "C")
 
 
+def plain_name(name: str) -> str:
+    r"""Returns a name on one line, without what a terminal would obey.
+
+    Example:
+        >>> plain_name("stop\t sign\x1b[2J")
+        'stop sign[2J'
+    """
+    line = " ".join(name.split())
+    return "".join(c for c in line if unicodedata.category(c) != "Cc")
+
+
 def own_id(name: str) -> str:
     """Returns the id of a class of one's own; "" for a name of no letters.
 

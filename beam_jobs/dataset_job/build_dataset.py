@@ -74,7 +74,8 @@ def build_dataset(
         beam_args: Beam's own options, as on its command line.
         show_progress: a bar, when the job runs in this process.
         on_reuse: called where the data set is already there.
-        on_note: called with each of `Sources.notes` before the job.
+        on_note: called with what the user should know of the sources and the
+            class map, a line each.
 
     Raises:
         InputError: wrong options or sources, a full disk, or another data
@@ -103,7 +104,9 @@ def build_dataset(
                 for note in sources.notes:
                     on_note(note)
                 inputs = _Inputs(sources, request, base, class_map)
-                return _build(options, inputs, beam_args, show_progress)
+                return _build(
+                    options, inputs, beam_args, show_progress, on_note
+                )
     if on_reuse is not None:
         on_reuse()
     return present
@@ -130,6 +133,7 @@ def _build(
     inputs: _Inputs,
     beam_args: Sequence[str],
     show_progress: bool,
+    on_note: Callable[[str], None],
 ) -> Manifest:
     from beam_jobs.dataset_job import pipeline
 
@@ -152,6 +156,8 @@ def _build(
             inputs.base,
             _count_classes(options, sources, index, beam_args),
         )
+    for note in classes.notes:
+        on_note(note)
     classes.save(options.out)
     with progress.bar("write images", "images", show_progress):
         pipeline.write(
@@ -224,7 +230,7 @@ def find_inputs(options: DatasetOptions) -> tuple[Sources, str]:
         for path in files_named
         if path and storage.exists(path)
     ]
-    described = options.described()
+    described = options.request()
     if sources.image_folders:
         listed = [list_folder(f, options.out) for f in sources.image_folders]
         described["image_folders"] = [folder.digest for folder in listed]

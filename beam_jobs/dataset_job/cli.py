@@ -76,15 +76,19 @@ def classes(context: typer.Context, options: ListOptions) -> None:
     from beam_jobs.runners.beam_options import check_beam_args
 
     check_beam_args(context.args, option_names(context))
-    _show(list_classes(options, context.args), options.out)
+    notes: list[str] = []
+    rows = list_classes(options, context.args, on_note=notes.append)
+    _show(rows, notes, options.out)
 
 
-def _show(rows: list[dict[str, str]], out: str | None) -> None:
+def _show(
+    rows: list[dict[str, str]], notes: list[str], out: str | None
+) -> None:
     from beam_jobs.classes.class_choices import summarise
 
     for row in rows:
         typer.echo(_line(row))
-    for line in summarise(rows):
+    for line in [*summarise(rows), *notes]:
         typer.echo(line)
     if out:
         typer.echo(f"edit {out}, then: tagforest dataset ... --class-map {out}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -16,6 +16,8 @@ from beam_jobs.dataset import dataset_folder
 from beam_jobs.dataset_job.options import DatasetOptions, ImageChecks
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
+from beam_jobs.files.disk_errors import disk_errors
+from beam_jobs.files.folder_lock import hold_output
 from beam_jobs.option_fields import Option, Options
 from beam_jobs.sources.find_sources import SourcePaths
 
@@ -37,20 +39,47 @@ class ListOptions(Options):
 
 
 def list_classes(
-    options: ListOptions, beam_args: Sequence[str] = ()
+    options: ListOptions,
+    beam_args: Sequence[str] = (),
+    *,
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> list[dict[str, str]]:
     """Returns a row for each name, the most images first.
 
     Annotations are read as the data set job reads them, images are not.
 
+    Args:
+        options: which names.
+        beam_args: Beam's own options.
+        on_note: called with what the user should know, a line each.
+
     Raises:
-        InputError: as `build_dataset`; also where the map to write exists.
+        InputError: as `build_dataset`; also where the map to write exists, or
+            another job writes it.
     """
-    if options.out and storage.exists(options.out) and not options.overwrite:
+    if not options.out:
+        return _list_rows(options, beam_args, on_note)
+    _check_out(options.out, options.overwrite)
+    with disk_errors(options.out), hold_output(f"{options.out}.lock"):
+        # Another job may have ended just now.
+        _check_out(options.out, options.overwrite)
+        rows = _list_rows(options, beam_args, on_note)
+        storage.write_text(options.out, to_map(rows))
+        return rows
+
+
+def _check_out(out: str, overwrite: bool) -> None:
+    if storage.exists(out) and not overwrite:
         raise InputError(
-            f"{options.out} exists; name another file with --out, or give "
-            "--overwrite"
+            f"{out} exists; name another file with --out, or give --overwrite"
         )
+
+
+def _list_rows(
+    options: ListOptions,
+    beam_args: Sequence[str],
+    on_note: Callable[[str], None],
+) -> list[dict[str, str]]:
     from beam_jobs.dataset_job.build_dataset import choose_classes
 
     with tempfile.TemporaryDirectory(prefix="tagforest-classes-") as folder:
@@ -60,13 +89,13 @@ def list_classes(
             _keeping_all(options.vocabulary),
             images=ImageChecks(labels_only=True),
         )
-        choose_classes(dataset, beam_args).save(folder)
+        chosen = choose_classes(dataset, beam_args)
+        for note in chosen.notes:
+            on_note(note)
+        chosen.save(folder)
         table = storage.join(folder, dataset_folder.CLASS_CHOICES)
         rows = read_choices(table) if storage.exists(table) else []
-    rows.sort(key=lambda r: (-int(r["images"] or 0), r["key"]))
-    if options.out:
-        storage.write_text(options.out, to_map(rows))
-    return rows
+    return sorted(rows, key=lambda r: (-int(r["images"] or 0), r["key"]))
 
 
 def _keeping_all(options: VocabularyOptions) -> VocabularyOptions:

@@ -23,6 +23,7 @@ from beam_jobs.classes.class_map import (
     OVERRIDES_CSV,
     ClassMap,
     read_class_map,
+    say_unused,
 )
 from beam_jobs.classes.class_mapping import Hints, map_classes
 from beam_jobs.classes.hierarchy import Hierarchy, nearest
@@ -49,6 +50,7 @@ class ChosenClasses:
         choices: what each name became.
         report: what happened to each class.
         images: annotated images by class key.
+        notes: what the user should know of them, a line each.
     """
 
     vocabulary: Vocabulary
@@ -56,6 +58,7 @@ class ChosenClasses:
     choices: Sequence[ClassChoice] = ()
     report: Sequence[ClassReport] = ()
     images: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def ids(self) -> dict[str, int]:
@@ -165,15 +168,24 @@ def choose(
             preferred=base[0].__contains__ if base else annotated.__contains__,
         )
     images = {k: n for keys in counts.values() for k, n in keys.items()}
+    notes = _notes(class_map, choices)
     if base and not grow:
-        return ChosenClasses(*base, choices, images=images)
+        return ChosenClasses(*base, choices, images=images, notes=notes)
     if not any(counts.values()):
         raise InputError(
             "no image is left: not one annotated image can be read; look at "
             f"{sources.listing[0][0]}"
         )
     vocabulary, hierarchy, report = build_classes(counts, options, choices)
-    return ChosenClasses(vocabulary, hierarchy, choices, report, images)
+    return ChosenClasses(vocabulary, hierarchy, choices, report, images, notes)
+
+
+def _notes(
+    class_map: ClassMap, choices: Sequence[ClassChoice]
+) -> tuple[str, ...]:
+    unused = class_map.unused({c.key: c.display_name for c in choices})
+    rows = len(set(class_map.places.values()))
+    return (say_unused(unused, rows),) if unused else ()
 
 
 def _hints(

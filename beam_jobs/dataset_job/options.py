@@ -13,7 +13,7 @@ from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.images.options import MAX_DISTANCE, ImageLimits
 from beam_jobs.labels.ledger import Rule, Source
-from beam_jobs.option_fields import Option, Options, Without
+from beam_jobs.option_fields import Option, Options, Without, changed
 from beam_jobs.sources.find_sources import SourcePaths
 
 
@@ -202,6 +202,17 @@ class DatasetOptions(Options):
     def described(self) -> dict[str, Any]:
         """Returns what decides the content, for the manifest."""
         values = asdict(self)
+        return {
+            k: v for k, v in values.items() if k not in ("out", "overwrite")
+        }
+
+    def request(self) -> dict[str, Any]:
+        """Returns what was asked for beyond the defaults.
+
+        A data set that an earlier release made, without an option that came
+        since, is still the one asked for.
+        """
+        values = changed(self)
         return {
             k: v for k, v in values.items() if k not in ("out", "overwrite")
         }

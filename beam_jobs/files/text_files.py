@@ -6,7 +6,8 @@ import codecs
 import csv
 import io
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -15,6 +16,8 @@ from beam_jobs.files import storage
 from beam_jobs.files.storage import open_read
 
 _MAX_LINE = 1 << 20
+# A longer one is an unclosed quote.
+_MAX_FIELD = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ def read_csv(
     is never longer than a few words here; one of more than 64 KiB is an
     unclosed quote.
     """
-    csv.field_size_limit(65536)
+    csv.field_size_limit(_MAX_FIELD)
     with open_read(path) as file:
         text = io.TextIOWrapper(
             file, encoding="utf-8-sig", errors="replace", newline=""
@@ -166,6 +169,80 @@ def split_csv(line: str, delimiter: str = ",") -> list[str] | BadRow:
         return next(rows)
     except csv.Error as error:
         return BadRow(str(error))
+
+
+def join_quoted(
+    lines: Iterable[str | BadRow], delimiter: str = ","
+) -> Iterator[tuple[int, str | BadRow]]:
+    """Yields (index of its first line, row): a quoted field may hold breaks.
+
+    A quote that does not close within 64 KiB, or closes where no field ends,
+    is a mistake of its line alone: the rows after it are none the worse.
+
+    Args:
+        lines: of a CSV, from the start of a row.
+        delimiter: between fields.
+    """
+    source = enumerate(lines)
+    waiting: deque[tuple[int, str | BadRow]] = deque()
+    while item := waiting.popleft() if waiting else next(source, None):
+        index, line = item
+        if isinstance(line, str) and _is_open(line, delimiter):
+            text, used = _whole_row(line, waiting, source, delimiter)
+            for _ in range(used):
+                waiting.popleft()
+            line = text
+        yield index, line
+
+
+def _is_open(line: str, delimiter: str) -> bool:
+    odd = line.count('"') % 2 == 1
+    return odd and isinstance(split_csv(line, delimiter), BadRow)
+
+
+def _whole_row(
+    line: str,
+    waiting: deque[tuple[int, str | BadRow]],
+    source: Iterator[tuple[int, str | BadRow]],
+    delimiter: str,
+) -> tuple[str, int]:
+    """Returns a row and how many of the lines after its first are in it."""
+    parts, size, quotes = [line], len(line), line.count('"')
+    while size <= _MAX_FIELD:
+        used = len(parts) - 1
+        if used == len(waiting):
+            following = next(source, None)
+            if following is None:
+                break
+            waiting.append(following)
+        more = waiting[used][1]
+        if not isinstance(more, str):
+            break
+        parts.append(more)
+        size, quotes = size + len(more) + 1, quotes + more.count('"')
+        if quotes % 2 == 0:
+            text = "\n".join(parts)
+            if isinstance(split_csv(text, delimiter), BadRow):
+                break
+            return text, used + 1
+    return line, 0
+
+
+def may_break_quoted(path: str) -> bool:
+    """Tells whether a quoted field may hold a line break; reads the file.
+
+    Without one every line has an even number of quotes.
+    """
+    odd = False
+    with open_read(path) as file:
+        while block := file.read(_MAX_LINE):
+            first, *others = block.split(b"\n")
+            odd ^= first.count(b'"') % 2 == 1
+            for line in others:
+                if odd:
+                    return True
+                odd = line.count(b'"') % 2 == 1
+    return odd
 
 
 def read_header(path: str) -> list[str]:

@@ -1,6 +1,7 @@
 """The `class:confidence` tokens of the Tencent ML-Images lists.
 
-The class is an index of the published dictionary, or a WordNet id. Format:
+The class is an index of the published dictionary, or an id: WordNet's, or of
+a class of one's own (`own:stop_sign:0.9`). Format:
 https://github.com/Tencent/tencent-ml-images#download-images
 """
 
@@ -9,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from beam_jobs.classes.own_classes import is_class_id
+
 _TOKEN = re.compile(
-    r"(?:(?P<index>\d{1,9})|(?P<wnid>n\d{8})):"
+    r"(?:(?P<index>\d{1,9})|(?P<wnid>n\d{8}|own:[^\s:]+)):"
     r"(?P<confidence>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
 )
 # 11,166 classes times a few confidences; more is a file of scores.
@@ -20,7 +23,7 @@ _KEPT_TEXTS = 1 << 16
 
 
 class ClassTokens(dict[str, tuple[str, float]]):
-    """(WordNet id, confidence) by token; each token is parsed once.
+    """(class id, confidence) by token; each token is parsed once.
 
     Args:
         wnids: WordNet id by class index; empty if there is no dictionary.
@@ -48,6 +51,8 @@ class ClassTokens(dict[str, tuple[str, float]]):
                 f"{token[:80]!r}: class:confidence is needed, the confidence "
                 "0 to 1"
             )
+        if match["wnid"] and not is_class_id(match["wnid"]):
+            raise ValueError(f"{token[:80]!r}: no id of a class")
         wnid = match["wnid"] or self._wnid_of(int(match["index"]))
         if len(self) >= _KEPT:
             self.clear()
@@ -67,7 +72,7 @@ class ClassTokens(dict[str, tuple[str, float]]):
     def parse(
         self, tokens: Iterable[str]
     ) -> tuple[tuple[str, ...], tuple[float, ...]]:
-        """Returns WordNet ids and confidences.
+        """Returns class ids and confidences.
 
         Raises:
             ValueError: as for one token.
@@ -83,17 +88,17 @@ class Confidences(dict[str, float]):
     """Numbers by their text, each parsed once.
 
     Example:
-        >>> Confidences()["0.9"]
-        0.9
+        >>> Confidences()["0.9"], Confidences()["87%"]
+        (0.9, 0.87)
     """
 
     def __missing__(self, text: str) -> float:
         """Parses a text.
 
         Raises:
-            ValueError: no number of 0 to 1.
+            ValueError: no number of 0 to 1, nor of 0% to 100%.
         """
-        number = float(text)
+        number = float(text[:-1]) / 100 if text[-1:] == "%" else float(text)
         if not 0 <= number <= 1:
             raise ValueError(text)
         if len(self) >= _KEPT_TEXTS:

@@ -37,12 +37,24 @@ CLASS_NAMES = SourceOption(
     check_file,
     repeated=False,
 )
+BLANK, NONE = "blank", "none"
+LABEL_SEPARATOR = SourceOption(
+    "label_separator",
+    "label separator",
+    "Between the labels of a table's cell; none for a label a cell. Default: "
+    "; and |, or else commas.",
+    None,
+    repeated=False,
+    choices=(";", ",", "|", BLANK, NONE),
+)
 # What a data set says where it keeps a label to itself.
 _NO_CLASS = -1
 _SEPARATORS = re.compile(r"[;|]")
 
 
-def labels_of(value: Any, names: Sequence[str] = ()) -> list[str]:
+def labels_of(
+    value: Any, names: Sequence[str] = (), separator: str | None = None
+) -> list[str]:
     """Returns the labels of a value as JSON and Parquet hold it.
 
     A text is read as `split_labels` reads it; a number is the index of a
@@ -52,6 +64,7 @@ def labels_of(value: Any, names: Sequence[str] = ()) -> list[str]:
     Args:
         value: of a field.
         names: by class index.
+        separator: as for `split_labels`.
 
     Raises:
         ValueError: something else, or an index without a name.
@@ -65,7 +78,7 @@ def labels_of(value: Any, names: Sequence[str] = ()) -> list[str]:
     if value is None:
         return []
     if isinstance(value, str) and not (names and value.strip().isdecimal()):
-        return split_labels(value)
+        return split_labels(value, separator)
     if isinstance(value, list | tuple):
         return [label for one in value for label in _labels_in(one, names)]
     return _labels_in(value, names)
@@ -107,10 +120,14 @@ def name_of(index: int, names: Sequence[str]) -> list[str]:
     return [names[index]]
 
 
-def split_labels(text: str) -> list[str]:
+def split_labels(text: str, separator: str | None = None) -> list[str]:
     """Returns the labels of a cell, whatever stands between them.
 
     `;` and `|` do, or else commas; a list as Python or JSON prints it is one.
+
+    Args:
+        text: the cell.
+        separator: what does instead, of `LABEL_SEPARATOR.choices`.
 
     Raises:
         ValueError: brackets or quotes around what is no list of texts.
@@ -118,12 +135,21 @@ def split_labels(text: str) -> list[str]:
     Example:
         >>> split_labels("dog; wine glass"), split_labels("['dog', 'cat']")
         (['dog', 'wine glass'], ['dog', 'cat'])
+        >>> split_labels("haze primary", "blank"), split_labels("a, b", "none")
+        (['haze', 'primary'], ['a, b'])
     """
     text = text.strip()
+    if separator == NONE:
+        return [text]
+    if separator == BLANK:
+        return text.split()
     if text[:1] in "[(" and text[-1:] in "])" and text:
         return _list_of(text)
-    parts = _SEPARATORS.split(text)
-    return [part.strip() for part in (parts if parts[1:] else text.split(","))]
+    if separator:
+        parts = text.split(separator)
+    elif not (parts := _SEPARATORS.split(text))[1:]:
+        parts = text.split(",")
+    return [part.strip() for part in parts]
 
 
 def _list_of(text: str) -> list[str]:
@@ -155,10 +181,7 @@ def confidences_of(
     Raises:
         ValueError: no number of 0 to 1, or another count of them.
     """
-    if isinstance(value, list | tuple):
-        values = [str(v) for v in value]
-    else:
-        values = [v.strip() for v in _SEPARATORS.split(str(value))]
+    values = numbers_of(value)
     if len(values) == 1:
         values *= count
     if len(values) != count:
@@ -167,8 +190,15 @@ def confidences_of(
         return tuple(known[text] for text in values)
     except ValueError:
         raise ValueError(
-            f"confidence {str(value)[:80]!r}, not 0 to 1"
+            f"confidence {str(value)[:80]!r}, not 0 to 1 nor 0% to 100%"
         ) from None
+
+
+def numbers_of(value: Any) -> list[str]:
+    """Returns the texts of a number, or of several in a text or a list."""
+    if isinstance(value, list | tuple):
+        return [str(v) for v in value]
+    return [v.strip() for v in _SEPARATORS.split(str(value))]
 
 
 def class_key(text: str, kind: str = "csv") -> str:

@@ -1,20 +1,25 @@
 """Reader of plain tables: an image and its labels a row.
 
-CSV, TSV, or JSON lines. A line is a row: a quoted field may hold commas, but
-no line break.
+CSV, TSV, or JSON lines.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from beam_jobs.errors import InputError
 from beam_jobs.files import storage, text_files
 from beam_jobs.files.checks import check_file
 from beam_jobs.sources.cells import (
     CLASS_NAMES,
+    LABEL_SEPARATOR,
+    numbers_of,
     read_class_names,
 )
 from beam_jobs.sources.csv_columns import (
@@ -26,6 +31,7 @@ from beam_jobs.sources.csv_columns import (
 )
 from beam_jobs.sources.reader import (
     IMAGES,
+    TEXT_BYTES,
     AnnotatedImage,
     Context,
     Found,
@@ -39,13 +45,17 @@ from beam_jobs.sources.reader import (
 )
 from beam_jobs.sources.table_images import TableImages
 
+_ROWS_CHECKED = 1000
+
 
 def find(path: str, context: Context) -> Found:
     """Finds a table; its images lie beside it if no folder is named for them.
 
+    A file with line breaks in quotes is one part: none may start in quotes.
+
     Raises:
-        InputError: no such file, a wrong header, or no sound row near its
-            start.
+        InputError: no such file, a wrong header, no sound row near its start,
+            or confidences there that are percents.
     """
     path, size = storage.find_file(path)
     options = context.part_options()
@@ -56,9 +66,40 @@ def find(path: str, context: Context) -> Found:
         options.append(("images", os.path.dirname(path)))
     if columns.split is None:
         options += context.split_option(path)
-    parts = cut_text("csv", path, size, options)
+    whole = (
+        size > TEXT_BYTES
+        and not columns.is_json
+        and text_files.may_break_quoted(path)
+    )
+    part_bytes = size if whole else TEXT_BYTES
+    parts = cut_text("csv", path, size, options, part_bytes)
     check_start(parts[0], read, "a row with an image and its labels")
-    return Found(parts, has_splits=columns.split is not None)
+    _check_confidences(parts[0], columns)
+    notes = [f"{path}: one worker reads it, as a quote may go on for lines"]
+    return Found(
+        parts, has_splits=columns.split is not None, notes=tuple(notes * whole)
+    )
+
+
+def _check_confidences(part: Part, columns: Columns) -> None:
+    """Checks that the first rows do not hold percents as 87 for 0.87.
+
+    Raises:
+        InputError: more are over 1 than between 0 and 1.
+    """
+    if columns.confidence is None:
+        return
+    values: list[float] = []
+    for _, row in itertools.islice(_rows(columns)(part.lines()), _ROWS_CHECKED):
+        with contextlib.suppress(ValueError):
+            cells = _cells(str(row), columns)
+            values += map(float, numbers_of(cells[columns.confidence]))
+    over = [value for value in values if 1 < value <= 100]
+    if len(over) > sum(0 < value < 1 for value in values):
+        raise InputError(
+            f"{part.path}: confidences of 0 to 1 are needed, or with % behind "
+            f"each, as 87%; received: {over[0]:g}"
+        )
 
 
 def read(part: Part) -> Read:
@@ -70,7 +111,16 @@ def read(part: Part) -> Read:
     def parse(line: str) -> tuple[AnnotatedImage]:
         return (images.image_of(_cells(line, columns)),)
 
-    return read_rows(part, parse, header=columns.has_header)
+    return read_rows(part, parse, columns.has_header, _rows(columns))
+
+
+def _rows(columns: Columns) -> Callable[..., Iterator[tuple[int, Any]]]:
+    """Returns what makes rows of lines, each with the index of its first."""
+    if columns.is_json:
+        return enumerate
+    return functools.partial(
+        text_files.join_quoted, delimiter=columns.delimiter
+    )
 
 
 def _columns_of(path: str, options: Mapping[str, str]) -> Columns:
@@ -95,7 +145,7 @@ def _cells(line: str, columns: Columns) -> Sequence[Any]:
         return [found.get(name) for name in columns.names]
     row = text_files.split_csv(line, columns.delimiter)
     if isinstance(row, text_files.BadRow):
-        raise ValueError(f"{row.detail}: a quoted field holds no line break")
+        raise ValueError(f"{row.detail}: a quote opens or closes in a field")
     if len(row) != len(columns.names):
         raise ValueError(f"{len(row)} fields, not {len(columns.names)}")
     return row
@@ -111,6 +161,12 @@ READER = Reader(
     find,
     read,
     bytes_an_image=60,
-    takes=(IMAGES, IMAGE_COLUMN, LABEL_COLUMN, CLASS_NAMES),
+    takes=(
+        IMAGES,
+        IMAGE_COLUMN,
+        LABEL_COLUMN,
+        LABEL_SEPARATOR,
+        CLASS_NAMES,
+    ),
     keys_hold_names=True,
 )

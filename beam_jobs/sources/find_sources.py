@@ -62,7 +62,12 @@ OPTIONS: tuple[SourceOption, ...] = tuple(
 
 
 def _field(option: SourceOption) -> tuple[str, Any, Any]:
-    said = Option(option.help, path=option.check is not None, panel="Sources")
+    said = Option(
+        option.help,
+        path=option.check is not None,
+        choices=option.choices,
+        panel="Sources",
+    )
     if option.repeated:
         return option.name, Annotated[tuple[str, ...], said], field(default=())
     return option.name, Annotated[str | None, said], field(default=None)

@@ -19,7 +19,7 @@ from beam_jobs.images.find_images import SUFFIXES, TEXTS, path_id
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.sources import csv_tables, parquet
-from beam_jobs.sources.cells import CLASS_NAMES, class_key
+from beam_jobs.sources.cells import CLASS_NAMES, LABEL_SEPARATOR, class_key
 from beam_jobs.sources.csv_columns import (
     IMAGE_COLUMN,
     LABEL_COLUMN,
@@ -179,6 +179,6 @@ READER = Reader(
     ),
     find,
     read,
-    takes=(IMAGE_COLUMN, LABEL_COLUMN, CLASS_NAMES),
+    takes=(IMAGE_COLUMN, LABEL_COLUMN, LABEL_SEPARATOR, CLASS_NAMES),
     keys_hold_names=True,
 )

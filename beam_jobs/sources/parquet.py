@@ -24,6 +24,7 @@ from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.cells import (
     CLASS_NAMES,
     LABEL_NAMES,
+    LABEL_SEPARATOR,
     read_class_names,
 )
 from beam_jobs.sources.csv_columns import (
@@ -302,7 +303,13 @@ READER = Reader(
     ),
     find,
     read,
-    takes=(IMAGES, IMAGE_COLUMN, LABEL_COLUMN, CLASS_NAMES),
+    takes=(
+        IMAGES,
+        IMAGE_COLUMN,
+        LABEL_COLUMN,
+        LABEL_SEPARATOR,
+        CLASS_NAMES,
+    ),
     keys_hold_names=True,
     packed=True,
 )

@@ -182,6 +182,7 @@ class SourceOption:
         repeated: it may be given several times.
         needed: ends the refusal of a reader that goes without.
         for_images: nobody needs it for labels alone.
+        choices: the words allowed; any text if there are none.
     """
 
     name: str
@@ -191,6 +192,7 @@ class SourceOption:
     repeated: bool = True
     needed: str = ""
     for_images: bool = False
+    choices: tuple[str, ...] = ()
 
     @property
     def flag(self) -> str:
@@ -340,16 +342,20 @@ def read_rows(
     part: Part,
     parse: Callable[[str], Iterable[AnnotatedImage]],
     header: bool = False,
+    rows: Callable[
+        [Iterator[str | BadRow]], Iterable[tuple[int, str | BadRow]]
+    ] = enumerate,
 ) -> Read:
     """Yields what the rows of a text part say; blank lines are no rows.
 
     Args:
         part: the text part.
-        parse: says what a line says; raises ValueError where it is malformed.
+        parse: says what a row says; raises ValueError where it is malformed.
         header: the first line of the file is no row.
+        rows: makes rows of lines, each with the index of its first line.
     """
     reject = MalformedRows(part)
-    for index, line in enumerate(part.lines()):
+    for index, line in rows(part.lines()):
         if not isinstance(line, str):
             yield reject(index, line.detail)
         elif line and not (header and index == 0 and part.start == 0):

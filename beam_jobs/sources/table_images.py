@@ -19,7 +19,12 @@ from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.images.origin import make_origin
 from beam_jobs.labels.ledger import Source
 from beam_jobs.sources.cached_tokens import Confidences
-from beam_jobs.sources.cells import class_key, confidences_of, labels_of
+from beam_jobs.sources.cells import (
+    LABEL_SEPARATOR,
+    class_key,
+    confidences_of,
+    labels_of,
+)
 from beam_jobs.sources.csv_columns import Columns, marked
 from beam_jobs.sources.reader import AnnotatedImage, Part
 
@@ -47,6 +52,7 @@ class TableImages:
         self._below = part.option("below") or ""
         self._source = Source[self._kind.upper()]
         self._confidences = Confidences()
+        self._separator = part.option(LABEL_SEPARATOR.name)
 
     def image_of(self, row: Sequence[Any], image: Any = None) -> AnnotatedImage:
         """Returns the image of a row.
@@ -85,7 +91,7 @@ class TableImages:
         labels = (
             marked(row, columns)
             if columns.label is None
-            else labels_of(row[columns.label], self._names)
+            else labels_of(row[columns.label], self._names, self._separator)
         )
         keys = tuple(class_key(text, self._kind) for text in labels if text)
         sure, split = (1.0,) * len(keys), None

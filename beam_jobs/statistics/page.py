@@ -301,7 +301,7 @@ def _class_table(
     hierarchy: Hierarchy | None,
 ) -> dict[str, Any]:
     """Returns heads and rows of the table that the script shows."""
-    heads = ["name", "WordNet id"]
+    heads = ["name", "id"]
     columns: list[list[Any]] = [
         [c.name for c in vocabulary],
         [c.wnid for c in vocabulary],

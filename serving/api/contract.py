@@ -22,14 +22,14 @@ CLASSIFY_INPUTS = "inputs"  # the name that TensorFlow Serving's Classify needs
 MAX_LABELS = "max_labels"  # int32
 MIN_CONFIDENCE = "min_confidence"  # float32; below 0: the class's threshold
 MOST_SPECIFIC = "most_specific"  # bool: no class above another tag
-INCLUDE = "include"  # string: WordNet ids, blanks or commas between them
+INCLUDE = "include"  # string: class ids, blanks or commas between them
 EXCLUDE = "exclude"  # string
 
 # Outputs, all with one row an image.
 NAMES = "names"  # string [N, K]
 CLASSES = "classes"  # string [N, K]: the same, as Classify wants it
 WNIDS = "wnids"  # string [N, K]
-PARENTS = "parents"  # string [N, K]: WordNet ids, commas between them
+PARENTS = "parents"  # string [N, K]: class ids, commas between them
 SCORE_VALUES = "scores"  # float32 [N, K], or [N, classes]: calibrated
 RAW_SCORES = "raw_scores"  # float32 [N, classes]: the sigmoids
 LEAF = "leaf"  # bool [N, K]: the class has no subclasses

@@ -71,11 +71,11 @@ class Tag:
 
     Attributes:
         name: the first of the class's names.
-        wnid: WordNet 3.0 id.
+        wnid: WordNet 3.0 id, or `own:stop_sign` of a class that it lacks.
         score: 0 to 1.
         leaf: the vocabulary has no class below it.
         is_tag: the score reaches the class's threshold.
-        parents: WordNet ids of the classes right above it.
+        parents: ids of the classes right above it.
     """
 
     name: str

@@ -29,12 +29,12 @@ class TagOptions(Options):
         min_confidence: from this score on, 0 to 1; None for every class's
             own threshold.
         most_specific: leaves out classes above other tags.
-        include: WordNet ids; only these classes and those below them. All
+        include: class ids; only these classes and those below them. All
             if empty.
-        exclude: WordNet ids; not these, nor those below them.
+        exclude: class ids; not these, nor those below them.
 
     Raises:
-        InputError: a number out of range, no WordNet id, or too many.
+        InputError: a number out of range, no class id, or too many.
     """
 
     max_labels: Annotated[int, Limits(min=1)] = 20

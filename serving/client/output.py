@@ -67,9 +67,12 @@ def csv_lines(found: TaggedImage) -> str:
 
 def table_lines(found: TaggedImage) -> str:
     """Returns a line a tag; the image stands in the first."""
-    rows = [
-        f"{t.score:.3f}  {t.wnid}  {t.name}" for t in found.prediction.tags
-    ] or [f"    -  {_printable(found.error) or 'no tags'}"]
+    tags = found.prediction.tags
+    # Ids of one's own classes have any length.
+    width = max((len(t.wnid) for t in tags), default=0)
+    rows = [f"{t.score:.3f}  {t.wnid:{width}}  {t.name}" for t in tags] or [
+        f"    -  {_printable(found.error) or 'no tags'}"
+    ]
     # A name that was cut short could not be told from its neighbours.
     image = _printable(found.name)
     first = f"{image:{_IMAGE_WIDTH}}"

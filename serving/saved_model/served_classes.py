@@ -29,7 +29,7 @@ class Selection(NamedTuple):
         min_confidence: float32, from this probability on; the class's own
             threshold below 0.
         most_specific: bool, leaves out classes above other tags.
-        include: string, WordNet ids with blanks or commas between them: only
+        include: string, class ids with blanks or commas between them: only
             these classes and those below them. All classes if empty.
         exclude: string, likewise: not these, nor those below them.
     """
@@ -99,7 +99,7 @@ class ServedClasses:
             indices: int32 [N, K].
 
         Returns:
-            names, wnids and parents: string [N, K]; parents are WordNet ids
+            names, wnids and parents: string [N, K]; parents are ids
             with commas between them. leaf: bool [N, K].
         """
         return {

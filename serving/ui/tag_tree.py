@@ -20,7 +20,7 @@ class Choice:
         threshold: a class is a tag from this score on; None for the
             thresholds that the model brings, one a class.
         most_specific: leaves out classes above other tags.
-        search: only classes with this text in their names or WordNet id.
+        search: only classes with this text in their names or id.
         most_rows: at most so many, the best ones.
     """
 

@@ -15,6 +15,7 @@ from beam_jobs.option_fields import (
     Limits,
     Option,
     Options,
+    changed,
     from_mapping,
     replace_paths,
 )
@@ -96,3 +97,14 @@ def test_every_path_is_replaced_and_nothing_else():
     assert replace_paths(job, "/{}".format) == Job(
         "/d", ("/a", "/b"), crop=Crop(kind="free")
     )
+
+
+def test_only_what_is_not_at_its_default_is_changed():
+    assert changed(Job("d")) == {"out": "d"}
+    job = Job("d", distance=3, crop=Crop(kind="free"), other=Crop())
+    assert changed(job) == {
+        "crop": {"kind": "free"},
+        "distance": 3,
+        "other": {},
+        "out": "d",
+    }

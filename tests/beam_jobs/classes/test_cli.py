@@ -1,5 +1,6 @@
 import pytest
 
+from beam_jobs.classes.load_classes import load_classes
 from beam_jobs.classes.vocabulary import TagClass, Vocabulary
 from beam_jobs.errors import InputError
 from tests.helpers.commands import run
@@ -34,6 +35,23 @@ def test_grows_and_shows_what_changed(file, tmp_path):
     assert Vocabulary.load(out).index_of(POODLE) == 2
     assert (out.parent / "hierarchy.tsv").is_file()
     assert f"{POODLE} poodle" in run("vocabulary", file, "--diff", out).output
+
+
+def test_grows_by_classes_of_ones_own(file, tmp_path):
+    more, out = tmp_path / "more.tsv", tmp_path / "new" / "vocabulary.tsv"
+    more.write_text(
+        f"wnid\tname\tparent\nown:rex\tRex\t{DOG}\nown:my_toy\t\town:rex\n"
+    )
+    grow = ("vocabulary", file, "--grow-with", more, "--out", out)
+    assert "own:my_toy my toy" in run(*grow).output
+    classes, tree = load_classes(str(out))
+    rex, toy = (classes.index_of(f"own:{n}") for n in ("rex", "my_toy"))
+    assert tree.parents[rex] == (classes.index_of(DOG),)
+    assert tree.parents[toy] == (rex,)
+    out.unlink()
+    more.write_text("wnid\tname\tparent\nown:rex\tRex\town:typo\n")
+    error = run(*grow).exception
+    assert "own:typo, is in neither the vocabulary" in str(error)
 
 
 @pytest.mark.parametrize(

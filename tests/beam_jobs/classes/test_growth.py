@@ -112,7 +112,15 @@ def test_files(tmp_path):
     assert read_removals(removals) == [DOG]
     additions = tmp_path / "a.tsv"
     additions.write_text(f"wnid\n{DOG}\n")
-    assert read_additions(additions) == {DOG: ""}
+    assert read_additions(additions) == ({DOG: ""}, {})
+    additions.write_text(f"wnid\tname\tparent\nown:x\tX\t{DOG}\n{DOG}\t\t\n")
+    assert read_additions(additions) == (
+        {"own:x": "X", DOG: ""},
+        {"own:x": DOG},
+    )
+    additions.write_text(f"wnid\tname\tparent\n{DOG}\tdog\town:x\n")
+    with pytest.raises(InputError, match="a.tsv:2: a parent is given to"):
+        read_additions(additions)
     merges.write_text("wnid\tinto\ndog\tcat\n")
     with pytest.raises(InputError, match="m.tsv:2: a class is a WordNet id"):
         read_merges(merges)

@@ -59,6 +59,17 @@ def test_every_input_is_accounted_for(raw):
     assert letters["duplicate_id"][0]["path"].endswith("images/twice.jpg")
 
 
+def test_an_option_at_its_default_asks_for_nothing():
+    given = {"csv": ["a.csv"], "out": "d", "min_confidence": 0.7}
+    asked = {"sources": {"csv": ("a.csv",)}}
+    assert build_options(DatasetOptions, given).request() == asked
+    more = {**given, "label_separator": ";", "seed": 1, "overwrite": True}
+    assert build_options(DatasetOptions, more).request() == {
+        "sources": {"csv": ("a.csv",), "label_separator": ";"},
+        "splits": {"seed": 1},
+    }
+
+
 def test_records_hold_closed_labels_and_upright_jpegs(raw):
     build(options(raw))
     vocabulary = Vocabulary.load(raw / "dataset" / load_classes.VOCABULARY)

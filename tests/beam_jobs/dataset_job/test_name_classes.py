@@ -17,8 +17,11 @@ from beam_jobs.dataset_job.options import (
     SplitOptions,
 )
 from beam_jobs.dataset_job.relabel import relabel
+from beam_jobs.errors import InputError
+from beam_jobs.files.folder_lock import hold_output
 from beam_jobs.labels.ledger import Rule, Source, rules_of, sources_of
 from beam_jobs.sources.find_sources import SourcePaths
+from tests.helpers.commands import run
 
 SIGN, DOG = "n06794110", "n02084071"
 
@@ -111,6 +114,73 @@ def test_overrides_beside_a_csv_are_read(csv, tmp_path):
         "GoPro": ("", "class_map"),
         "狗": ("own:狗", "own"),
     }
+
+
+def test_rows_of_a_map_that_name_nothing_are_said(csv, tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text(
+        f"name,class\nstop-sgin,{SIGN}\nSTOP SIGN,{SIGN}\ncsv:狗,{DOG}\n"
+    )
+    said = []
+    options = VocabularyOptions(class_map=str(path))
+    list_classes(
+        ListOptions(SourcePaths(csv=(csv,)), options), on_note=said.append
+    )
+    assert said == [
+        "1 of 3 rows of the class map name no class of the sources: "
+        f"{path}:2 stop-sgin; are they spelt as there?"
+    ]
+    command = ("classes", "--csv", csv, "--class-map", path)
+    assert said[0] in run(*command).output.splitlines()
+    job = ("dataset", *command[1:], "--out", tmp_path / "d", "--labels-only")
+    assert said[0] in run(*job).output.splitlines()
+
+
+def test_own_parents_have_parents(csv, tmp_path):
+    (tmp_path / "map.csv").write_text(
+        f"name,class,parent\nGoPro,own:gopro,own:cams\nCams,own:cams,{SIGN}\n"
+    )
+    said = []
+    options = ListOptions(
+        SourcePaths(csv=(csv,)),
+        VocabularyOptions(class_map=str(tmp_path / "map.csv")),
+        out=str(tmp_path / "again.csv"),
+    )
+    rows = list_classes(options, on_note=said.append)
+    assert rows[-1]["key"] == "class_map:Cams"
+    assert not said
+    build(csv, tmp_path / "d", class_map=options.out)
+    vocabulary, tree = load_classes(str(tmp_path / "d" / "vocabulary.tsv"))
+    gopro, cams = (vocabulary.index_of(f"own:{n}") for n in ("gopro", "cams"))
+    assert vocabulary[cams].name == "Cams"
+    assert tree.parents[gopro] == (cams,)
+    assert tree.parents[cams] == (vocabulary.index_of(SIGN),)
+
+
+def test_own_ids_are_names_of_their_classes(tmp_path):
+    rows = ["1.jpg,own:stop_sign", "2.jpg,own:gopro;GoPro", "3.jpg,own:No"]
+    path = tmp_path / "labels.csv"
+    path.write_text("image,labels\n" + "\n".join(rows) + "\n")
+    build(str(path), tmp_path / "d")
+    vocabulary, _ = load_classes(str(tmp_path / "d" / "vocabulary.tsv"))
+    assert {c.wnid: c.name for c in vocabulary} == {
+        "own:stop_sign": "stop sign",
+        "own:gopro": "GoPro",
+        "own:own_no": "own:No",
+    }
+
+
+def test_one_job_at_a_time_writes_a_map(csv, tmp_path):
+    out = str(tmp_path / "map.csv")
+    options = ListOptions(SourcePaths(csv=(csv,)), out=out)
+    with hold_output(f"{out}.lock"):
+        with pytest.raises(InputError, match="another job writes this output"):
+            list_classes(options)
+    list_classes(options)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "labels.csv",
+        "map.csv",
+    ]
 
 
 def test_written_map_gives_the_same_classes(csv, tmp_path):

@@ -20,6 +20,19 @@ def test_labels_of_a_cell(cell, labels):
     assert cells.split_labels(cell) == labels
 
 
+@pytest.mark.parametrize(
+    ("cell", "separator", "labels"),
+    [
+        ("Salt, pepper; cup", "none", ["Salt, pepper; cup"]),
+        ("clear  primary road", "blank", ["clear", "primary", "road"]),
+        ("a, b; c", ",", ["a", "b; c"]),
+        ("['dog', 'cat']", ";", ["dog", "cat"]),
+    ],
+)
+def test_labels_of_a_cell_by_a_separator_given(cell, separator, labels):
+    assert cells.labels_of(cell, (), separator) == labels
+
+
 @pytest.mark.parametrize("cell", ["[1, 2]", "[{'dog': 1}]", "['dog', 'cat]"])
 def test_a_cell_that_holds_no_labels_is_refused(cell):
     with pytest.raises(ValueError, match="labels"):

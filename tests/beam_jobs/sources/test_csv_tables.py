@@ -64,15 +64,15 @@ def test_urls_and_whole_paths(tmp_path):
 def test_malformed_rows_become_rejections(tmp_path):
     bad = {
         "a.jpg,dog": "2 fields, not 3",
-        "a.jpg,dog,2": "confidence '2', not 0 to 1",
-        "a.jpg,dog,": "confidence '', not 0 to 1",
+        "a.jpg,dog,2": "confidence '2', not 0 to 1 nor 0% to 100%",
+        "a.jpg,dog,": "confidence '', not 0 to 1 nor 0% to 100%",
         "a.jpg,dog,1;1": "2 confidences for 1 labels",
         "..,dog,1": "'..': a URL or a path is needed",
         ",dog,1": "'': a URL or a path is needed",
-        'a.jpg,"dog,1': "unexpected end of data: a quoted "
-        "field holds no line break",
+        'a.jpg,"dog,1': "unexpected end of data: a quote opens or closes in a "
+        "field",
     }
-    text = "image,label,confidence\nb.jpg,dog,1\n" + "\n".join(bad)
+    text = "image,label,confidence\nb.jpg,dog,0.5\n" + "\n".join(bad)
     good, *rejected = read(tmp_path, text)
     assert good.image_id == "csv/b.jpg"
     assert [r.detail for r in rejected] == list(bad.values())
@@ -95,6 +95,60 @@ def test_malformed_rows_become_rejections(tmp_path):
 def test_refuses_bad_files_before_the_job(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         find(tmp_path, text)
+
+
+def test_quoted_line_breaks_and_stray_quotes(tmp_path):
+    text = (
+        "image,note,label\n"
+        'a.jpg,"two\nlines, ""said""\n",dog\n'
+        'b.jpg,"open,dog\n'
+        'c.jpg,5" pipe,"cat"\n'
+        'd.jpg,"x",dog\n'
+    )
+    first, bad, third, fourth = read(tmp_path, text, labels_only=True)
+    assert first == row("a.jpg", ("csv:dog",), (1.0,))
+    assert bad.item == f"{tmp_path / 'labels.csv'}:5"
+    assert third == row("c.jpg", ("csv:cat",), (1.0,))
+    assert fourth.image_id == "csv/d.jpg"
+
+
+@pytest.mark.parametrize(
+    ("note", "parts"), [('"in\nside"', 1), ('"in, side"', 3), ("in side", 3)]
+)
+def test_no_part_starts_in_a_quoted_field(tmp_path, monkeypatch, note, parts):
+    monkeypatch.setattr(csv_tables, "TEXT_BYTES", 200)
+    rows = [f"{i:03}.jpg,{note},dog\n" for i in range(25)]
+    found = find(tmp_path, "image,note,label\n" + "".join(rows))
+    assert len(found) == parts
+    images = [i.image_id for p in found for i in csv_tables.READER.read(p)]
+    assert images == [f"csv/{i:03}.jpg" for i in range(25)]
+
+
+def test_one_worker_for_a_large_file_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_tables, "TEXT_BYTES", 20)
+    path = tmp_path / "labels.csv"
+    path.write_text('image,label\n"a\n.jpg",dog\n')
+    found = csv_tables.READER.find(str(path), Context(labels_only=True))
+    assert "one worker reads it" in found.notes[0]
+
+
+def test_percents_are_read_with_their_sign_alone(tmp_path):
+    header = "image,label,confidence\n"
+    good = read(tmp_path, header + "a.jpg,dog;cat,87%;5 %\n", labels_only=True)
+    assert good == [row("a.jpg", ("csv:dog", "csv:cat"), (0.87, 0.05))]
+    with pytest.raises(InputError, match="with % behind each.*received: 87"):
+        find(tmp_path, header + "a.jpg,dog,1\nb.jpg,dog,87\n")
+    # One slip among fractions is a row's own.
+    text = header + "a.jpg,dog,0.9\nb.jpg,dog,87\n"
+    assert read(tmp_path, text)[1].reason == Reason.MALFORMED_ROW
+
+
+def test_label_separator(tmp_path):
+    text = "image_name,tags\na.jpg,haze primary road\nb.jpg,\n"
+    option = ("label_separator", "blank")
+    first, second = read(tmp_path, text, option, labels_only=True)
+    assert first.classes == ("csv:haze", "csv:primary", "csv:road")
+    assert second.classes == ()
 
 
 def test_no_row_stops_the_others(tmp_path):

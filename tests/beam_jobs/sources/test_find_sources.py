@@ -176,6 +176,7 @@ def test_options_and_paths_follow_from_the_readers():
         "dictionary",
         "image_column",
         "label_column",
+        "label_separator",
         "class_names",
     ]
     assert list(vars(SourcePaths())) == [o.name for o in OPTIONS]

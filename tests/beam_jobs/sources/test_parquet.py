@@ -130,7 +130,7 @@ def test_marks_and_confidences(tmp_path):
     columns = {"x": [b"x"] * 2, "label": ["dog"] * 2, "confidence": [0.5, 2.0]}
     good, bad = read(write(tmp_path / "a.parquet", columns))
     assert good.image.confidences == (0.5,)
-    assert bad.detail == "confidence '2.0', not 0 to 1"
+    assert bad.detail == "confidence '2.0', not 0 to 1 nor 0% to 100%"
 
 
 def test_numbers_get_names_from_a_file(tmp_path):

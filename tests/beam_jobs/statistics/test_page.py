@@ -99,7 +99,7 @@ def test_class_table():
     table = table_of(render())
     assert table["heads"] == [
         "name",
-        "WordNet id",
+        "id",
         "depth",
         "train, annotated",
         "train, derived",
