@@ -8,7 +8,7 @@ import pytest
 
 from serving.api import contract
 
-WNIDS = ("n00001740", "n02084071", "n02121620", "n04257986")
+WNIDS = ("n00001740", "n02084071", "n02121620", "own:bar_of_soap")
 NAMES = ("entity", "dog, domestic dog", "cat, true cat", "soap")
 
 

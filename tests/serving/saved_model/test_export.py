@@ -20,7 +20,7 @@ from tests.helpers.commands import python
 from tests.helpers.images import noise_image
 from tests.helpers.records import Record, to_example
 
-WNIDS = ("n00001740", "n02084071", "n02121620", "n04257986")
+WNIDS = ("n00001740", "n02084071", "n02121620", "own:bar_of_soap")
 NAMES = ("entity", "dog", "cat", "soap")
 
 
