@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -169,7 +170,17 @@ def _build(
     storage.remove_tree(options.work)
     manifest = Manifest.load(options.out)
     failures.check_left(options.out, manifest.images["out"], manifest.rejected)
+    if passed_over := _passed_over(sources):
+        on_note(passed_over)
     return manifest
+
+
+def _passed_over(sources: Sources) -> str:
+    counts = Counter(sources.passed_over)
+    for folder in sources.listed_images:
+        counts.update(folder.others)
+    said = ", ".join(f"{n} {suffix}" for suffix, n in counts.most_common())
+    return f"files passed over: {said}" if said else ""
 
 
 def choose_classes(

@@ -9,7 +9,8 @@ import os
 import posixpath
 import re
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO, NamedTuple
 from urllib.parse import unquote
 
@@ -259,11 +260,13 @@ class ListedFolder(NamedTuple):
         digest: of names, sizes and, locally, times.
         files: how many.
         size: bytes.
+        others: how many, by suffix, that are named as no image.
     """
 
     digest: str
     files: int
     size: int
+    others: Mapping[str, int] = {}
 
 
 def list_folder(folder: str, without: str = "") -> ListedFolder:
@@ -277,13 +280,30 @@ def list_folder(folder: str, without: str = "") -> ListedFolder:
         without: a folder below it that does not count.
     """
     digest, files, size = hashlib.sha256(), 0, 0
+    others: list[str] = []
     for name, length, time in _listed(folder, os.path.abspath(without)):
-        if os.path.splitext(name)[1].lower() not in TEXTS:
+        suffix = os.path.splitext(name)[1].lower()
+        if suffix not in TEXTS:
+            # Downloads have no suffix.
+            others += [name] * (suffix not in (*SUFFIXES, ""))
             digest.update(
                 f"{name}\t{length}\t{time}\n".encode(errors="replace")
             )
             files, size = files + 1, size + length
-    return ListedFolder(digest.hexdigest(), files, size)
+    return ListedFolder(digest.hexdigest(), files, size, count_suffixes(others))
+
+
+def count_suffixes(paths: Iterable[str]) -> dict[str, int]:
+    """Returns how many paths have each suffix, in small letters.
+
+    Example:
+        >>> count_suffixes(["a/b.TXT", "c.txt", "d"])
+        {'.txt': 2, 'no suffix': 1}
+    """
+    found = Counter(
+        os.path.splitext(path)[1].lower() or "no suffix" for path in paths
+    )
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 TEXTS = frozenset(

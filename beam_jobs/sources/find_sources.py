@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, make_dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -137,6 +138,7 @@ class Sources:
         image_folders: of images that are in no listing.
         listed_images: what these folders are now, if they were listed.
         notes: what the user should know of them, a line each.
+        passed_over: files by suffix that lie there and are not read.
         has_splits: one of them says the split of some images.
         packed_bytes: of files whose images are unpacked for the job.
     """
@@ -151,6 +153,7 @@ class Sources:
     image_folders: tuple[str, ...] = ()
     listed_images: tuple[ListedFolder, ...] = ()
     notes: tuple[str, ...] = ()
+    passed_over: Mapping[str, int] = field(default_factory=dict)
     has_splits: bool = False
     packed_bytes: int = 0
 
@@ -205,6 +208,9 @@ def find_sources(
         if not labels_only
         else (),
         notes=tuple(note for _, _, f in found for note in f.notes),
+        passed_over=sum(
+            (Counter(f.passed_over) for _, _, f in found), Counter()
+        ),
         has_splits=any(f.has_splits for _, _, f in found)
         or any(part.option(SPLIT) for part in parts),
         packed_bytes=0

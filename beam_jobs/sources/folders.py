@@ -15,7 +15,12 @@ from beam_jobs.classes.wordnet import WNID_PATTERN
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_folder
-from beam_jobs.images.find_images import SUFFIXES, TEXTS, path_id
+from beam_jobs.images.find_images import (
+    SUFFIXES,
+    TEXTS,
+    count_suffixes,
+    path_id,
+)
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.sources import csv_tables, parquet
@@ -85,6 +90,7 @@ def find(folder: str, context: Context) -> Found:
         if _suffix(path) in SUFFIXES
         or (_suffix(path) not in _TEXTS and _folders_of(path, base))
     ]
+    known = {path for path, _ in found}
     options = context.part_options(("folder", base))
     options += [("told", path) for path in dict.fromkeys(told)]
     if splits:
@@ -101,7 +107,12 @@ def find(folder: str, context: Context) -> Found:
         wnids=tuple(
             sorted(n for n in classes if n and WNID_PATTERN.fullmatch(n))
         ),
-        notes=tuple(said),
+        notes=(*said, *(note for table in tables for note in table.notes)),
+        passed_over=count_suffixes(
+            path
+            for path, _ in listed
+            if path not in known and os.path.basename(path) not in _TABLES
+        ),
         has_splits=bool(splits) or any(table.has_splits for table in tables),
     )
 

@@ -56,6 +56,7 @@ def find(folder: str, context: Context) -> Found:
     """
     check_folder(folder, "ImageNet source")
     found: list[tuple[str, str, int]] = []
+    others: list[str] = []
     a_class_each = False
     patterns = [os.path.join(folder, nesting) for nesting in _NESTINGS]
     for path, size in storage.list_files(*patterns):
@@ -64,7 +65,9 @@ def find(folder: str, context: Context) -> Found:
         # What else lies among the images is checked, and said to be none.
         if wnid and suffix not in find_images.TEXTS:
             found.append((wnid, path, size))
-        elif suffix in find_images.SUFFIXES:
+            continue
+        others.append(path)
+        if suffix in find_images.SUFFIXES:
             a_class_each |= "/" in path[len(folder) :].strip("/")
     if not found:
         raise InputError(
@@ -79,6 +82,7 @@ def find(folder: str, context: Context) -> Found:
         group_files("imagenet", listed, options),
         images=_estimate_images(listed),
         wnids=tuple(sorted({wnid for wnid, _, _ in found})),
+        passed_over=find_images.count_suffixes(others),
         has_splits=any(
             split_of_folders(path[len(folder) :]) for path, _ in listed
         ),

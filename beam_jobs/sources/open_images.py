@@ -16,6 +16,7 @@ from beam_jobs.classes.class_map import read_overrides
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, text_files
 from beam_jobs.files.checks import check_folder
+from beam_jobs.images.find_images import count_suffixes
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.images.origin import Origin, make_origin
 from beam_jobs.labels.ledger import Source
@@ -148,16 +149,19 @@ def find(folder: str, context: Context) -> Found:
     wnids = read_overrides(found.overrides)
     parts = _text_parts(found, context)
     images: list[tuple[str, int]] = []
+    others: list[str] = []
     if not context.labels_only:
         patterns = (os.path.join(folder, "images", n) for n in _NESTINGS)
         listed = storage.list_files(*patterns)
         images = [file for file in listed if image_id_of(file[0])]
+        others = [path for path, _ in listed if not image_id_of(path)]
         options = context.part_options(("table", "images"), ("folder", folder))
         parts += group_files(_NAME, images, options)
     return Found(
         parts,
         images=None if context.labels_only else len(images),
         files=tuple(storage.find_file(path) for path in files),
+        passed_over=count_suffixes(others),
         display_names={f"oi:{k}": v for k, v in names.items()},
         # A row may also wish a class of another source: `coco:dog`.
         overrides={

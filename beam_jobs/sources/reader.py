@@ -266,6 +266,7 @@ class Found:
         wnids: WordNet ids among the class keys, as far as known.
         image_folders: of the images that its parts name, if they are its own.
         notes: what the user should know of it, a line each.
+        passed_over: files by suffix that lie there and are not read.
         has_splits: it says the split of some images.
     """
 
@@ -277,6 +278,7 @@ class Found:
     wnids: tuple[str, ...] = ()
     image_folders: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    passed_over: Mapping[str, int] = field(default_factory=dict)
     has_splits: bool = False
 
 

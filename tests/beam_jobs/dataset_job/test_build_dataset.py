@@ -15,6 +15,7 @@ from beam_jobs.dataset import dataset_folder, records
 from beam_jobs.dataset_job import build_dataset
 from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.errors import InputError
+from beam_jobs.images.find_images import list_folder
 from beam_jobs.labels import ledger
 from tests.helpers.datasets import build, file_hashes, options, read_examples
 from tests.helpers.images import noise_image
@@ -57,6 +58,26 @@ def test_every_input_is_accounted_for(raw):
     assert letters["missing_image"][0]["item"] == "open_images/gone"
     assert letters["malformed_row"][0]["item"].endswith("imagelabels.csv:12")
     assert letters["duplicate_id"][0]["path"].endswith("images/twice.jpg")
+
+
+def test_files_passed_over_are_said_at_the_end(tmp_path):
+    for name in ("in/dog/1.jpg", "in/dog/1.txt", "in/dog/2.txt", "in/x.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(noise_image(len(name)))
+    given = {"folders": [str(tmp_path / "in")], "out": str(tmp_path / "d")}
+    said = []
+    build_dataset.build_dataset(
+        build_options(DatasetOptions, {**given, "labels_only": True}),
+        show_progress=False,
+        on_note=said.append,
+    )
+    assert said == ["files passed over: 2 .txt, 1 .md"]
+
+
+def test_image_folders_count_what_is_no_image(tmp_path):
+    for name in ("a.jpg", "b.cr2", "c.txt", "d"):
+        (tmp_path / name).write_bytes(b"x")
+    assert list_folder(str(tmp_path)).others == {".cr2": 1}
 
 
 def test_an_option_at_its_default_asks_for_nothing():

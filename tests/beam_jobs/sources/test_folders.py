@@ -170,3 +170,10 @@ def test_the_split_of_a_table_is_kept(tmp_path):
     found, images = read(folder, keep_splits=True)
     assert found.has_splits
     assert [i.split for i in images] == [None, "validation", "test", None]
+
+
+def test_what_is_not_read_is_counted(tmp_path):
+    names = ("dog/1.jpg", "dog/1.TXT", "dog/2.txt", "dog/2.mp4", "LICENSE")
+    found, _ = read(write(tmp_path, *names))
+    # A film among the images of a class becomes a dead letter.
+    assert found.passed_over == {".txt": 2, "no suffix": 1}
