@@ -13,6 +13,7 @@ from beam_jobs.split_names import TRAIN as TRAIN
 from beam_jobs.split_names import VALIDATION as VALIDATION
 
 MANIFEST = "manifest.json"
+CARD = "croissant.json"
 STATISTICS = "statistics"
 CLASS_CHOICES = "class_choices.tsv"
 VOCABULARY_REPORT = "vocabulary_report.tsv"
@@ -23,6 +24,7 @@ LOCK = ".lock"
 def clear(dataset: str) -> None:
     """Removes what a job writes, the manifest first."""
     storage.remove(storage.join(dataset, MANIFEST))
+    storage.remove(storage.join(dataset, CARD))
     for name in (*SPLITS, DEAD_LETTERS, STATISTICS, WORK):
         storage.remove_tree(storage.join(dataset, name))
 

@@ -13,6 +13,7 @@ from typing import Any
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.dataset import dataset_folder
+from beam_jobs.dataset.card import LabelCounts, write_card
 from beam_jobs.dataset.manifest import ShardInfo, make_manifest
 from beam_jobs.files import storage
 from beam_jobs.rejections import publish_dead_letters
@@ -80,23 +81,38 @@ def finish_dataset(
         kept=kept or {},
     )
     publish_dead_letters(dataset, rejections)
-    _write_statistics(dataset, facts, shards, counts)
+    splits = _add_up(shards, len(facts.vocabulary))
+    _write_statistics(dataset, facts, splits, counts)
+    write_card(dataset, manifest, _label_counts(splits.values()))
     # Last: a folder without a manifest is no data set, and is made anew.
     manifest.save(dataset)
+
+
+def _add_up(shards: Iterable[ShardInfo], classes: int) -> dict[str, Statistics]:
+    splits: dict[str, Statistics] = {}
+    for shard in shards:
+        total = splits.setdefault(shard.split, Statistics(classes))
+        total.merge(Statistics.from_dict(shard.statistics))
+    return splits
+
+
+def _label_counts(splits: Iterable[Statistics]) -> LabelCounts:
+    rules, sources = Counter[str](), Counter[str]()
+    licenses = Counter[str]()
+    for part in splits:
+        by_rule, by_source = part.labels_by_rule, part.labels_by_source
+        rules.update({rule.name.lower(): n for rule, n in by_rule.items()})
+        sources.update({s.name.lower(): n for s, n in by_source.items()})
+        licenses.update(part.licenses)
+    return LabelCounts(rules, sources, licenses)
 
 
 def _write_statistics(
     dataset: str,
     facts: DatasetFacts,
-    shards: Sequence[ShardInfo],
+    splits: Mapping[str, Statistics],
     rejected: Mapping[str, int],
 ) -> None:
-    splits: dict[str, Statistics] = {}
-    for shard in shards:
-        total = splits.setdefault(
-            shard.split, Statistics(len(facts.vocabulary))
-        )
-        total.merge(Statistics.from_dict(shard.statistics))
     with tempfile.TemporaryDirectory() as folder:
         paths = page.write(
             splits,
