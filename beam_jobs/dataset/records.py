@@ -1,8 +1,8 @@
 """THE feature spec of the TFRecords: written, trained on, served, checked.
 
 A record is a `tf.train.Example`. Labels are sparse and keep their ledger, as
-parallel lists sorted by class index: what rule gave the label, to which class
-the rule was applied, and who made the annotation behind it.
+parallel lists sorted by class index: what rule gave the label, who made the
+annotation behind it, and to which class the rule was applied.
 
     image/encoded      JPEG bytes; absent from a data set of labels only
     image/id           `<source>/<id>`, unique in the data set
@@ -14,8 +14,8 @@ the rule was applied, and who made the annotation behind it.
     label/id           class indices, ascending
     label/confidence   over 0 to 1
     label/ledger       8 x source + rule
-    label/parent       the class that the rule was applied to; the label's own
-                       if it was annotated
+    label/parent       of each label that a rule took from another class
+                       (ANCESTOR, CO_OCCURRENCE), that class, in their order
     absent/id          classes verified absent, descendants included
     annotation/*       annotations that a better claim hides in `label/*`;
                        with them every rule can be switched off without loss

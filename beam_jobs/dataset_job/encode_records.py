@@ -60,6 +60,9 @@ def encode_labels(
         labels.rules.astype(np.int64), labels.sources.astype(np.int64)
     )
     splits = labels.row_splits
+    # An annotated label is its own parent, which goes without saying.
+    added = labels.parents != labels.ids
+    added_splits = np.concatenate(([0], np.cumsum(added)))[splits]
     return join(
         encode_ints(records.ABSENT_ID, batch.absent_splits, batch.absent_ids),
         encode_floats(
@@ -72,7 +75,7 @@ def encode_labels(
         encode_floats(records.LABEL_CONFIDENCE, splits, labels.confidences),
         encode_ints(records.LABEL_ID, splits, labels.ids),
         encode_ints(records.LABEL_LEDGER, splits, ledger),
-        encode_ints(records.LABEL_PARENT, splits, labels.parents),
+        encode_ints(records.LABEL_PARENT, added_splits, labels.parents[added]),
     )
 
 

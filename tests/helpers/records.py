@@ -72,7 +72,7 @@ def to_example(record: Record) -> bytes:
         names.LABEL_LEDGER: [
             ledger_codes(int(x.rule), int(x.source)) for x in labels
         ],
-        names.LABEL_PARENT: [label.parent for label in labels],
+        names.LABEL_PARENT: [x.parent for x in labels if x.parent != x.index],
         names.ABSENT_ID: list(record.absent),
         names.ANNOTATION_ID: [index for index, _, _ in hidden],
         names.ANNOTATION_SOURCE: [int(source) for _, _, source in hidden],
