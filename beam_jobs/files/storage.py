@@ -40,6 +40,15 @@ def find_file(path: str) -> tuple[str, int]:
     return found[0]
 
 
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Returns the SHA-256 (hex) of a file of this machine."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def request_digest(
     listing: Iterable[tuple[str, int]], options: Mapping[str, object]
 ) -> str:

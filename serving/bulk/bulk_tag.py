@@ -22,7 +22,7 @@ from serving.bulk import model_files, model_folders, pipeline
 from serving.bulk.inputs import IMAGES, RECORDS, Found, find_parts
 from serving.bulk.manifest import Facts, Manifest
 from serving.bulk.options import BulkOptions
-from serving.bulk.tag_piece import TAGS, Job
+from serving.bulk.tag_shard import TAGS, Job
 
 
 def tag_in_bulk(
@@ -36,7 +36,6 @@ def tag_in_bulk(
     What an interrupted job of the same request has finished is kept.
 
     Args:
-        options: what to tag.
         beam_args: Beam's own options, as on its command line.
         show_progress: a bar, when the job runs in this process.
 

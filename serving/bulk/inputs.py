@@ -1,6 +1,6 @@
-"""What a bulk job reads, cut into pieces of work.
+"""What a bulk job reads, cut into shards: what becomes a file of answers.
 
-A piece is a few hundred images, cut from the sorted listing of a source
+A shard is a few hundred images, cut from the sorted listing of a source
 alone. Its images, their batches and its file of answers are therefore the
 same on every runner and with any number of workers.
 """
@@ -24,7 +24,7 @@ from beam_jobs.sources.reader import Part, group_files
 IMAGES, ARCHIVE, RECORDS = "images", "archive", "records"
 
 _RECORD_SUFFIX = ".tfrecord"
-# Pieces are cut by number; bytes are counted where images are read.
+# Shards are cut by number; bytes are counted where images are read.
 _ANY_BYTES = 1 << 62
 
 
@@ -44,8 +44,8 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A piece of work: it becomes one file of answers.
+class Shard:
+    """What one worker tags; it becomes one file of answers.
 
     Attributes:
         name: unique, and sorted as the sources are.
@@ -81,11 +81,11 @@ def find_parts(sources: Sequence[str], images_per_file: int) -> Found:
     return Found(tuple(parts), tuple(listing), left_out)
 
 
-def cut_part(number: int, part: Part, images_per_file: int) -> Iterator[Piece]:
-    """Yields the pieces of a part; at least one, and be it empty."""
+def cut_part(number: int, part: Part, images_per_file: int) -> Iterator[Shard]:
+    """Yields the shards of a part; at least one, and be it empty."""
     prefix = f"{number:05d}"
     if part.reader == RECORDS:
-        yield Piece(f"{prefix}-00000", records=part.path)
+        yield Shard(f"{prefix}-00000", records=part.path)
         return
     images: list[tuple[str, ImageRef]] = []
     rejections: list[Rejection] = []
@@ -95,10 +95,10 @@ def cut_part(number: int, part: Part, images_per_file: int) -> Iterator[Piece]:
             rejections.append(item)
             continue
         if len(images) == images_per_file:
-            yield Piece(f"{prefix}-{cut:05d}", tuple(images))
+            yield Shard(f"{prefix}-{cut:05d}", tuple(images))
             images, cut = [], cut + 1
         images.append(item)
-    yield Piece(f"{prefix}-{cut:05d}", tuple(images), tuple(rejections))
+    yield Shard(f"{prefix}-{cut:05d}", tuple(images), tuple(rejections))
 
 
 def _list_part(part: Part) -> Iterator[tuple[str, ImageRef] | Rejection]:

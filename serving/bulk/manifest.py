@@ -13,7 +13,7 @@ from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.rejections import UnbalancedError
-from serving.bulk.tag_piece import Outcome
+from serving.bulk.tag_shard import Outcome
 
 KIND = "tagforest bulk"
 FORMAT_VERSION = 1
@@ -108,7 +108,7 @@ class Facts:
 
 
 def make_manifest(facts: Facts, outcomes: Iterable[Outcome]) -> Manifest:
-    """Puts the outcomes of all pieces together.
+    """Puts the outcomes of all shards together.
 
     Raises:
         UnbalancedError: images in are not rows and rejected images, or a
@@ -156,7 +156,7 @@ def _check_sums(
     if len(parts) != facts.parts or len(names) != len(outcomes):
         raise UnbalancedError(
             f"{facts.parts} parts in, {len(parts)} out in {len(outcomes)} "
-            f"pieces of {len(names)} names"
+            f"shards of {len(names)} names"
         )
     if images["in"] < facts.images:
         raise UnbalancedError(

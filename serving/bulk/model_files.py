@@ -6,10 +6,10 @@ import hashlib
 from pathlib import Path
 
 from beam_jobs.errors import InputError
+from beam_jobs.files import storage
 from serving.api.prediction import OUTPUTS
 from serving.api.version_folders import SAVED_MODEL_FILE
 from serving.bulk.model_folders import local_version
-from serving.bulk.tag_files import digest
 from serving.saved_model.servable import Servable, read_signature_defs
 
 
@@ -25,7 +25,7 @@ def load(version: str) -> Servable:
 def fingerprint(folder: Path) -> str:
     """Returns the SHA-256 (hex) of a SavedModel's graph and weights."""
     paths = (folder / SAVED_MODEL_FILE, *(folder / "variables").glob("*"))
-    lines = sorted(f"{path.name}:{digest(path)}\n" for path in paths)
+    lines = sorted(f"{path.name}:{storage.sha256(path)}\n" for path in paths)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -26,7 +26,7 @@ class BulkOptions(Options):
         batch_size: images a call of the model, one of
             `contract.BATCH_SIZES`. Scores may differ in the last bit between
             batch sizes.
-        images_per_file: of one piece of work; a TFRecord file is always one.
+        images_per_file: of one shard; a TFRecord file is always one.
         share_model: one copy of the model for all processes of a machine:
             for GPUs, and for models of which two do not fit into memory.
 

@@ -1,9 +1,9 @@
 """The Beam pipeline of bulk tagging.
 
-    parts -> pieces -> model -> outcomes -> manifest
+    parts -> shards -> model -> outcomes -> manifest
 
-Elements name pieces of work of some hundred images; images, batches and
-answers stay within the worker that has the piece. So memory does not grow
+Elements name shards of some hundred images; images, batches and
+answers stay within the worker that has the shard. So memory does not grow
 with the images on any runner, and Beam's own batching, which follows its
 bundles, cannot change which images share a batch, and with it the last bit
 of a score. It is one chain without side inputs, so it runs on any runner.
@@ -26,10 +26,10 @@ from beam_jobs.rejections import publish_dead_letters
 from beam_jobs.runners.transforms import AllTogether, Spread, pipeline_of
 from beam_jobs.sources.reader import Part
 from serving.bulk import model_files
-from serving.bulk.inputs import Piece, cut_part
+from serving.bulk.inputs import Shard, cut_part
 from serving.bulk.manifest import Facts, make_manifest
 from serving.bulk.tag_batch import Model
-from serving.bulk.tag_piece import Job, Outcome, tag_piece
+from serving.bulk.tag_shard import Job, Outcome, tag_shard
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -42,12 +42,8 @@ def _is_news(record: logging.LogRecord) -> bool:
 logging.getLogger().addFilter(_is_news)
 
 
-class TagHandler(ModelHandler[Piece, Outcome, Model]):
-    """Runs the export over pieces of work; loads it once in a process.
-
-    Args:
-        job: what every worker needs.
-    """
+class TagHandler(ModelHandler[Shard, Outcome, Model]):
+    """Runs the export over shards; loads it once in a process."""
 
     def __init__(self, job: Job):
         # One copy serves all processes of a machine if it is "large".
@@ -64,16 +60,16 @@ class TagHandler(ModelHandler[Piece, Outcome, Model]):
 
     def run_inference(
         self,
-        batch: Sequence[Piece],
+        batch: Sequence[Shard],
         model: Model,
         inference_args: dict[str, Any] | None = None,
     ) -> Iterable[Outcome]:
-        """Writes the answers of pieces; yields what became of each."""
-        return [tag_piece(piece, model, self._job) for piece in batch]
+        """Writes the answers of shards; yields what became of each."""
+        return [tag_shard(shard, model, self._job) for shard in batch]
 
-    def get_num_bytes(self, batch: Sequence[Piece]) -> int:
+    def get_num_bytes(self, batch: Sequence[Shard]) -> int:
         """Returns the bytes of the images, as far as they are listed."""
-        return sum(ref.length for piece in batch for _, ref in piece.images)
+        return sum(ref.length for shard in batch for _, ref in shard.images)
 
     def get_metrics_namespace(self) -> str:
         """Returns where Beam counts calls and seconds."""
@@ -90,12 +86,12 @@ def run(
             | "Parts" >> beam.Create(list(enumerate(parts)))
             | "Spread parts" >> Spread(_first)
             | "Cut part" >> beam.FlatMap(_cut, job.options.images_per_file)
-            | "Spread pieces" >> Spread(_first)
-            # A batch of Beam's is one piece; its own way to make batches
+            | "Spread shards" >> Spread(_first)
+            # A batch of Beam's is one shard; its own way to make batches
             # loses elements on Dask, which ignores what a bundle's end gives.
-            | "One piece" >> beam.Map(_alone)
+            | "One shard" >> beam.Map(_alone)
             | "Tag" >> RunInference(_handler(job))
-            | "All pieces" >> AllTogether()
+            | "All shards" >> AllTogether()
             | "Finish" >> beam.Map(finish, job.options.out, facts)
         )
 
@@ -115,16 +111,16 @@ def finish(outcomes: list[tuple[str, Outcome]], out: str, facts: Facts) -> None:
 
 def _cut(
     part: tuple[int, Part], images_per_file: int
-) -> Iterator[tuple[str, Piece]]:
-    for piece in cut_part(*part, images_per_file):
-        yield piece.name, piece
+) -> Iterator[tuple[str, Shard]]:
+    for shard in cut_part(*part, images_per_file):
+        yield shard.name, shard
 
 
 def _handler(job: Job) -> ModelHandler:
     return KeyedModelHandler(TagHandler(job)).with_no_batching()
 
 
-def _alone(element: tuple[str, Piece]) -> list[tuple[str, Piece]]:
+def _alone(element: tuple[str, Shard]) -> list[tuple[str, Shard]]:
     return [element]
 
 

@@ -1,4 +1,4 @@
-"""The images of a piece of work, batch by batch, read ahead of the model."""
+"""The images of a shard, batch by batch, read ahead of the model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from beam_jobs.files.read_ahead import ReadAhead
 from beam_jobs.images.image_ref import ImageReader, ImageRef
 from beam_jobs.rejections import Reason, Rejection
 from serving.api import contract
-from serving.bulk.inputs import Piece
+from serving.bulk.inputs import Shard
 
 # A batch is closed by number or by bytes, whatever comes first.
 BATCH_BYTES = 32 * 1024**2
@@ -43,7 +43,7 @@ class Image(NamedTuple):
 
 @dataclass
 class Batch:
-    """Some images of a piece, and those that could not be read."""
+    """Some images of a shard, and those that could not be read."""
 
     images: list[Image] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
@@ -52,15 +52,15 @@ class Batch:
 _Named = tuple[str, ImageRef]
 
 
-def read_batches(piece: Piece, batch_size: int) -> Iterator[Batch]:
-    """Yields the images of a piece in its order.
+def read_batches(shard: Shard, batch_size: int) -> Iterator[Batch]:
+    """Yields the images of a shard in its order.
 
-    Which images share a batch depends on the piece alone.
+    Which images share a batch depends on the shard alone.
     """
-    if piece.records:
-        yield from _read_records(piece.records, batch_size)
+    if shard.records:
+        yield from _read_records(shard.records, batch_size)
     else:
-        yield from _read_files(piece.images, batch_size)
+        yield from _read_files(shard.images, batch_size)
 
 
 def _read_files(images: Iterable[_Named], batch_size: int) -> Iterator[Batch]:
@@ -172,8 +172,8 @@ def _record_images(path: str, batch_size: int) -> Iterator[Image]:
 
 
 def _parse(path: str, batch_size: int) -> Iterator[Image]:
-    shard = tensorflow_files.tensorflow_path(path)
-    for batch in read_records.read_batches(shard, batch_size):
+    file = tensorflow_files.tensorflow_path(path)
+    for batch in read_records.read_batches(file, batch_size):
         encoded = batch.parsed[records.IMAGE_ENCODED].numpy()
         for name, data in zip(batch.image_ids, encoded, strict=True):
             yield Image(name, path, data)

@@ -60,7 +60,6 @@ def tag_batch(
     again are rejected.
 
     Args:
-        model: the export.
         images: at most the largest of `contract.BATCH_SIZES`.
         select: for the signature `select`; else `serving_default`.
 

@@ -7,9 +7,7 @@ file that it lies in.
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -64,7 +62,6 @@ def open_tags(path: str, form: str, top: int | None) -> TagFile:
     """Returns a new local file to write answers to.
 
     Args:
-        path: of the file.
         form: one of `FORMATS`.
         top: tags an image, at most; None for all.
     """
@@ -130,15 +127,6 @@ def tag_lines(
             found = found.top(top)
         fields = {"image": image.name, "path": image.path, **found.to_json()}
         yield json.dumps(fields, ensure_ascii=False) + "\n"
-
-
-def digest(path: str | os.PathLike[str]) -> str:
-    """Returns the SHA-256 of a local file, hex."""
-    found = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
 
 
 class _ParquetFile:

@@ -26,7 +26,7 @@ from serving.api import contract
 from serving.bulk.bulk_tag import tag_in_bulk
 from serving.bulk.inputs import cut_part, find_parts
 from serving.bulk.options import BulkOptions
-from serving.bulk.tag_piece import Job, tag_piece
+from serving.bulk.tag_shard import Job, tag_shard
 from serving.saved_model.servable import Servable
 
 from . import timing
@@ -60,7 +60,7 @@ def run(folder: Path, short: bool = False) -> list[timing.Comparison]:
     works: dict[str, Callable[[], object]] = {
         timing.BARE: partial(_loop, servable, source),
         timing.OURS: partial(
-            _pieces, servable, version, source, folder / "pieces"
+            _shards, servable, version, source, folder / "shards"
         ),
         "job": partial(_job, version, source, folder / "job"),
     }
@@ -111,14 +111,14 @@ def _loop(servable: Servable, source: Path) -> None:
         )
 
 
-def _pieces(servable: Servable, version: Path, source: Path, out: Path) -> None:
-    """What a worker does with all pieces, without Beam."""
+def _shards(servable: Servable, version: Path, source: Path, out: Path) -> None:
+    """What a worker does with all shards, without Beam."""
     shutil.rmtree(out, ignore_errors=True)
     options = BulkOptions(str(version), [str(source)], str(out))
     job = Job(options, str(version), str(out / "work"))
     for number, part in enumerate(find_parts([str(source)], 1024).parts):
-        for piece in cut_part(number, part, 1024):
-            tag_piece(piece, servable, job)
+        for shard in cut_part(number, part, 1024):
+            tag_shard(shard, servable, job)
 
 
 def _job(version: Path, source: Path, out: Path) -> None:

@@ -17,6 +17,7 @@ from PIL import Image as PillowImage
 from pyarrow import parquet
 
 from beam_jobs.errors import InputError
+from beam_jobs.files import storage
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.rejections import Reason, Rejection
 from serving.api import contract
@@ -24,13 +25,13 @@ from serving.api.prediction import to_prediction
 from serving.api.tag_options import TagOptions
 from serving.bulk import bulk_tag, model_files, tag_batch
 from serving.bulk.bulk_tag import tag_in_bulk
-from serving.bulk.inputs import Piece, cut_part, find_parts
+from serving.bulk.inputs import Shard, cut_part, find_parts
 from serving.bulk.manifest import Manifest
 from serving.bulk.model_folders import find_version
 from serving.bulk.options import BulkOptions
 from serving.bulk.read_images import Image, read_batches
-from serving.bulk.tag_files import digest, tag_lines, tag_table
-from serving.bulk.tag_piece import Outcome
+from serving.bulk.tag_files import tag_lines, tag_table
+from serving.bulk.tag_shard import Outcome
 from tests.helpers.images import noise_image
 from tests.helpers.records import Record, to_example
 from tests.helpers.tars import write_tar
@@ -208,7 +209,7 @@ def test_an_interrupted_job_goes_on(tagged, model_base, photos, tmp_path):
     _, whole = tagged
     first, *others = whole.files
     work = bulk_tag._prepare(str(tmp_path), whole.request)
-    # All but one piece is done; the done ones would not be found again.
+    # All but one shard is done; the done ones would not be found again.
     for file in others:
         name = Path(file["path"]).stem.removeprefix("tags-")
         outcome = Outcome(name, images_in=file["rows"], **file)
@@ -219,7 +220,7 @@ def test_an_interrupted_job_goes_on(tagged, model_base, photos, tmp_path):
         (tmp_path / file["path"]).write_text("kept")
     again = bulk(model_base, photos, tmp_path)
     assert again.files == whole.files
-    assert digest(tmp_path / first["path"]) == first["sha256"]
+    assert storage.sha256(tmp_path / first["path"]) == first["sha256"]
     assert (tmp_path / others[0]["path"]).read_text() == "kept"
     # Nothing is kept for another request.
     bulk_tag._prepare(str(tmp_path), "one")
@@ -288,7 +289,7 @@ def test_batches_by_number_and_bytes(tmp_path):
         for name, size in zip(names, sizes, strict=True)
     )
     os.remove(tmp_path / "7.jpg")
-    batches = list(read_batches(Piece("a", places), batch_size=3))
+    batches = list(read_batches(Shard("a", places), batch_size=3))
     found = [[image.name[0] for image in batch.images] for batch in batches]
     # 9 + 20 MB; 15 + 9 MB and the refused one make three; then the rest.
     assert found == [["0", "1"], ["2", "3"], ["5", "6"]]
@@ -296,18 +297,18 @@ def test_batches_by_number_and_bytes(tmp_path):
     assert reasons == [[], ["too_many_bytes"], ["missing_image"]]
 
 
-def test_pieces_depend_on_the_sources_alone(photos):
+def test_shards_depend_on_the_sources_alone(photos):
     twice = find_parts([str(photos), f"{photos}/below/*.jpeg"], 8)
     assert twice == find_parts([str(photos)], 8)
-    pieces = [
-        piece
+    shards = [
+        shard
         for number, part in enumerate(twice.parts)
-        for piece in cut_part(number, part, 8)
+        for shard in cut_part(number, part, 8)
     ]
-    names = [piece.name for piece in pieces]
+    names = [shard.name for shard in shards]
     assert names == sorted(names)
-    assert max(len(piece.images) for piece in pieces) == 8
-    assert sum(len(piece.images) for piece in pieces) == 39
+    assert max(len(shard.images) for shard in shards) == 8
+    assert sum(len(shard.images) for shard in shards) == 39
     with pytest.raises(InputError, match="no image there"):
         find_parts([str(photos / "notes")], 8)
 
@@ -321,8 +322,8 @@ def test_hidden_files_and_members_are_no_images(tmp_path):
     images = [
         name
         for number, part in enumerate(found.parts)
-        for piece in cut_part(number, part, 8)
-        for name, _ in piece.images
+        for shard in cut_part(number, part, 8)
+        for name, _ in shard.images
     ]
     assert images == [f"{tmp_path}/a.jpg", f"{tmp_path}/c.tar/./a.jpg"]
 
@@ -336,7 +337,7 @@ def test_records_and_a_damaged_one(tmp_path):
     data = bytearray(path.read_bytes())
     data[-20] ^= 1
     path.write_bytes(data)
-    batches = list(read_batches(Piece("a", records=str(path)), 4))
+    batches = list(read_batches(Shard("a", records=str(path)), 4))
     names = [image.name for batch in batches for image in batch.images]
     assert names == [f"csv/{seed}" for seed in range(5)]
     (letter,) = batches[-1].rejections

@@ -14,7 +14,7 @@ from serving.bulk import manifest as manifests
 from serving.bulk import pipeline
 from serving.bulk.bulk_tag import tag_in_bulk
 from serving.bulk.options import BulkOptions
-from serving.bulk.tag_piece import Job, Outcome
+from serving.bulk.tag_shard import Job, Outcome
 
 
 def test_sums_are_checked():

@@ -1,4 +1,4 @@
-"""One piece of work -> one file of answers, and what became of it."""
+"""One shard -> one file of answers, and what became of it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from beam_jobs.files import storage
 from beam_jobs.rejections import Rejection, save_rejections
 from beam_jobs.runners import progress
 from serving.api import contract
-from serving.bulk.inputs import Piece
+from serving.bulk.inputs import Shard
 from serving.bulk.options import BulkOptions
 from serving.bulk.read_images import read_batches
 from serving.bulk.tag_batch import Model, tag_batch
-from serving.bulk.tag_files import digest, open_tags
+from serving.bulk.tag_files import open_tags
 
 TAGS = "tags"
 _REJECTED, _DONE = "rejected", "done"
@@ -38,10 +38,10 @@ class Job:
 
 @dataclass
 class Outcome:
-    """What became of one piece.
+    """What became of one shard.
 
     Attributes:
-        name: of the piece.
+        name: of the shard.
         images_in: images, and tars that are broken.
         path: file of answers within the output folder; "" without rows.
         rows: of that file.
@@ -62,27 +62,27 @@ class Outcome:
     versions: list[str] = field(default_factory=list)
 
 
-def tag_piece(piece: Piece, model: Model, job: Job) -> Outcome:
-    """Tags the images of a piece, unless an interrupted job has done so."""
-    done = storage.join(job.work, _DONE, f"{piece.name}.json")
+def tag_shard(shard: Shard, model: Model, job: Job) -> Outcome:
+    """Tags the images of a shard, unless an interrupted job has done so."""
+    done = storage.join(job.work, _DONE, f"{shard.name}.json")
     if storage.exists(done):
         outcome = Outcome(**json.loads(storage.read_text(done)))
         progress.advance(outcome.images_in)
         return outcome
-    outcome = _write(piece, model, job)
-    # Last: a piece without it is tagged again, whatever lies there.
+    outcome = _write(shard, model, job)
+    # Last: a shard without it is tagged again, whatever lies there.
     storage.write_text(done, json.dumps(asdict(outcome)))
     return outcome
 
 
-def _write(piece: Piece, model: Model, job: Job) -> Outcome:
-    outcome = Outcome(piece.name, images_in=len(piece.rejections))
-    path = f"{TAGS}/{TAGS}-{piece.name}.{job.options.format}"
+def _write(shard: Shard, model: Model, job: Job) -> Outcome:
+    outcome = Outcome(shard.name, images_in=len(shard.rejections))
+    path = f"{TAGS}/{TAGS}-{shard.name}.{job.options.format}"
     final = storage.join(job.options.out, path)
     temporary = storage.work_file(final)
-    rejections = list(piece.rejections)
+    rejections = list(shard.rejections)
     file = open_tags(temporary, job.options.format, job.options.top)
-    for batch in read_batches(piece, job.options.batch_size):
+    for batch in read_batches(shard, job.options.batch_size):
         outcome.images_in += len(batch.images) + len(batch.rejections)
         tagged = tag_batch(model, batch.images, job.options.select)
         if tagged.images:
@@ -95,7 +95,7 @@ def _write(piece: Piece, model: Model, job: Job) -> Outcome:
     if outcome.rows:
         outcome.path = path
         outcome.bytes = os.path.getsize(temporary)
-        outcome.sha256 = digest(temporary)
+        outcome.sha256 = storage.sha256(temporary)
         storage.publish(temporary, final)
     else:
         os.remove(temporary)
