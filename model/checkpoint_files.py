@@ -9,7 +9,6 @@ no reader takes.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -17,12 +16,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from beam_jobs.files import storage
+
 FOLDER = "checkpoints"
 
 _WEIGHTS = ".weights.h5"
 _NAME = re.compile(r"step-(\d+)\.weights\.h5")
 _PARTIAL = "partial-"
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,9 @@ def publish(workdir: Path, position: Position) -> Checkpoint:
     partial = partial_path(workdir, position.step)
     path = checkpoint_path(workdir, position.step)
     _described(path).unlink(missing_ok=True)
-    found = Checkpoint(path, position, partial.stat().st_size, sha256(partial))
+    found = Checkpoint(
+        path, position, partial.stat().st_size, storage.sha256(partial)
+    )
     _to_disk(partial)
     partial.replace(path)
     content = {**asdict(found), "path": path.name}
@@ -124,7 +126,7 @@ def inspect(path: Path) -> tuple[str, Checkpoint | None]:
         return "its writing was interrupted", None
     if not path.is_file() or path.stat().st_size != checkpoint.bytes:
         return "it has not the length it was written with", checkpoint
-    if sha256(path) != checkpoint.sha256:
+    if storage.sha256(path) != checkpoint.sha256:
         return "its content has changed since it was written", checkpoint
     return "", checkpoint
 
@@ -142,15 +144,6 @@ def prune(workdir: Path, keep: int) -> None:
     """Deletes all but the newest."""
     for path in _weight_files(workdir)[:-keep]:
         _remove(path)
-
-
-def sha256(path: Path) -> str:
-    """Returns the SHA-256 (hex) of a file's content."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _remove(path: Path) -> None:

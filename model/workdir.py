@@ -4,8 +4,9 @@ config.json         the Config
 vocabulary.tsv      copied from the data set, as hierarchy.tsv
 dataset.json        which data set it is
 counts.json         what had to be counted in its records
-checkpoints/        see `model.training.checkpoint_files`
-model.weights.h5    the final weights
+checkpoints/        see `model.checkpoint_files`
+model.weights.h5    the final weights; where they lie, the training is over
+result.json         what it ended with
 history.json        a row an epoch
 logs/               TensorBoard
 workers/            what each worker ended with
@@ -14,9 +15,11 @@ workers/            what each worker ended with
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from beam_jobs.errors import InputError
+from beam_jobs.files import storage
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
@@ -28,18 +31,23 @@ LOGS = "logs"
 WORKERS = "workers"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file that is never seen half written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+def check_trained(workdir: Path, dataset: str) -> None:
+    """Raises InputError for a folder that is not there, before the long work.
+
+    Args:
+        dataset: that it is to be judged by; for the message.
+    """
+    if not workdir.is_dir():
+        raise InputError(
+            f"no such folder: {workdir}; `tagforest train {dataset} "
+            f"--workdir {workdir}` makes one"
+        )
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes indented JSON with sorted keys."""
+    """Writes indented JSON with sorted keys; nobody sees half of it."""
     text = json.dumps(value, indent=2, sort_keys=True) + "\n"
-    write_atomically(path, text.encode())
+    storage.write_text(path, text)
 
 
 def read_json(path: Path, default: Any) -> Any:

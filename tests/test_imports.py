@@ -18,7 +18,7 @@ PACKAGES = ("beam_jobs", "model", "serving", "tfx_pipeline")
 # do not import each other.
 FLOORS = {
     "beam_jobs": (
-        ("errors", "split_names"),
+        ("errors", "split_names", "stop_signals"),
         ("files", "option_fields"),
         ("classes", "cli_options", "rejections", "runners", "scenes"),
         ("images", "labels"),

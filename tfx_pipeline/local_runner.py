@@ -20,7 +20,6 @@ def run(
     """Runs the pipeline once.
 
     Args:
-        options: what to run.
         tell: gets one line for each component, as it finishes.
 
     Returns:

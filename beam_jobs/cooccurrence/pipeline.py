@@ -21,6 +21,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -41,7 +42,7 @@ from beam_jobs.labels.pairs import Pairs
 from beam_jobs.rejections import Rejection, save_rejections
 from beam_jobs.runners import progress, shuffle_files
 from beam_jobs.runners.beam_options import check_beam_args
-from beam_jobs.runners.transforms import pipeline_of
+from beam_jobs.runners.transforms import AllTogether, Spread, pipeline_of
 from beam_jobs.sources.reader import Part, check_start
 
 # Kinds of parts besides those of `scores`.
@@ -202,27 +203,19 @@ def _run(
         (
             pipeline
             | "Parts" >> beam.Create(list(enumerate(parts)))
-            | "Spread parts" >> beam.Reshuffle()
+            | "Spread parts" >> Spread(_number)
             | "Read part" >> beam.Map(_read_part, context)
-            | "All parts" >> _Together()
+            | "All parts" >> AllTogether()
             | "Partitions" >> beam.FlatMap(_list_partitions, context)
-            | "Spread partitions" >> beam.Reshuffle()
+            | "Spread partitions" >> Spread(_number)
             | "Count partition" >> beam.Map(_count_partition, context)
-            | "All counts" >> _Together()
+            | "All counts" >> AllTogether()
             | "Save pairs" >> beam.Map(_finish, context)
         )
 
 
-class _Together(beam.PTransform):
-    """Elements -> one list of all of them."""
-
-    def expand(self, elements):
-        return (
-            elements
-            | "One key" >> beam.Map(lambda element: (0, element))
-            | "Group" >> beam.GroupByKey()
-            | "Values" >> beam.MapTuple(lambda _, values: list(values))
-        )
+def _number(numbered: tuple[int, Any]) -> int:
+    return numbered[0]
 
 
 def _read_part(numbered: tuple[int, Part], context: _Context) -> _Read:

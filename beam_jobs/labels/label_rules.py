@@ -129,12 +129,12 @@ class Augmenter:
 
         splits, ids = _check_rows(annotations, self._classes, least=-1)
         confidences = _check_confidences(annotations.confidences)
+        sources = np.ascontiguousarray(annotations.sources, np.uint8)
         row_splits, labels, absent_splits, absent_ids, hidden = (
             label_rules_kernel.augment(
-                *(splits, ids, confidences.view(np.uint32)),
-                np.ascontiguousarray(annotations.sources, np.uint8),
+                (splits, ids, confidences.view(np.uint32), sources),
                 *(self._allowed, self._min_bits),
-                *(*self._above, *self._below, *self._pairs),
+                *(self._above, self._below, self._pairs),
             )
         )
         columns = (np.ascontiguousarray(labels[n]) for n in labels.dtype.names)

@@ -292,38 +292,26 @@ def _rule_out_row(
 
 
 @_compiled(
-    *(_INT64, _INT32, _UINT32, _UINT8, _array(types.boolean), types.int64),
-    *(_INT64, _INT32) * 3,
+    types.Tuple((_INT64, _INT32, _UINT32, _UINT8)),
+    *(_array(types.boolean), types.int64),
+    *(types.Tuple((_INT64, _INT32)),) * 3,
 )
-def augment(
-    row_splits,
-    ids,
-    bits,
-    sources,
-    allowed,
-    min_bits,
-    above_splits,
-    above,
-    below_splits,
-    below,
-    pair_splits,
-    pairs,
-):
+def augment(annotations, allowed, min_bits, above, below, pairs):
     """Labels every row: see `label_rules.Augmenter.augment`.
 
     Args:
-        row_splits, ids, bits, sources: `Annotations`; confidences as
-            uint32 bits.
+        annotations: the columns of `Annotations`; confidences as uint32 bits.
         allowed: bool [256], by source code.
         min_bits: bits of the least confidence of a positive.
-        above_splits, above: row i lists the ancestors of class i.
-        below_splits, below: its descendants.
-        pair_splits, pairs: the classes that Rule B adds to it.
+        above: row splits and values; row i lists the ancestors of class i.
+        below: likewise, its descendants.
+        pairs: likewise, the classes that Rule B adds to it.
 
     Returns:
         row_splits and `LABEL`s, row_splits and ids of absent classes, hidden.
     """
-    rows, classes = len(row_splits) - 1, len(above_splits) - 1
+    row_splits, ids, bits, sources = annotations
+    rows, classes = len(row_splits) - 1, len(above[0]) - 1
     state, touched = np.zeros(classes, _STATE), np.empty(classes, np.int64)
     keys, hidden = np.empty(len(ids), np.int64), np.empty(len(ids), np.bool_)
     out, size = np.empty(8 * len(ids), LABEL), 0
@@ -338,7 +326,7 @@ def augment(
         )
         count, now = _label_row(
             *(state, touched, keys, count),
-            *(above_splits, above, pair_splits, pairs, now),
+            *(above[0], above[1], pairs[0], pairs[1], now),
         )
         out = _reserve(out, size + count)
         _write_row(state, touched, count, out, size)
@@ -347,7 +335,7 @@ def augment(
         _hide(state, begin, end, ids, bits, sources, min_bits, first, hidden)
         count = _rule_out_row(
             *(state, touched, begin, end, ids, bits, sources, allowed),
-            *(below_splits, below, first),
+            *(below[0], below[1], first),
         )
         absent = _reserve(absent, absent_size + count)
         for t in range(count):

@@ -9,8 +9,8 @@ import typer
 
 from beam_jobs.cli_options import takes_options
 from beam_jobs.dataset.dataset_folder import VALIDATION
-from beam_jobs.errors import InputError
 from model.network.options import BatchOptions
+from model.workdir import check_trained
 
 
 def register(app: typer.Typer) -> None:
@@ -37,11 +37,7 @@ def evaluate(
     from beam_jobs.dataset import dataset_folder
 
     # Before TensorFlow is imported, which takes seconds.
-    if not workdir.is_dir():
-        raise InputError(
-            f"no such folder: {workdir}; `tagforest train {dataset} "
-            f"--workdir {workdir}` makes one"
-        )
+    check_trained(workdir, dataset)
     dataset_folder.shard_paths(dataset, split)
     from rich.console import Console
 

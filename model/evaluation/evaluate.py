@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,10 +22,6 @@ from model.network.options import BatchOptions
 from model.network.tagger import Tagger
 from model.scores import tagging
 from model.scores.scoring import Scored, open_split
-
-if TYPE_CHECKING:
-    pass
-
 
 # Of a training's working directory.
 FOLDER = "evaluation"
@@ -46,9 +41,7 @@ def evaluate(
     absent. Thresholds count where `calibrate` has fitted them.
 
     Args:
-        workdir: of a training.
         dataset: data set folder with the classes of that training.
-        split: which images.
         options: how many at once, and whether a bar is shown.
 
     Raises:
@@ -88,7 +81,6 @@ def evaluate_scores(
         hierarchy: says which classes are leaves, and how deep all are.
         train_counts: training images of every class [classes], the
             baseline's whole knowledge.
-        split: the name to report.
         calibration: probabilities and thresholds to judge as well.
 
     Raises:
@@ -117,11 +109,6 @@ def write(
     vocabulary: Vocabulary,
 ) -> list[Path]:
     """Writes `<split>.json`, `<split>_classes.tsv` and the plots.
-
-    Args:
-        evaluation: what to write.
-        folder: made if need be.
-        vocabulary: the classes' names.
 
     Returns:
         The paths.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from beam_jobs.classes.hierarchy import Hierarchy
@@ -16,7 +18,6 @@ from model.evaluation.breakdowns import (
     by_frequency,
 )
 from model.evaluation.ranking import (
-    HitCounts,
     HitsBesideBaseline,
     best_classes,
     best_of_both,
@@ -78,7 +79,7 @@ class Evaluator:
         ]
         self.rules = {rule: HitsBesideBaseline(KS, whole) for rule in Rule}
         self.sources = {s: HitsBesideBaseline(KS, whole) for s in Source}
-        self.known = HitCounts(KS), HitCounts(KS)
+        self.known = HitsBesideBaseline(KS, whole)
 
     def _best_tags(self, columns: np.ndarray) -> np.ndarray:
         columns = np.sort(columns)
@@ -135,8 +136,9 @@ class Evaluator:
             return
         labels = labels[looked_for]
         constant = np.broadcast_to(self.baseline, labels.shape)
-        for counts, given in zip(
-            self.known, (scores[looked_for], constant), strict=True
+        for counts, given in (
+            (self.known.model, scores[looked_for]),
+            (self.known.baseline, constant),
         ):
             known = np.where(labels >= 0, given, -np.inf)
             best = best_classes(known, KS[-1], self._all)
@@ -170,6 +172,7 @@ class Evaluator:
         shares = positives / self.images
         tags = self._tags.of_classes()
         f1 = None if tags is None else tags[2]
+        curve = _figures_at(self.overall, CURVE)
         return Evaluation(
             split=split,
             images=self.images,
@@ -183,7 +186,7 @@ class Evaluator:
             depth=self.hierarchy.depth,
             train_images=self.train_counts,
             average_precision_error=_mean(error[have]),
-            f1_at_k=[_compare(self.overall, k, "f1") for k in CURVE],
+            f1_at_k=[curve[f"f1_at_{k}"] for k in CURVE],
             depths=self._depth_rows(precision, have),
             frequencies=by_frequency(self.train_counts, precision, shares, f1),
             rules=_origin_rows(self.rules),
@@ -195,16 +198,12 @@ class Evaluator:
         )
 
     def _figures(self) -> dict[str, Comparison]:
-        kinds = ("precision", "recall", "f1")
-        figures = {
-            f"{kind}_at_{k}": _compare(self.overall, k, kind)
-            for k in KS
-            for kind in kinds
-        }
+        figures = _figures_at(self.overall, KS)
         # Roots are labels of nearly every image and lift every figure at 5;
         # the leaves say whether the tagger knows one thing from another.
-        figures["leaf_f1_at_5"] = _compare(self.leaves, 5, "f1")
-        figures["best_leaf_right"] = _compare(self.leaves, 1, "precision")
+        of_leaves = _figures_at(self.leaves, (1, 5))
+        figures["leaf_f1_at_5"] = of_leaves["f1_at_5"]
+        figures["best_leaf_right"] = of_leaves["precision_at_1"]
         return figures
 
     def _depth_rows(
@@ -220,15 +219,14 @@ class Evaluator:
                     depth=depth,
                     classes=len(chosen),
                     macro_average_precision=_mean(precision[chosen]),
-                    at_depth=_at_5(self.at_depth[depth]),
-                    from_depth=_at_5(self.from_depth[depth]),
+                    at_depth=_figures_at(self.at_depth[depth], (5,)),
+                    from_depth=_figures_at(self.from_depth[depth], (5,)),
                 )
             )
         return rows
 
     def _known(self) -> Known | None:
-        model, baseline = self.known
-        if not model.images:
+        if not self.known.model.images:
             return None
         histogram = self.histogram
         precision, _ = histogram.average_precision(known_only=True)
@@ -236,17 +234,9 @@ class Evaluator:
         absent = histogram.negatives(known_only=True).sum(axis=1)
         have = (positives > 0) & (absent > 0)
         shares = positives / np.maximum(positives + absent, 1)
-        figures = {
-            f"{kind}_at_{k}": Comparison(
-                getattr(model.at(k), kind),
-                getattr(baseline.at(k), kind),
-                getattr(model.ceiling(k), kind),
-            )
-            for k in KS
-            for kind in ("precision", "recall", "f1")
-        }
+        figures = _figures_at(self.known, KS)
         figures["macro_average_precision"] = _macro(precision, shares, have)
-        return Known(model.images, int(have.sum()), figures)
+        return Known(self.known.model.images, int(have.sum()), figures)
 
 
 class _TagCounts:
@@ -286,17 +276,17 @@ class _TagCounts:
         )
 
 
-def _compare(counts: HitsBesideBaseline, k: int, kind: str) -> Comparison:
-    return Comparison(
-        getattr(counts.model.at(k), kind),
-        getattr(counts.baseline.at(k), kind),
-        getattr(counts.model.ceiling(k), kind),
-    )
-
-
-def _at_5(counts: HitsBesideBaseline) -> dict[str, Comparison]:
+def _figures_at(
+    counts: HitsBesideBaseline, ks: Sequence[int]
+) -> dict[str, Comparison]:
+    """Returns precision, recall and F1 at each k, by name."""
     return {
-        f"{kind}_at_5": _compare(counts, 5, kind)
+        f"{kind}_at_{k}": Comparison(
+            getattr(counts.model.at(k), kind),
+            getattr(counts.baseline.at(k), kind),
+            getattr(counts.model.ceiling(k), kind),
+        )
+        for k in ks
         for kind in ("precision", "recall", "f1")
     }
 

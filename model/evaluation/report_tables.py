@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from model.evaluation.breakdowns import (
-    Comparison,
-    OriginRow,
-)
-from model.scores.reliability import Reliability
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
+from model.evaluation.breakdowns import Comparison, OriginRow
 from model.evaluation.result import TITLES, CalibrationReport, Evaluation
+from model.scores.reliability import Reliability
 
 
 def table(evaluation: Evaluation) -> Table:
     """Returns the figures as a table for the terminal."""
-    from rich.table import Table
-
-    result = Table(
-        title=f"{evaluation.images:,} {evaluation.split} images, "
+    result = _table(
+        f"{evaluation.images:,} {evaluation.split} images, "
         f"{evaluation.labels_per_image:.2f} labels each",
-        title_justify="left",
+        ("", "model", "baseline", "ceiling", "gap closed"),
     )
-    result.add_column("")
-    for name in ("model", "baseline", "ceiling", "gap closed"):
-        result.add_column(name, justify="right")
     for name, figure in evaluation.figures.items():
         gap = figure.gap_closed
-        result.add_row(
-            TITLES[name],
-            f"{figure.model:.3f}",
-            f"{figure.baseline:.3f}",
-            f"{figure.ceiling:.3f}",
-            "-" if gap is None else f"{gap:.0%}",
-        )
+        shown = "-" if gap is None else f"{gap:.0%}"
+        result.add_row(TITLES[name], *_three(figure), shown)
     return result
 
 
@@ -108,7 +87,7 @@ def _frequencies(evaluation: Evaluation) -> Table:
 
 
 def _origins(title: str, rows: Sequence[OriginRow]) -> Table:
-    names = [name for name in (rows[0].recalls if rows else ())]
+    names = list(rows[0].recalls) if rows else []
     headings = [
         heading
         for name in names

@@ -1,13 +1,10 @@
-"""What an evaluation found, and how it is written, drawn and printed.
-
-Imports neither TensorFlow nor Keras; matplotlib and rich only when used.
-"""
+"""What an evaluation found, as JSON too. Needs neither TensorFlow nor Keras."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +17,6 @@ from model.evaluation.breakdowns import (
 )
 from model.scores.reliability import Reliability
 from model.scores.tagging import TagFigures
-
-if TYPE_CHECKING:
-    pass
-
 
 TITLES = {
     "precision_at_5": "precision at 5",

@@ -63,7 +63,7 @@ def similar(
         typer.Option(help="The folder that was embedded, for --plot."),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Picture to write, such as a.png.")
+        Path | None, typer.Option(help="Plot to write, such as a.png.")
     ] = None,
 ) -> None:
     """Find the images most like one, by the angle between embeddings."""
@@ -89,4 +89,4 @@ def similar(
     Console().print(table)
     if plot is not None and images is not None:
         draw(image, found, images, plot)
-        typer.echo(f"picture: {plot}")
+        typer.echo(f"plot: {plot}")

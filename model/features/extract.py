@@ -59,9 +59,8 @@ def extract(
     """Writes the embedding of every image below a folder.
 
     Args:
-        workdir: of a training.
         folder: searched with all its subfolders; order by path.
-        out: `.npz` or `.parquet`, see `model.feature_files`.
+        out: `.npz` or `.parquet`, see `model.features.feature_files`.
         options: how many at once, and whether a bar is shown.
         limits: larger images are rejected.
 
@@ -85,8 +84,8 @@ def extract(
         unit=" images",
         disable=None if options.progress else True,
     )
-    blocks = _embed_all(tagger, bar, Path(folder), options.batch_size)
-    written = feature_files.write(out, blocks, source)
+    batches = _embed_all(tagger, bar, Path(folder), options.batch_size)
+    written = feature_files.write(out, batches, source)
     save_rejections(f"{os.fspath(out)}.rejected.jsonl", rejections)
     counts = Counter(rejection.reason.value for rejection in rejections)
     width = int(tagger.head.kernel.shape[0])
@@ -127,7 +126,7 @@ def load_image(path: Path, limits: ImageLimits) -> bytes:
     """Returns the bytes of a sound image, converted where need be.
 
     Raises:
-        images.ImageError: rejected, with the reason.
+        ImageError: rejected, with the reason.
     """
     try:
         size = path.stat().st_size

@@ -11,13 +11,14 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from beam_jobs.errors import InputError
+from beam_jobs.files import storage
 
 _NPZ, _PARQUET = ".npz", ".parquet"
 _PREFIX = "tagforest."
@@ -60,10 +61,10 @@ def check_path(path: str | os.PathLike[str]) -> None:
 
 def write(
     path: str | os.PathLike[str],
-    blocks: Iterable[tuple[list[str], np.ndarray]],
+    batches: Iterable[tuple[list[str], np.ndarray]],
     source: Source,
 ) -> int:
-    """Writes blocks of paths and embeddings; returns the number of images.
+    """Writes batches of paths and embeddings; returns the number of images.
 
     The file appears when it is complete.
 
@@ -71,13 +72,11 @@ def write(
         InputError: another ending.
     """
     check_path(path)
-    final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
-    save = _write_npz if final.suffix == _NPZ else _write_parquet
+    partial = Path(storage.work_file(path))
+    save = _write_npz if Path(path).suffix == _NPZ else _write_parquet
     try:
-        count = save(partial, blocks, source)
-        partial.replace(final)
+        count = save(partial, batches, source)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
     return count
@@ -104,10 +103,10 @@ def read(path: str | os.PathLike[str]) -> Features:
         ) from error
 
 
-def _write_npz(path: Path, blocks: Iterable, source: Source) -> int:
+def _write_npz(path: Path, batches: Iterable, source: Source) -> int:
     paths: list[str] = []
     rows = [np.zeros((0, 0), np.float32)]
-    for names, embeddings in blocks:
+    for names, embeddings in batches:
         paths += names
         rows.append(embeddings)
     content = np.concatenate(rows[1:]) if paths else rows[0]
@@ -129,7 +128,7 @@ def _read_npz(path: Path) -> Features:
         return Features(names, content["embedding"], source)
 
 
-def _write_parquet(path: Path, blocks: Iterable, source: Source) -> int:
+def _write_parquet(path: Path, batches: Iterable, source: Source) -> int:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -138,7 +137,7 @@ def _write_parquet(path: Path, blocks: Iterable, source: Source) -> int:
     schema = pa.schema(fields).with_metadata(values)
     count = 0
     with parquet.ParquetWriter(path, schema) as writer:
-        for names, embeddings in blocks:
+        for names, embeddings in batches:
             writer.write_table(_table(names, embeddings, schema))
             count += len(names)
     return count
@@ -164,14 +163,10 @@ def _read_parquet(path: Path) -> Features:
     except pa.ArrowException as error:
         raise ValueError(str(error)) from error
     metadata = table.schema.metadata or {}
-    source = Source(
-        *(metadata[f"{_PREFIX}{k}".encode()].decode() for k in _SOURCE)
-    )
+    keys = (f"{_PREFIX}{field.name}".encode() for field in fields(Source))
+    source = Source(*(metadata[key].decode() for key in keys))
     column = table.column("embedding").combine_chunks()
     values = column.flatten().to_numpy(zero_copy_only=False)
     names = table.column("path").to_pylist()
     width = len(values) // max(len(names), 1)
     return Features(names, values.reshape(len(names), width), source)
-
-
-_SOURCE = ("workdir", "weights")

@@ -60,10 +60,8 @@ def similar(
     """Returns the images of a file of features that are most like an image.
 
     Args:
-        image: a file.
         features: what `model.features.extract` wrote; the training that it
             names embeds the image.
-        count: how many.
 
     Raises:
         InputError: a file is missing or broken, or the training has gone on

@@ -34,7 +34,6 @@ class InputClock:
         """Returns the same batches, each noted as it is handed over.
 
         Args:
-            batches: of the training.
             first: how many of other data sets came before them.
         """
 

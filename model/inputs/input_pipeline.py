@@ -79,10 +79,7 @@ def make_train_dataset(
     first_step: int = 0,
     images: int | None = None,
     seed: int = 0,
-    replicas: int = 1,
-    workers: int = 1,
-    worker: int = 0,
-    split: str = dataset_folder.TRAIN,
+    context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Returns batches for the epochs from `first_epoch` to `epochs`.
 
@@ -91,12 +88,11 @@ def make_train_dataset(
     of their numbers.
 
     Args:
-        classes: width of the targets.
         batch_size: images a step over all replicas.
         epochs: each leaves out the rest below a batch, another one each.
         first_step: steps of the first epoch to pass over, undecoded.
         images: in the split, where that is known; else they are counted.
-        replicas: over all workers; each takes `batch_size / replicas` images.
+        context: which worker of how many; by default there is one.
 
     Returns:
         A replica's uint8 [batch, size, size, 3], which the network scales
@@ -105,33 +101,57 @@ def make_train_dataset(
     Raises:
         InputError: no such data set.
     """
-    shards = dataset_folder.shard_paths(dataset, split)
+    shards = dataset_folder.shard_paths(dataset, dataset_folder.TRAIN)
     images = count_records(shards) if images is None else images
     steps = steps_per_epoch(images, batch_size)
 
     # Epochs of one seed meet no epoch of another.
     key = tf.constant(seed * 1_000_003, tf.int64)
-    behind = tf.constant(first_step * batch_size, tf.int64)
-    nothing = tf.constant(0, tf.int64)
 
-    def is_mine(place, row):
-        return place % batch_size // (batch_size // workers) == worker
-
-    def one_epoch(epoch):
+    def numbered(epoch):
         rows = _shuffled(shards, config.shuffle_buffer, key + epoch)
         # Numbered before any is passed over: the draws hang on the place.
-        rows = rows.take(steps * batch_size).enumerate()
-        # Still serialized: to pass over an epoch costs its reading alone.
-        rows = rows.skip(tf.where(epoch == first_epoch, behind, nothing))
-        if workers > 1:
-            rows = rows.filter(is_mine)
-        # A static batch size, which XLA and the accumulation ask for.
-        batches = rows.batch(batch_size // replicas, drop_remainder=True)
-        return batches.map(lambda places, rows: (epoch, places, rows))
+        return rows.take(steps * batch_size).enumerate()
 
-    batches = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
+    passed, every = first_step * batch_size, (first_epoch, epochs)
+    context = context or tf.distribute.InputContext()
+    batches = _dealt(numbered, every, passed, batch_size, context)
     siblings = targets.siblings_of_dataset(dataset, config)
     return _with_options(_decoded(batches, key, config, classes, siblings))
+
+
+def _dealt(
+    numbered: Callable[[tf.Tensor], tf.data.Dataset],
+    epochs: tuple[int, int],
+    passed: int,
+    batch_size: int,
+    context: tf.distribute.InputContext,
+) -> tf.data.Dataset:
+    """Returns (epoch, places, serialized records), a replica's batches.
+
+    Args:
+        numbered: from an epoch to its (place, record).
+        epochs: the first, and the one to end before.
+        passed: records of the first epoch to pass over.
+    """
+    nothing, behind = tf.constant(0, tf.int64), tf.constant(passed, tf.int64)
+    share = batch_size // context.num_input_pipelines
+
+    def is_mine(place, row):
+        return place % batch_size // share == context.input_pipeline_id
+
+    def one_epoch(epoch):
+        # Still serialized: to pass over an epoch costs its reading alone.
+        rows = numbered(epoch)
+        rows = rows.skip(tf.where(epoch == epochs[0], behind, nothing))
+        if context.num_input_pipelines > 1:
+            rows = rows.filter(is_mine)
+        # A static batch size, which XLA and the accumulation ask for.
+        size = batch_size // context.num_replicas_in_sync
+        batches = rows.batch(size, drop_remainder=True)
+        return batches.map(lambda places, rows: (epoch, places, rows))
+
+    return tf.data.Dataset.range(*epochs).flat_map(one_epoch)
 
 
 def _decoded(

@@ -85,7 +85,6 @@ def dense_targets(
     Args:
         features: sparse [batch, labels] of `input_pipeline.label_spec`.
         siblings: int64 [classes, siblings], for `ignore_unless_related`.
-        dtype: of the targets.
     """
     ids = features[records.LABEL_ID]
     places = _places(ids)

@@ -85,10 +85,8 @@ def count(
     """Returns the counts of the training split.
 
     Args:
-        min_confidence: labels below it do not count.
         remembered: file to keep in what had to be read, and to look in.
         read: counts in the records.
-        write: whether to keep it.
     """
     images = images_in(dataset, dataset_folder.TRAIN)
     # Statistics count every label, whatever its confidence.

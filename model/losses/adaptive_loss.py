@@ -46,7 +46,6 @@ def update_runs(runs, present, selected, kind: str):
         present: float [classes]: 1 where the global batch has a positive.
         selected: float [classes]: 1 where a class without a positive is
             updated all the same.
-        kind: of the loss.
 
     Returns:
         float [2, classes]. `released` counts only selected negative batches.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 
 from model.monitoring.step_logs import StepCounter, scalars
 
 
-class Profile(keras.callbacks.Callback):
+class Profile(StepCounter):
     """Profiles host and devices during some steps of the run.
 
     TensorBoard shows it with the package `tensorboard-plugin-profile`.
@@ -23,21 +22,17 @@ class Profile(keras.callbacks.Callback):
     def __init__(self, folder: Path, first: int, last: int):
         super().__init__()
         self.folder, self.first, self.last = folder, first, last
-        self._steps = StepCounter()
         self._started = self._running = False
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self._steps.begin_epoch()
-
     def on_train_batch_begin(self, batch, logs=None):
-        self._steps.begin(batch)
-        if not self._started and self._steps.run >= self.first - 1:
+        super().on_train_batch_begin(batch, logs)
+        if not self._started and self.run_steps >= self.first - 1:
             self._started = self._running = True
             tf.profiler.experimental.start(str(self.folder))
 
     def on_train_batch_end(self, batch, logs=None):
-        self._steps.end(batch)
-        if self._running and self._steps.run >= self.last:
+        super().on_train_batch_end(batch, logs)
+        if self._running and self.run_steps >= self.last:
             # Reading waits for the device, so that its work is in it.
             scalars(logs)
             self._stop()

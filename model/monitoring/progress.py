@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import keras
 from tqdm import tqdm
 
 from model import workdir as files
@@ -20,25 +19,18 @@ from model.monitoring.step_logs import (
 )
 
 
-class HistoryFile(keras.callbacks.Callback):
+class HistoryFile(StepCounter):
     """Keeps a row an epoch in history.json, over interruptions as well."""
 
     def __init__(self, path: Path, batch_size: int):
         super().__init__()
         self.path = path
         self.batch_size = batch_size
-        self._steps = StepCounter()
         self._start = self._end = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._steps.begin_epoch()
+        super().on_epoch_begin(epoch, logs)
         self._start, self._end = time.monotonic(), 0.0
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self._steps.begin(batch)
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._steps.end(batch)
 
     def on_test_begin(self, logs=None):
         # The time of a validation is not that of the steps.
@@ -50,25 +42,24 @@ class HistoryFile(keras.callbacks.Callback):
         rows = [row for row in rows if row["epoch"] <= epoch]
         seconds = (self._end or time.monotonic()) - self._start
         row: dict[str, Any] = {"epoch": epoch + 1, **of_epoch(logs)}
-        images = self._steps.epoch * self.batch_size
+        images = self.epoch_steps * self.batch_size
         row["seconds"] = round(seconds, 3)
         row["images_per_second"] = round(images / seconds, 2)
         row["learning_rate"] = learning_rate(self.model)
         files.write_json(self.path, [*rows, row])
 
 
-class Progress(keras.callbacks.Callback):
+class Progress(StepCounter):
     """One bar an epoch on a terminal, else one line an epoch."""
 
     def __init__(self, epochs: int, steps: int, batch_size: int):
         super().__init__()
         self.epochs, self.steps, self.batch_size = epochs, steps, batch_size
         self._bar: tqdm | None = None
-        self._steps = StepCounter()
         self._start = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._steps.begin_epoch()
+        super().on_epoch_begin(epoch, logs)
         self._start = time.monotonic()
         self._bar = tqdm(
             total=self.steps * self.batch_size,
@@ -79,15 +70,12 @@ class Progress(keras.callbacks.Callback):
             leave=False,
         )
 
-    def on_train_batch_begin(self, batch, logs=None):
-        self._steps.begin(batch)
-
     def on_train_batch_end(self, batch, logs=None):
-        before = self._steps.epoch
-        self._steps.end(batch)
+        before = self.epoch_steps
+        super().on_train_batch_end(batch, logs)
         if self._bar is None or self._bar.disable:
             return
-        if before // LOG_EVERY < self._steps.epoch // LOG_EVERY:
+        if before // LOG_EVERY < self.epoch_steps // LOG_EVERY:
             loss = scalars(logs).get("loss", 0.0)
             self._bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
         self._bar.update((batch + 1) * self.batch_size - self._bar.n)
@@ -96,7 +84,7 @@ class Progress(keras.callbacks.Callback):
         if self._bar is not None:
             self._bar.close()
         seconds = time.monotonic() - self._start
-        rate = self._steps.epoch * self.batch_size / seconds
+        rate = self.epoch_steps * self.batch_size / seconds
         left = (self.epochs - epoch - 1) * self.steps * self.batch_size
         left /= max(rate, 1e-9)
         values = "  ".join(f"{k} {v:.3f}" for k, v in of_epoch(logs).items())

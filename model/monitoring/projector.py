@@ -28,14 +28,7 @@ _SHEET, _THUMBNAIL = 8192, 64
 
 
 class ProjectorBoard(keras.callbacks.Callback):
-    """Embeds some held-out images when the training is over.
-
-    Args:
-        folder: of the event files.
-        config: of the training.
-        dataset: data set folder.
-        workdir: of the training.
-    """
+    """Embeds some held-out images when the training is over."""
 
     def __init__(
         self,
@@ -63,10 +56,7 @@ def write_projector(
     """Writes the projector's files.
 
     Args:
-        folder: of the event files.
         judged: images with embeddings.
-        classes: their names.
-        count: images, at most.
     """
     place = folder / FOLDER
     place.mkdir(parents=True, exist_ok=True)

@@ -23,12 +23,6 @@ class SampleBoard(keras.callbacks.Callback):
 
     `sample/f1_at_5` and so on over `config.logging.metric_images`, and a
     sheet of the first `config.logging.images` of them with their tags.
-
-    Args:
-        writer: of the event file.
-        config: of the training.
-        dataset: data set folder.
-        workdir: of the training.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Pictures of images with their tags, and sheets of thumbnails."""
+"""Images above their tags, and sheets of thumbnails."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ def tag_lines(
     Args:
         targets: [classes]; above 0 is a positive.
         scores: probabilities [classes].
-        classes: their names.
     """
 
     def line(index: int) -> str:
@@ -66,7 +65,6 @@ def draw_cards(
     Args:
         images: as the network sees them, at least one.
         targets, scores: [images or more, classes].
-        classes: their names.
     """
     cards = [
         _card(image, tag_lines(targets[i], scores[i], classes))

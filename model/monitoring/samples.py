@@ -88,10 +88,7 @@ def held_out(
     """Returns the first images of the validation split, or of the training's.
 
     Args:
-        dataset: data set folder.
-        config: how images are made.
         classes: width of the targets.
-        count: images, at most.
 
     Returns:
         Batches (images, targets, features), `count` images in all.
@@ -113,11 +110,7 @@ def held_out(
 
 
 class Judge:
-    """Lets a tagger judge images, with one compiled function.
-
-    Args:
-        tagger: as it is at each call.
-    """
+    """Lets a tagger judge images, with one compiled function."""
 
     def __init__(self, tagger: Tagger):
         self.tagger = tagger
@@ -131,12 +124,7 @@ class Judge:
         self._judge = judge
 
     def judge(self, batches: tf.data.Dataset, count: int) -> Iterator[Judged]:
-        """Yields the first images of the batches, judged.
-
-        Args:
-            batches: of `held_out`.
-            count: images, at most.
-        """
+        """Yields the first images of the batches, judged."""
         for images, targets, parsed in batches:
             features, scores = self._judge(images)
             ids = parsed[records.IMAGE_ID].numpy()

@@ -33,36 +33,35 @@ def step_of(model: keras.Model) -> int:
     return int(np.asarray(model.optimizer.iterations))
 
 
-class StepCounter:
-    """Counts the steps of this run from what Keras tells its callbacks.
+class StepCounter(keras.callbacks.Callback):
+    """Counts the steps of this run, for the callbacks that are made from it.
 
     Keras numbers the steps within an epoch, calls once for several of them
     (steps_per_execution), and may start within an epoch.
 
     Attributes:
-        run: steps since the start of this run.
-        epoch: steps of this epoch that this run has done.
+        run_steps: steps since the start of this run.
+        epoch_steps: steps of this epoch that this run has done.
     """
 
     def __init__(self) -> None:
-        self.run = self.epoch = 0
+        super().__init__()
+        self.run_steps = self.epoch_steps = 0
         self._first: int | None = None
 
     @property
-    def before(self) -> int:
+    def earlier_steps(self) -> int:
         """Steps of this epoch that an earlier run has done."""
         return self._first or 0
 
-    def begin_epoch(self) -> None:
-        self.epoch, self._first = 0, None
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch_steps, self._first = 0, None
 
-    def begin(self, batch: int) -> None:
-        """Takes the `batch` of `on_train_batch_begin`."""
+    def on_train_batch_begin(self, batch, logs=None):
         if self._first is None:
             self._first = batch
 
-    def end(self, batch: int) -> None:
-        """Takes the `batch` of `on_train_batch_end`."""
-        done = batch + 1 - (self._first or 0)
-        self.run += done - self.epoch
-        self.epoch = done
+    def on_train_batch_end(self, batch, logs=None):
+        done = batch + 1 - self.earlier_steps
+        self.run_steps += done - self.epoch_steps
+        self.epoch_steps = done

@@ -39,7 +39,6 @@ def open_writer(folder: Path, step: int) -> tf.summary.SummaryWriter:
     """Returns a writer that goes on behind a step.
 
     Args:
-        folder: for event files.
         step: what an earlier run wrote for later steps is removed.
     """
     for path in sorted(folder.glob(_EVENTS)):
@@ -67,7 +66,7 @@ def _cut(path: Path, step: int) -> None:
         path.unlink()
 
 
-class Curves(keras.callbacks.Callback):
+class Curves(StepCounter):
     """Writes loss, learning rate, speed and the wait for data.
 
     `loss` is the mean over the steps since its last point; `epoch_loss` and
@@ -76,10 +75,8 @@ class Curves(keras.callbacks.Callback):
     data to work on, see `model.inputs.input_clock`.
 
     Args:
-        writer: of the event file.
         batch_size: images a step.
         every: steps between two points.
-        clock: watches the data, if any does.
         batches_a_step: that the clock sees.
     """
 
@@ -95,32 +92,31 @@ class Curves(keras.callbacks.Callback):
         self.batch_size, self.every = batch_size, every
         self.clock, self.batches_a_step = clock, batches_a_step
         self._writer = writer
-        self._steps = StepCounter()
         self._warm = False
         self._logs: dict[str, Any] | None = None
         # Steps of the epoch, sum of their losses, and time at the last point.
         self._last = (0, 0.0, 0.0)
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._steps.begin_epoch()
+        super().on_epoch_begin(epoch, logs)
         self._last = (0, 0.0, 0.0)
 
     def on_train_batch_begin(self, batch, logs=None):
-        self._steps.begin(batch)
+        super().on_train_batch_begin(batch, logs)
         if not self._last[2]:
             self._last = (0, 0.0, time.time())
 
     def on_train_batch_end(self, batch, logs=None):
-        self._steps.end(batch)
+        super().on_train_batch_end(batch, logs)
         self._logs = logs
         if not self._warm:
             # The first step compiles: its time says nothing.
             self._warm = True
-            done = self._steps.epoch
-            behind = done + self._steps.before
+            done = self.epoch_steps
+            behind = done + self.earlier_steps
             total = scalars(logs).get("loss", 0.0) * behind
             self._last = (done, total, time.time())
-        elif self._steps.epoch - self._last[0] >= self.every:
+        elif self.epoch_steps - self._last[0] >= self.every:
             self._write(scalars(logs))
 
     def on_test_begin(self, logs=None):
@@ -136,12 +132,12 @@ class Curves(keras.callbacks.Callback):
 
     def _write(self, values: dict[str, float]) -> None:
         # The logs have been read: the device has done all steps.
-        done, now = self._steps.epoch, time.time()
+        done, now = self.epoch_steps, time.time()
         last, total, start = self._last
         if done == last:
             return
         # The mean is over the whole epoch, this run's part of it or not.
-        loss = values.get("loss", 0.0) * (done + self._steps.before)
+        loss = values.get("loss", 0.0) * (done + self.earlier_steps)
         values["loss"] = (loss - total) / (done - last)
         seconds = max(now - start, 1e-9)
         values["images_per_second"] = (done - last) * self.batch_size / seconds
@@ -157,13 +153,13 @@ class Curves(keras.callbacks.Callback):
     def _wait(self, steps: int, start: float, end: float) -> float | None:
         if self.clock is None:
             return None
-        last = self._steps.run * self.batches_a_step
+        last = self.run_steps * self.batches_a_step
         first = last - steps * self.batches_a_step
         times = self.clock.times(first, last)
         return None if times is None else stalled(times, start, end)
 
 
-class ClassState(keras.callbacks.Callback):
+class ClassState(StepCounter):
     """Writes histograms of the state of the adaptive loss.
 
     r_t (`class_coefficient`) of all classes met so far, as if each were
@@ -171,8 +167,6 @@ class ClassState(keras.callbacks.Callback):
     positives of each class in the batch, of the classes that have some.
 
     Args:
-        writer: of the event file.
-        config: of the loss.
         every: steps between two.
     """
 
@@ -185,26 +179,19 @@ class ClassState(keras.callbacks.Callback):
         super().__init__()
         self.config, self.every = config, every
         self._writer = writer
-        self._steps = StepCounter()
         self._last = 0
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self._steps.begin_epoch()
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self._steps.begin(batch)
-
     def on_train_batch_end(self, batch, logs=None):
-        self._steps.end(batch)
-        if self._steps.run - self._last >= self.every:
+        super().on_train_batch_end(batch, logs)
+        if self.run_steps - self._last >= self.every:
             self._write()
 
     def on_epoch_end(self, epoch, logs=None):
-        if self._steps.run > self._last:
+        if self.run_steps > self._last:
             self._write()
 
     def _write(self) -> None:
-        self._last = self._steps.run
+        self._last = self.run_steps
         runs = np.asarray(self.model.runs)
         positives = np.asarray(self.model.batch_positives)
         histograms = class_histograms(runs, positives, self.config)
@@ -223,7 +210,6 @@ def class_histograms(
     Args:
         runs: float [2, classes], see `adaptive_loss.update_runs`.
         positives: float [classes], of the last batch.
-        config: of the loss.
     """
     met = runs[:, runs.max(axis=0) > 0]
     found = {
@@ -244,7 +230,6 @@ class Hyperparameters(keras.callbacks.Callback):
     """Writes the config for the table that compares several runs.
 
     Args:
-        writer: of the event file.
         config: all of it but what is written for TensorBoard.
         name: of the run in the table.
     """
@@ -314,12 +299,8 @@ def make_callbacks(
 
     Args:
         config: of the training; `config.logging` says what is written.
-        dataset: data set folder.
-        workdir: of the training.
         step: of the checkpoint that it goes on from; later values go.
-        clock: watches the training data, if any does.
         batches_a_step: that the clock sees.
-        profile: first and last step to profile.
     """
     wanted, folder = config.logging, workdir / LOGS
     writer = open_writer(folder, step)

@@ -50,7 +50,6 @@ class DistributedModel(keras.Model):
     differ.
 
     Args:
-        seed: of the dropout.
         accumulation_steps: parts that a replica's batch goes through the
             network in, one after the other.
         compile_network: XLA compiles the forward and backward pass.
@@ -205,18 +204,11 @@ class DistributedModel(keras.Model):
             self._executions.start(None)
             options["initial_epoch"] = initial_epoch
             return super().fit(x, callbacks=callbacks, **options)
-        seen = _OneTraining(
-            callbacks,
-            add_history=True,
-            add_progbar=verbose != 0,
-            model=self,
-            verbose=verbose,
-            epochs=epochs,
-            steps=steps_per_epoch,
-        )
-        for first, step, end in calls_of_fit(
-            initial_epoch, initial_step, epochs
-        ):
+        shown = {"verbose": verbose, "epochs": epochs, "steps": steps_per_epoch}
+        bar = verbose != 0
+        seen = _OneTraining(callbacks, True, bar, self, **shown)
+        calls = calls_of_fit(initial_epoch, initial_step, epochs)
+        for first, step, end in calls:
             # Cure 9: the rest of a broken epoch is an epoch of fewer steps.
             seen.first_step = step
             seen.ends = end == epochs

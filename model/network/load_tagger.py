@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from beam_jobs.classes.load_classes import load_vocabulary
 from beam_jobs.errors import InputError
@@ -16,13 +16,18 @@ from model.network.tagger import Tagger
 from model.workdir import CONFIG, WEIGHTS
 
 
+def weights_sha256(variables: Iterable[Any]) -> str:
+    """Returns the SHA-256 (hex) over the values of variables, in order."""
+    digest = hashlib.sha256()
+    for variable in variables:
+        digest.update(variable.numpy().tobytes())
+    return digest.hexdigest()
+
+
 def weights_fingerprint(tagger: Tagger) -> str:
     """Returns the SHA-256 (hex) over all weights that give the scores."""
-    digest = hashlib.sha256()
     # Not `runs`, the state of the loss: no score depends on it.
-    for weight in [*tagger.backbone.weights, *tagger.head.weights]:
-        digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
-    return digest.hexdigest()
+    return weights_sha256([*tagger.backbone.weights, *tagger.head.weights])
 
 
 def load_tagger(workdir: str | os.PathLike[str]) -> Tagger:

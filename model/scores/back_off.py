@@ -65,7 +65,6 @@ def fit_with_back_off(
 
     Args:
         positives: positive examples of every class [classes].
-        hierarchy: of the same classes.
         least: positives that a fit needs.
         fit: takes bool [groups, classes], the classes that each group pools;
             returns values [groups, values], and bool [groups]: whether they

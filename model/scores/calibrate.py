@@ -56,7 +56,6 @@ def calibrate(
     Only the calibration split is read: figures on validation stay honest.
 
     Args:
-        workdir: of a training.
         dataset: data set folder with the classes of that training.
         options: by default for the maximum F1.
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from beam_jobs.cli_options import takes_options
-from beam_jobs.errors import InputError
 from model.scores.options import CalibrateOptions
+from model.workdir import check_trained
 
 if TYPE_CHECKING:
     from model.scores.calibrate import Calibrated
@@ -34,11 +34,7 @@ def calibrate(
     what the smallest subtree above it with enough of them gives.
     """
     # Before TensorFlow is imported, which takes seconds.
-    if not workdir.is_dir():
-        raise InputError(
-            f"no such folder: {workdir}; `tagforest train {dataset} "
-            f"--workdir {workdir}` makes one"
-        )
+    check_trained(workdir, dataset)
     from model.scores.fit_calibration import check_calibration_split
 
     check_calibration_split(dataset)

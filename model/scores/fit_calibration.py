@@ -20,8 +20,6 @@ from model.scores.back_off import BackOff, fit_with_back_off, pooled
 from model.scores.options import LEAST_FOR_CALIBRATION
 from model.scores.score_histogram import ScoreHistogram, centres
 
-# Positives that a class needs for a slope and an offset of its own.
-
 _ITERATIONS = 50
 _TOLERANCE = 1e-6
 # Draws the slope towards 1: decides where all scores are equal.
@@ -42,7 +40,6 @@ def fit_calibration(
 
     Args:
         histogram: of the calibration split.
-        hierarchy: of the same classes.
         least: positives that a fit needs.
         known_only: unknown labels are left out, else they are negatives.
 

@@ -12,7 +12,6 @@ from model.scores.back_off import BackOff, fit_with_back_off, pooled
 from model.scores.options import LEAST_FOR_THRESHOLD
 from model.scores.score_histogram import ScoreHistogram, lower_edges
 
-# Positives that a class needs for a threshold of its own.
 # Tags that must be chosen before their precision is believed.
 LEAST_CHOSEN = 10
 
@@ -30,7 +29,6 @@ def fit_thresholds(
 
     Args:
         histogram: of the calibration split.
-        hierarchy: of the same classes.
         calibration: slopes and offsets [classes, 2].
         precision: the wished one; None for the maximum F1.
         least: positives that a threshold needs.

@@ -33,10 +33,6 @@ class ScoreHistogram:
     near 0. Scores in one bin (odds within 1.6 % at 2,048 bins) are ties.
     Takes 12 x classes x bins bytes.
 
-    Args:
-        classes: at least 1.
-        bins: at least 2.
-
     Attributes:
         counts: uint32 [3, classes, bins], of verified absent, positive and
             unknown labels.

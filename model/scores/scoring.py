@@ -70,9 +70,7 @@ def open_split(
     """Loads a training and opens a split of a data set.
 
     Args:
-        workdir: of a training.
         dataset: data set folder with the classes of that training.
-        split: which images.
         options: how many at once, and whether a bar is shown.
 
     Raises:
@@ -109,7 +107,6 @@ def score_batches(tagger: Tagger, batches: tf.data.Dataset) -> Iterator[Scored]:
     """Yields labels, scores and ledger, batch by batch.
 
     Args:
-        tagger: gives logits.
         batches: elements (images, targets, features).
     """
 

@@ -65,11 +65,7 @@ class Tagging:
         return slope * logits_of(scores) + offset
 
     def choose(self, logits: np.ndarray) -> np.ndarray:
-        """Returns which classes are tags, bool [images, classes].
-
-        Args:
-            logits: what `logits` returns.
-        """
+        """Returns which classes are tags, bool [images, classes]."""
         # By logits: near 1 float32 probabilities are all the same.
         return logits >= logits_at(self.thresholds)
 
@@ -99,11 +95,7 @@ class TagFigures:
 
 
 class TagCounts:
-    """Counts tags, labels and what is both.
-
-    Args:
-        classes: at least 1.
-    """
+    """Counts tags, labels and what is both."""
 
     def __init__(self, classes: int):
         self._sums = np.zeros(3)
@@ -170,8 +162,6 @@ def save(
     """Writes `calibration.json` and `thresholds.tsv`; returns the paths.
 
     Args:
-        workdir: of the training.
-        vocabulary: its classes.
         calibration: values [classes, 2], slope and offset.
         thresholds: values [classes, 3], threshold, precision and recall.
         summary: what the JSON says.
@@ -199,8 +189,6 @@ def load(workdir: Path, vocabulary: Vocabulary, weights: str) -> Tagging | None:
     """Reads what `save` wrote; None where nothing was calibrated.
 
     Args:
-        workdir: of the training.
-        vocabulary: its classes.
         weights: fingerprint of the weights in use.
 
     Raises:

@@ -21,11 +21,6 @@ class SaveCheckpoints(keras.callbacks.Callback):
 
     After every epoch, and as the config says. Comes after the callback that
     writes the history: an epoch that is saved has its row.
-
-    Args:
-        workdir: the training's directory.
-        config: when, and how many stay.
-        steps_per_epoch: training steps in an epoch.
     """
 
     def __init__(

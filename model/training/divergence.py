@@ -142,9 +142,6 @@ class StopOnNaN(keras.callbacks.Callback):
     """Stops with a message at the first step that is not finite.
 
     Args:
-        workdir: the training's directory.
-        config: of the training.
-        steps_per_epoch: training steps in an epoch.
         read_batch: from epoch and step within it to the images and targets
             of the global batch.
     """

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from beam_jobs.errors import InputError
+from beam_jobs.stop_signals import stop_signals_to
 from model import workdir as files
 from model.checkpoint_files import checkpoints
 from model.training import cluster
@@ -53,9 +54,6 @@ def launch(
     The chief's output is shown; all of it is in `workers/worker-N.log`.
 
     Args:
-        dataset: data set folder.
-        workdir: of the training.
-        count: of the workers.
         max_restarts: how often to start all of them again, from the last
             checkpoint, after one died.
         profile: first and last step to profile.
@@ -199,21 +197,17 @@ def _passing_signals_on(workers: list[subprocess.Popen]) -> Iterator[None]:
             if worker.poll() is None:
                 worker.send_signal(number if len(asked) == 1 else 9)
 
-    before = {}
-    # Python lets only the main thread, and says so by a ValueError.
-    with contextlib.suppress(ValueError):
-        for number in (signal.SIGTERM, signal.SIGINT):
-            before[number] = signal.signal(number, pass_on)
-    try:
-        yield
-    except WorkerFailure:
-        # Whoever was not yet in its training ends without saving.
-        if asked:
-            raise StoppedError(asked[0]) from None
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with contextlib.ExitStack() as stack:
+        # Within a thread, as of a notebook, nobody asks by a signal.
+        with contextlib.suppress(ValueError):
+            stack.enter_context(stop_signals_to(pass_on))
+        try:
+            yield
+        except WorkerFailure:
+            # Whoever was not yet in its training ends without saving.
+            if asked:
+                raise StoppedError(asked[0]) from None
+            raise
 
 
 def _wait(workers: list[subprocess.Popen], folder: Path) -> None:

@@ -23,7 +23,6 @@ from model.workdir import (
     RESULT,
     WEIGHTS,
     WORKERS,
-    write_atomically,
 )
 
 
@@ -41,20 +40,18 @@ def prepare(
     _check_config(workdir, config)
     texts = {}
     for name in (load_classes.VOCABULARY, load_classes.HIERARCHY):
-        with storage.open_read(storage.join(dataset, name)) as file:
-            texts[name] = file.read()
+        texts[name] = storage.read_text(storage.join(dataset, name))
     identity = {"fingerprint": train_counts.fingerprint(dataset)}
-    texts[DATASET] = (json.dumps(identity) + "\n").encode()
+    texts[DATASET] = json.dumps(identity) + "\n"
     for name, text in texts.items():
         path = workdir / name
-        if path.is_file() and path.read_bytes() != text:
+        if path.is_file() and path.read_bytes() != text.encode():
             what = "data set" if name == DATASET else name
             raise InputError(_refusal(workdir, f"another {what}"))
-    workdir.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        write_atomically(workdir / name, text)
+        storage.write_text(workdir / name, text)
     # Last: where it lies, the rest does.
-    write_atomically(workdir / CONFIG, config.to_json().encode())
+    storage.write_text(workdir / CONFIG, config.to_json())
 
 
 def _check_config(workdir: Path, config: Config) -> None:

@@ -23,7 +23,6 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         config: as a ScheduleConfig, or its fields as a dictionary.
-        steps_per_epoch: training steps in an epoch.
 
     Example:
         >>> rate = WarmupThenDecay(ScheduleConfig(), steps_per_epoch=100)

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 
 import keras
 
+from beam_jobs.stop_signals import stop_signals_to
 from model.training.checkpoints import SaveCheckpoints
 from model.training.endings import StoppedError
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopOnRequest(keras.callbacks.Callback):
@@ -20,9 +19,7 @@ class StopOnRequest(keras.callbacks.Callback):
     Comes after all other callbacks.
 
     Args:
-        steps_per_epoch: training steps in an epoch.
         saver: of the chief; the others save nothing.
-        workers: of the training.
     """
 
     def __init__(
@@ -41,16 +38,11 @@ class StopOnRequest(keras.callbacks.Callback):
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Takes note of the signals; a second one has its usual effect."""
-        before = {}
-        # Python lets only the main thread, and says so by a ValueError.
-        with contextlib.suppress(ValueError):
-            for number in _SIGNALS:
-                before[number] = signal.signal(number, self._note)
-        try:
+        with contextlib.ExitStack() as stack:
+            # Within a thread, as of a notebook, nobody asks by a signal.
+            with contextlib.suppress(ValueError):
+                stack.enter_context(stop_signals_to(self._note))
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _note(self, number, frame):
         self.received = number

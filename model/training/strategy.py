@@ -1,4 +1,4 @@
-"""What a worker says and does when another one is gone."""
+"""What replicas and workers settle between steps, and when one is gone."""
 
 from __future__ import annotations
 

@@ -35,7 +35,6 @@ def train(
     """Trains from the last checkpoint of the workdir, or from scratch.
 
     Args:
-        config: what to train.
         dataset: data set folder, as `tagforest dataset` writes it.
         workdir: for checkpoints, logs and the final weights.
         options: processes, restarts, what to profile.

@@ -9,7 +9,6 @@ saying which. `tagforest train` is the way in for everyone else.
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 import os
 import sys
@@ -63,9 +62,6 @@ def train_worker(
     """Trains in this process, from the last checkpoint or from scratch.
 
     Args:
-        config: what to train.
-        dataset: data set folder.
-        workdir: for all files.
         profile: first and last step of this run to profile.
 
     Raises:
@@ -195,14 +191,6 @@ def _fit(run: _Run, profile: tuple[int, int] | None) -> None:
         )
 
 
-def weights_sha256(variables) -> str:
-    """Returns the SHA-256 (hex) over the values of variables, in order."""
-    digest = hashlib.sha256()
-    for variable in variables:
-        digest.update(variable.numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _limit_threads(tf) -> None:
     """Gives each local worker its share of the cores."""
     threads = os.environ.get("TF_NUM_INTRAOP_THREADS")
@@ -248,9 +236,7 @@ def _distributed(run: _Run, clock, first_epoch, first_step, epochs):
             epochs=epochs,
             first_epoch=first_epoch,
             first_step=first_step,
-            replicas=context.num_replicas_in_sync,
-            workers=context.num_input_pipelines,
-            worker=context.input_pipeline_id,
+            context=context,
         )
         return clock.watch(batches, before) if clock else batches
 
@@ -331,6 +317,8 @@ def _print_start(run: _Run) -> None:
 
 def _finish(run: _Run, *, rate, start) -> TrainResult:
     """Writes the final weights and the result; a worker only its report."""
+    from model.network.load_tagger import weights_sha256
+
     tagger, workdir, workers = run.tagger, run.workdir, run.workers
     epochs = run.config.schedule.epochs
     rows = files.read_json(workdir / files.HISTORY, [])

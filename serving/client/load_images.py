@@ -113,7 +113,6 @@ def load(item: Item, read_url: Callable[[str], bytes]) -> LoadedImage:
     """Reads an image and looks at it; never raises for what it is.
 
     Args:
-        item: of `expand`.
         read_url: returns the bytes of a URL, or raises ImageProblem.
     """
     if isinstance(item, LoadedImage):

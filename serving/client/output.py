@@ -132,7 +132,6 @@ def whole_file(
     If it does not, the lines stay in `part_of(path)`.
 
     Args:
-        path: the file.
         header: its first line.
         go_on: add to what `part_of(path)` has.
     """

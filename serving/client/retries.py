@@ -24,7 +24,6 @@ def server_error(code: str, message: str) -> ServerError:
     Args:
         code: gRPC's name of it; over REST, where it has no other, the HTTP
             status.
-        message: what the server said.
     """
     if code == "413" or any(said in message for said in _TOO_LARGE):
         return RequestTooLargeError(code, message)

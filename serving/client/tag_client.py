@@ -141,7 +141,6 @@ class TagClient:
 
         Args:
             names: paths and URLs, taken as they are needed.
-            options: as in `tag`.
             skip: paths and URLs of images to leave out.
 
         Raises:

@@ -56,28 +56,17 @@ def write_contact_sheet(
 
     Args:
         entries: what to show, row by row.
-        path: of the PNG.
         thresholds: WordNet id -> probability from which on it is a tag; a
             class without one gets no line.
-        title: above all.
         footer: below the key of the colours, such as a credit.
-        columns: images side by side.
 
     Raises:
         ValueError: no entries.
     """
     if not entries:
         raise ValueError("a contact sheet needs at least one image")
-    # A Figure of its own, not pyplot: no display, no global state.
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     rows = math.ceil(len(entries) / columns)
-    width, height = _CELL_INCHES
-    figure = Figure(
-        figsize=(width * columns, height * rows + 1.0),
-        layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08),
-    )
+    figure = _figure(rows, columns)
     figure.suptitle(title, fontsize=14, fontweight="bold", color=_TEXT)
     figure.supxlabel(f"{_KEY}\n{footer}".strip(), fontsize=8.5, color="#555555")
     grid = figure.add_gridspec(
@@ -91,6 +80,18 @@ def write_contact_sheet(
         )
     # Without the version of matplotlib: equal images, equal bytes.
     figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def _figure(rows: int, columns: int):
+    # A Figure of its own, not pyplot: no display, no global state.
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    width, height = _CELL_INCHES
+    return Figure(
+        figsize=(width * columns, height * rows + 1.0),
+        layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08),
+    )
 
 
 def _draw_image(axes, entry: SheetEntry) -> None:

@@ -74,11 +74,6 @@ class DemoPaths:
 def run_demo(root: Path, *, seed: int = 0, say: Callable = print) -> None:
     """Runs or continues the demo in a folder.
 
-    Args:
-        root: its folder; made if need be.
-        seed: of the drawing.
-        say: prints a line.
-
     Raises:
         InputError: OpenMoji is missing, or too little disk.
     """

@@ -81,12 +81,7 @@ def examine(
 def examine_version(
     version_dir: Path, batch_sizes: Sequence[int] = contract.BATCH_SIZES
 ) -> list[Finding]:
-    """Loads a version and replays its warm-up.
-
-    Args:
-        version_dir: holds `saved_model.pb`.
-        batch_sizes: see `examine`.
-    """
+    """Loads a version and replays its warm-up."""
     try:
         servable = Servable(version_dir)
     except InputError as error:

@@ -56,8 +56,6 @@ def export_tagger(
     the reloaded SavedModel, and its scores are compared with the model's.
 
     Args:
-        tagger: what to export.
-        out: the model's base folder.
         top_k: tags an image, at most.
         version: 1 or more; by default the highest one there plus one.
         limits: of the images that are decoded.

@@ -35,9 +35,7 @@ def model_card(
     """Returns the page, Markdown.
 
     Args:
-        tagger: the exported model.
         top_k: tags an image, at most.
-        limits: of the images.
         facts: of the training, see `training_facts`.
     """
     facts = facts or {}

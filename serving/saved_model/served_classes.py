@@ -117,7 +117,6 @@ class ServedClasses:
         """Returns which classes are tags, bool [N, classes].
 
         Args:
-            probabilities: what `probabilities` returns.
             wanted: all but `max_labels`, which is the caller's.
         """
         least = wanted.min_confidence[:, tf.newaxis]

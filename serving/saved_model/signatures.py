@@ -62,7 +62,6 @@ class TagSignatures:
     """The functions behind the signatures of the SavedModel.
 
     Args:
-        tagger: model, preprocessing and classes.
         top_k: tags an image; all classes if there are fewer.
         limits: what is decoded at all.
     """

@@ -100,7 +100,6 @@ def run_predict(
     """Checks arrays against the request's signature and runs it.
 
     Args:
-        loaded: the version that answers.
         request: its `content` is not looked at.
         inputs: arrays by input name; strings as objects (bytes).
 

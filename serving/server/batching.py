@@ -32,7 +32,6 @@ class Batcher:
 
     Args:
         run: the model: arrays with equal dimension 0 -> the same.
-        options: sizes and waiting.
     """
 
     def __init__(self, run: Run, options: BatchingOptions | None = None):

@@ -260,12 +260,6 @@ def _cancellation_of(context: grpc.ServicerContext) -> threading.Event:
 class GrpcServer:
     """The gRPC side of the server, bound but not yet answering.
 
-    Args:
-        versions: what is served.
-        metrics: counts the requests.
-        host, port: where; port 0 takes a free one.
-        tls: None for none.
-
     Raises:
         InputError: the port is in use.
     """

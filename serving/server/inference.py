@@ -66,7 +66,6 @@ def run_classify(loaded: LoadedVersion, request: Request) -> Any:
     """Returns the ClassificationResult of a request's examples.
 
     Args:
-        loaded: the version that answers.
         request: its content is a `tensorflow.serving.Input`.
 
     Raises:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from beam_jobs.stop_signals import stop_signals_to
 from serving.api.models_config import served_models
 from serving.api.server_options import ServerOptions
 from serving.api.sockets import bind
@@ -62,7 +62,6 @@ def running_server(
     Args:
         model_base: `<model_base>/<version>/saved_model.pb`; None if
             `options.models_config` says it.
-        options: name, address and limits.
 
     Raises:
         InputError: a port in use (found before the model is loaded), or no
@@ -125,7 +124,6 @@ def serve(
     Args:
         model_base: `<model_base>/<version>/saved_model.pb`; None if
             `options.models_config` says it.
-        options: name, address and limits.
         on_ready: called once when requests are answered.
 
     Raises:
@@ -133,22 +131,14 @@ def serve(
     """
     limit_arenas()
     stop = threading.Event()
-    with _signals_set(stop), running_server(model_base, options) as server:
+    with (
+        stop_signals_to(lambda *_: stop.set()),
+        running_server(model_base, options) as server,
+    ):
         _log.info("gRPC %s, REST %s", server.grpc_address, server.rest_address)
         if on_ready:
             on_ready(server)
         stop.wait()
-
-
-@contextmanager
-def _signals_set(stop: threading.Event) -> Iterator[None]:
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = {n: signal.signal(n, lambda *_: stop.set()) for n in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 _ARENA_MAX = -8  # M_ARENA_MAX of <malloc.h>

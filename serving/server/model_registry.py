@@ -130,7 +130,6 @@ class ModelRegistry:
         """Holds a version for one request.
 
         Args:
-            name: of the model.
             version: None for the highest.
             label: of the version, instead of its number.
 

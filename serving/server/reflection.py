@@ -62,7 +62,6 @@ def enable(server, services: Iterable[str]) -> None:
     """Lets clients ask a server about its services.
 
     Args:
-        server: a gRPC server.
         services: their full names.
     """
     pool = descriptor_pool.Default()

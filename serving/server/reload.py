@@ -55,8 +55,6 @@ def watching(
     a file that is wrong is logged and changes nothing.
 
     Args:
-        path: of the file.
-        registry: what is served.
         poll_s: seconds between two looks; 0 for none.
     """
     if not poll_s:

@@ -159,8 +159,6 @@ class RequestMetrics:
         """Notes that a version was warmed up, or could not be.
 
         Args:
-            path: the version's folder.
-            seconds: it took.
             records: requests that were replayed.
             status: name of a gRPC code.
         """

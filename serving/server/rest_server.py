@@ -61,11 +61,6 @@ _LOOKUP = re.compile(
 class RestApp:
     """The ASGI application.
 
-    Args:
-        versions: what is served.
-        metrics: counts the requests.
-        options: timeout and headers.
-
     Attributes:
         is_stopping: it answers still, but wants no more requests.
     """
@@ -266,13 +261,6 @@ def _context_of(tls: ServerTls | None) -> Callable | None:
 
 class RestServer:
     """The REST side of the server, bound but not yet answering.
-
-    Args:
-        versions: what is served.
-        metrics: counts the requests.
-        host, port: where; port 0 takes a free one.
-        options: timeout and headers.
-        tls: None for none.
 
     Raises:
         InputError: the port is in use.

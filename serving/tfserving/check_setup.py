@@ -34,7 +34,6 @@ def check_setup(
     Args:
         folder: where `tagforest tfserving` wrote; files that are not there
             are not checked.
-        name: of the model in `models.config`.
         model_dir: where its versions are on this machine.
     """
     checks: dict[str, Callable[[Path], Iterator[str]]] = {

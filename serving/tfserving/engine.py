@@ -7,11 +7,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from beam_jobs.errors import InputError
+from beam_jobs.stop_signals import STOP_SIGNALS, stop_signals_to
 from serving.api.server_options import (
     BatchingOptions,
     ServerOptions,
@@ -31,7 +31,6 @@ def find_binary(engine: str, host: str) -> str | None:
     Args:
         engine: `python`, `tfserving`, or `auto`: TensorFlow Serving if it is
             there and can listen as wanted.
-        host: to listen on.
 
     Raises:
         InputError: another engine, or TensorFlow Serving is wanted and not
@@ -108,7 +107,6 @@ def serve_model_server(
     """Runs TensorFlow Serving until it ends or is told to.
 
     Args:
-        binary: its path.
         model_dir: base folder of the model; None where a `models.config`
             lists several.
         options: its ports are 1 or more.
@@ -157,33 +155,22 @@ def run(command: Sequence[str]) -> int:
     Returns:
         Its exit status; 128 and the signal's number where one ended it.
     """
-    with _signals_held() as held, subprocess.Popen(list(command)) as process:
+    held: list[int] = []
+    # Also of signals that come before the process is there.
+    with (
+        stop_signals_to(lambda number, _: held.append(number)),
+        subprocess.Popen(list(command)) as process,
+    ):
         _pass_on(process, held)
         status = process.wait()
     return status if status >= 0 else 128 - status
-
-
-@contextmanager
-def _signals_held() -> Iterator[list[int]]:
-    """Collects signals that come before the process is there."""
-    held: list[int] = []
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = {
-        n: signal.signal(n, lambda number, _: held.append(number))
-        for n in numbers
-    }
-    try:
-        yield held
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _pass_on(process: subprocess.Popen, held: Sequence[int]) -> None:
     def send(number: int, _: object = None) -> None:
         process.send_signal(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOP_SIGNALS:
         signal.signal(number, send)
     for early in held:
         send(early)

@@ -80,8 +80,6 @@ def last_promotion(
 
     Args:
         changes: oldest first.
-        model: name.
-        label: of the model.
         current: version that the label names now.
     """
     standing: list[LabelChange] = []

@@ -43,9 +43,6 @@ def promote(
     takes no time; the one before that is unloaded, unless a label names it.
 
     Args:
-        admin: connection to the server.
-        target: the label.
-        version: where it goes.
         on_step: called with what was done.
 
     Raises:

@@ -74,8 +74,6 @@ class ModelAdmin:
         """Waits until a version answers.
 
         Args:
-            model: name.
-            version: of the model.
             before: its state before it was asked for; a failure that is the
                 same may be that of a former try.
 

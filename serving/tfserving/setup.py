@@ -42,9 +42,6 @@ _MODEL_FOLDER = "/models"
 def write_setup(out: Path, setup: TfServingSetup) -> list[Path]:
     """Writes all files and checks them; those of a former call are replaced.
 
-    Args:
-        out: folder, made if it is not there.
-
     Returns:
         Their paths.
 
@@ -84,7 +81,6 @@ def write_server_files(
     """Writes what is the same for any model: batching, monitoring, session.
 
     Args:
-        out: folder that is there.
         batch_timeout_us, max_queued_batches: see `TfServingSetup`.
 
     Returns:

@@ -65,7 +65,6 @@ def run_page(options: PageOptions, listening: socket.socket) -> None:
     """Shows the page until SIGTERM or SIGINT.
 
     Args:
-        options: whom to ask.
         listening: a bound socket; closed at the end.
 
     Raises:

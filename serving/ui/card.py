@@ -48,8 +48,6 @@ class ImageCard:
     """An image that the server is asked about.
 
     Args:
-        name: of its file.
-        image: the file.
         preview: a data URL; empty if it cannot be drawn.
         on_remove: called with the card when the user closes it.
     """

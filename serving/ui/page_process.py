@@ -29,9 +29,7 @@ def page_beside(
     The page ends with the block, or with this process.
 
     Args:
-        host: address to listen on.
         port: 0 for any free one.
-        labels: version labels to compare.
 
     Yields:
         start(model, server's `host:port` of gRPC) -> URL of the page.

@@ -95,7 +95,6 @@ def tag_tree(answers: Sequence[Prediction], choice: Choice) -> TagTree:
 
     Args:
         answers: a valid one a column, of versions to compare.
-        choice: what is shown.
     """
     nodes = _merge(answers, choice)
     parents = _parents(answers)

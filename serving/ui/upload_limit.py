@@ -16,7 +16,6 @@ class UploadLimit:
     """Passes on requests whose body is declared, and no larger than that.
 
     Args:
-        app: what answers the others.
         most_bytes: of a body.
     """
 

@@ -73,6 +73,13 @@ def _functions():
             lambda x: {"y": tf.debugging.check_numerics(x, "not a number")},
             x=tf.float32,
         ),
+        **_of_examples(),
+    }
+
+
+def _of_examples():
+    """Returns what Classify and Regress ask, right and wrong."""
+    return {
         "classify": _function(_classify, inputs=tf.string),
         "only_scores": _function(
             lambda inputs: {"scores": _numbers(inputs)[:, tf.newaxis]},

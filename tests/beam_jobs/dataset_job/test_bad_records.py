@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from beam_jobs import rejections
 from beam_jobs.classes import load_classes
-from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.cli_options import build_options
 from beam_jobs.dataset import records
 from beam_jobs.dataset.manifest import Manifest
@@ -44,7 +43,7 @@ class Raw:
         self.folder = folder
         self.good: dict[str, int] = {}
         self.bad: list[tuple[str, str, str]] = []
-        self._pictures = [noise_image(i) for i in range(GOOD)]
+        self._images = [noise_image(i) for i in range(GOOD)]
         self.images = folder / "images"
         self.images.mkdir()
         write_imagenet(self)
@@ -55,9 +54,9 @@ class Raw:
         write_voc(self)
         write_csv(self)
 
-    def picture(self, kind: str, i: int) -> bytes:
+    def image(self, kind: str, i: int) -> bytes:
         """Returns a good image that no other source has."""
-        data = self._pictures[i]
+        data = self._images[i]
         comment = f"{kind} {i}".encode()
         size = (len(comment) + 2).to_bytes(2, "big")
         return data[:2] + b"\xff\xfe" + size + comment + data[2:]
@@ -65,12 +64,12 @@ class Raw:
     def broken(self) -> dict[str, bytes]:
         """Returns bytes of images that are rejected, by the reason."""
         return {
-            "broken_image": self._pictures[0][:-200],
+            "broken_image": self._images[0][:-200],
             "empty_file": b"",
             "not_an_image": PAGE,
             "too_small": tiny(4, 40),
             "too_many_pixels": tiny(101, 100),
-            "too_many_bytes": self._pictures[0] + bytes(MAX_BYTES),
+            "too_many_bytes": self._images[0] + bytes(MAX_BYTES),
         }
 
     def reject(self, reason: str, item: str, path: str = "") -> None:
@@ -89,12 +88,12 @@ def write_imagenet(raw: Raw) -> None:
     for number, wnid in enumerate((DOG, CAT)):
         members = {}
         for i in range(GOOD // 3):
-            members[f"{wnid}_{i}.JPEG"] = raw.picture(wnid, i)
+            members[f"{wnid}_{i}.JPEG"] = raw.image(wnid, i)
             raw.good[f"imagenet/{wnid}_{i}"] = number
         if wnid == DOG:
             members |= {f"{k}.JPEG": v for k, v in raw.broken().items()}
             # A folder in the archive: the name is the same image again.
-            members[f"again/{DOG}_0.JPEG"] = raw.picture(wnid, 149)
+            members[f"again/{DOG}_0.JPEG"] = raw.image(wnid, 149)
             raw.reject("duplicate_id", f"imagenet/{DOG}_0", f"{DOG}.tar")
             for reason in raw.broken():
                 raw.reject(reason, f"imagenet/{reason}", f"{DOG}.tar")
@@ -106,7 +105,7 @@ def write_imagenet(raw: Raw) -> None:
     raw.reject("unreadable_archive", f"{CAT}.tar", f"{CAT}.tar")
     for i in range(GOOD // 3):
         path = folder / APPLE / f"{APPLE}_{i}.JPEG"
-        path.write_bytes(raw.picture(APPLE, i))
+        path.write_bytes(raw.image(APPLE, i))
         raw.good[f"imagenet/{APPLE}_{i}"] = 2
 
 
@@ -115,16 +114,16 @@ def write_open_images(raw: Raw) -> None:
     (folder / "images").mkdir(parents=True)
     rows = [b"ImageID,Source,LabelName,Confidence"]
     for i in range(GOOD):
-        (folder / "images" / f"{i:04d}.jpg").write_bytes(raw.picture("oi", i))
+        (folder / "images" / f"{i:04d}.jpg").write_bytes(raw.image("oi", i))
         rows.append(b"%04d,verification,/m/%d,1" % (i, i % 3))
         raw.good[f"open_images/{i:04d}"] = i % 3
     for reason, data in raw.broken().items():
         (folder / "images" / f"{reason}.jpg").write_bytes(data)
         rows.append(b"%s,verification,/m/0,1" % reason.encode())
         raw.reject(reason, f"open_images/{reason}", f"{reason}.jpg")
-    (folder / "images" / "silent.jpg").write_bytes(raw.picture("oi", 148))
+    (folder / "images" / "silent.jpg").write_bytes(raw.image("oi", 148))
     raw.reject("no_annotation", "open_images/silent", "silent.jpg")
-    (folder / "images" / "strange.jpg").write_bytes(raw.picture("oi", 149))
+    (folder / "images" / "strange.jpg").write_bytes(raw.image("oi", 149))
     rows.append(b"strange,verification,/m/9,1")
     raw.reject("no_label_in_vocabulary", "open_images/strange", "strange.jpg")
     rows.append(b"gone,verification,/m/0,1")
@@ -164,7 +163,7 @@ def write_dictionary(raw: Raw) -> str:
 def write_tencent_list(raw: Raw) -> None:
     rows = []
     for i in range(GOOD):
-        (raw.images / f"t{i}.jpg").write_bytes(raw.picture("list", i))
+        (raw.images / f"t{i}.jpg").write_bytes(raw.image("list", i))
         rows.append(f"t{i}.jpg\t{i % 3}:0.9")
         raw.good[f"tencent/t{i}.jpg"] = i % 3
     for reason, data in raw.broken().items():
@@ -199,18 +198,18 @@ def write_tencent_records(raw: Raw) -> None:
         for i in range(GOOD):
             label = np.zeros(3, "<f4")
             label[i % 3] = 1
-            data = original(f"r{i}.jpg", raw.picture("tf", i), label)
+            data = original(f"r{i}.jpg", raw.image("tf", i), label)
             writer.write(data)
             frames.append(len(data) + 16)
             raw.good[f"tencent/r{i}.jpg"] = i % 3
-        writer.write(original("r0.jpg", raw.picture("tf", 0), label))
-        short = original("r1.jpg", raw.picture("tf", 0), label[:2])
+        writer.write(original("r0.jpg", raw.image("tf", 0), label))
+        short = original("r1.jpg", raw.image("tf", 0), label[:2])
         writer.write(short)
         writer.write(original("r-page.jpg", PAGE, label))
     content = bytearray(path.read_bytes())
     raw.reject("duplicate_id", "tencent/r0.jpg", "0.tfrecords")
     raw.reject("not_an_image", "tencent/r-page.jpg", "0.tfrecords")
-    after = sum(frames) + len(original("r0.jpg", raw.picture("tf", 0), label))
+    after = sum(frames) + len(original("r0.jpg", raw.image("tf", 0), label))
     raw.reject("malformed_record", f"0.tfrecords:{after + 16}", "0.tfrecords")
     damaged = sum(frames[:7])
     content[damaged + 50] ^= 1
@@ -235,7 +234,7 @@ def original(name: str, data: bytes, label: np.ndarray) -> bytes:
 def write_coco(raw: Raw) -> None:
     images, annotations = [], []
     for i in range(GOOD):
-        (raw.images / f"c{i}.jpg").write_bytes(raw.picture("coco", i))
+        (raw.images / f"c{i}.jpg").write_bytes(raw.image("coco", i))
         images.append({"id": i, "file_name": f"c{i}.jpg"})
         annotations.append({"image_id": i, "category_id": i % 3, "bbox": [1]})
         raw.good[f"coco/c{i}.jpg"] = i % 3
@@ -276,7 +275,7 @@ def write_voc(raw: Raw) -> None:
         )
 
     for i in range(GOOD):
-        (folder / "JPEGImages" / f"v{i}.jpg").write_bytes(raw.picture("voc", i))
+        (folder / "JPEGImages" / f"v{i}.jpg").write_bytes(raw.image("voc", i))
         annotate(f"v{i}", NAMES[i % 3])
         raw.good[f"voc/v{i}.jpg"] = i % 3
     annotate("v-silent")
@@ -292,7 +291,7 @@ def write_voc(raw: Raw) -> None:
 def write_csv(raw: Raw) -> None:
     rows = ["image,labels,confidence"]
     for i in range(GOOD):
-        (raw.images / f"p{i}.jpg").write_bytes(raw.picture("csv", i))
+        (raw.images / f"p{i}.jpg").write_bytes(raw.image("csv", i))
         rows.append(f"p{i}.jpg,{(*WNIDS, *NAMES)[i % 6]},0.9")
         raw.good[f"csv/p{i}.jpg"] = i % 3
     rows.append("p-gone.jpg,dog,1")
@@ -390,9 +389,7 @@ def test_every_reason_of_the_job_is_met(raw):
 
 
 def test_good_images_have_their_labels(raw):
-    vocabulary = Vocabulary.load(
-        raw.folder / "dataset" / load_classes.VOCABULARY
-    )
+    vocabulary = load_classes.load_vocabulary(raw.folder / "dataset")
     found = read_examples(raw.folder / "dataset")
     annotated = {}
     for image_id, example in found.items():

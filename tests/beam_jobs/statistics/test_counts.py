@@ -158,9 +158,13 @@ def test_survives_a_worker_boundary():
     assert Statistics.from_dict(json.loads(empty)).images == 0
 
 
+def of_sources(**labels):
+    return {source.name.lower(): 0 for source in Source} | labels
+
+
 def test_json_of_a_split(vocabulary):
     content = counted(ONE_DOG, DOG_AND_CAT, CHAIR_WITH_DOG).to_json(vocabulary)
-    no_source = {source.name.lower(): 0 for source in Source}
+    human, machine = "open_images_human", "open_images_machine"
     assert content == {
         "images": 3,
         "labels": 8,
@@ -175,25 +179,16 @@ def test_json_of_a_split(vocabulary):
             "co_occurrence": 1,
             "parent": 0,
         },
-        "labels_by_source": no_source
-        | {
-            "imagenet": 2,
-            "open_images_human": 2,
-            "open_images_machine": 1,
-            "csv": 3,
-        },
+        "labels_by_source": of_sources(
+            imagenet=2, **{human: 2, machine: 1}, csv=3
+        ),
         "labels_by_rule_and_source": {
-            "annotated": no_source
-            | {
-                "imagenet": 1,
-                "open_images_human": 1,
-                "open_images_machine": 1,
-                "csv": 1,
-            },
-            "ancestor": no_source
-            | {"imagenet": 1, "open_images_human": 1, "csv": 1},
-            "co_occurrence": no_source | {"csv": 1},
-            "parent": no_source,
+            "annotated": of_sources(
+                imagenet=1, **{human: 1, machine: 1}, csv=1
+            ),
+            "ancestor": of_sources(imagenet=1, **{human: 1}, csv=1),
+            "co_occurrence": of_sources(csv=1),
+            "parent": of_sources(),
         },
         "classes_with_images": 4,
         "images_per_class": {

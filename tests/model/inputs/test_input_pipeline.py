@@ -85,10 +85,8 @@ def test_later_epoch_needs_no_earlier_one(tiny_dataset):
 
 def test_workers_share_each_batch(tiny_dataset):
     whole, _ = read(tiny_dataset, AUGMENTED)
-    parts = [
-        read(tiny_dataset, AUGMENTED, replicas=2, workers=2, worker=w)[0]
-        for w in range(2)
-    ]
+    workers = [tf.distribute.InputContext(2, w, 2) for w in range(2)]
+    parts = [read(tiny_dataset, AUGMENTED, context=w)[0] for w in workers]
     assert [len(p) for p in parts] == [12, 12]
     for step in range(3):
         together = [p[4 * step : 4 * step + 4] for p in parts]

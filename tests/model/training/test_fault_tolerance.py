@@ -15,12 +15,11 @@ from beam_jobs.errors import InputError
 from model import checkpoint_files
 from model import workdir as files
 from model.config import CheckpointConfig, Config
-from model.network.load_tagger import load_tagger
+from model.network.load_tagger import load_tagger, weights_sha256
 from model.network.step_watch import Seen
 from model.network.tagger import Tagger
 from model.training import checkpoints, divergence, local_workers, schedules
 from model.training import prepare_workdir as prepare_workdir_
-from model.training import worker as worker_
 from model.training.endings import StoppedError
 from model.training.options import TrainOptions
 from model.training.stop_requests import StopOnRequest
@@ -246,7 +245,7 @@ def test_two_local_workers_end_with_equal_weights(two_workers):
     digests = {json.loads(r.read_text())["weights_sha256"] for r in reports}
     assert len(reports) == 2
     assert digests == {result.weights_sha256}
-    assert worker_.weights_sha256(load_tagger(folder).weights) in digests
+    assert weights_sha256(load_tagger(folder).weights) in digests
 
 
 def check_killed_worker(

@@ -7,12 +7,11 @@ import pytest
 from beam_jobs.errors import InputError
 from model import workdir as files
 from model.config import Config
-from model.network.load_tagger import load_tagger
+from model.network.load_tagger import load_tagger, weights_sha256
 from model.training import local_workers
 from model.training import prepare_workdir as prepare_workdir_
 from model.training.options import TrainOptions
 from model.training.train import train
-from model.training.worker import weights_sha256
 from tests.helpers.commands import run
 
 
