@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import (
     Container,
-    Iterable,
-    Iterator,
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
+from beam_jobs.dataset_job.check_images import CheckedImages, check_images
 from beam_jobs.dataset_job.join_images import JoinedImages, join_rows, read_rows
 from beam_jobs.dataset_job.options import ImageChecks
 from beam_jobs.dataset_job.read_annotations import UNPACKED
 from beam_jobs.dataset_job.splits import uniform
 from beam_jobs.files import storage
-from beam_jobs.files.read_ahead import ReadAhead
-from beam_jobs.images.check_image import (
-    ImageError,
-    ImageFacts,
-    check_and_convert,
-)
-from beam_jobs.images.image_ref import ImageReader, ImageRef
-from beam_jobs.images.near_duplicates import hash_thumbnails
 from beam_jobs.labels.ledger import BY_PARENT
 from beam_jobs.labels.ragged_columns import take_rows
 from beam_jobs.rejections import (
@@ -38,7 +27,6 @@ from beam_jobs.rejections import (
     count_images,
     save_rejections,
 )
-from beam_jobs.runners import progress
 from beam_jobs.runners.shuffle_files import list_column, write_partitions
 
 # Of a shuffle file: images of one content lie in one of them, and a shard
@@ -46,10 +34,6 @@ from beam_jobs.runners.shuffle_files import list_column, write_partitions
 PARTITIONS = 64
 SHARD_SALT = "shard"
 PATHS = "paths"
-
-_BATCH = 32
-# Bytes of an image; from there on two threads are faster than one.
-_SMALL = 16 << 10
 
 
 @dataclass(frozen=True)
@@ -107,9 +91,9 @@ def assemble_partition(
     rejections += unlabelled
     converted = storage.join(work, "converted", f"{number:06d}.bin")
     checked = (
-        _Checked.of_ids(images)
+        CheckedImages.of_ids(images)
         if checks.labels_only
-        else _check_all(images, rows.path_names, checks, converted)
+        else check_images(images, rows.path_names, checks, converted)
     )
     rejections += checked.rejections
     unpacked = storage.join(work, UNPACKED, "")
@@ -217,152 +201,11 @@ def _describe(images: JoinedImages, i: int, class_keys: Sequence[str]) -> str:
     return ("only " + ", ".join(sorted(said)))[:300]
 
 
-@dataclass
-class _Checked:
-    """What the checks found, image by image of those that passed."""
-
-    kept: list[int] = field(default_factory=list)
-    digests: list[bytes] = field(default_factory=list)
-    perceptual: list[int] = field(default_factory=list)
-    heights: list[int] = field(default_factory=list)
-    widths: list[int] = field(default_factory=list)
-    # Offset and length of the converted bytes; -1, 0 for images as they are.
-    offsets: list[int] = field(default_factory=list)
-    lengths: list[int] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
-
-    @classmethod
-    def of_ids(cls, images: JoinedImages) -> _Checked:
-        """Returns the contents of images that are not read: their ids."""
-        ids = images.image_ids.to_pylist()
-        none = [0] * len(ids)
-        digests = [hashlib.sha256(i.encode()).digest() for i in ids]
-        progress.advance(len(ids))
-        no_offset = [-1] * len(ids)
-        return cls(
-            [*range(len(ids))], digests, none, none, none, no_offset, none
-        )
-
-    def add(
-        self, i: int, facts: ImageFacts, hash_: int, offset: int, length: int
-    ) -> None:
-        self.kept.append(i)
-        self.digests.append(bytes.fromhex(facts.sha256))
-        self.perceptual.append(hash_)
-        self.heights.append(facts.height)
-        self.widths.append(facts.width)
-        self.offsets.append(offset)
-        self.lengths.append(length)
-
-
-_Answer = Rejection | tuple[ImageFacts, bytes | None]
-
-
-def _check_all(
-    images: JoinedImages,
-    path_names: Sequence[str],
-    checks: ImageChecks,
-    converted: str,
-) -> _Checked:
-    checked, offset = _Checked(), 0
-    temporary = storage.work_file(converted)
-    with open(temporary, "wb") as file:
-        answers = _answers(images, path_names, checks)
-        for i, (answer, hash_) in enumerate(answers):
-            if isinstance(answer, Rejection):
-                checked.rejections.append(answer)
-                continue
-            facts, data = answer
-            start, length = (-1, 0) if data is None else (offset, len(data))
-            checked.add(i, facts, hash_, start, length)
-            file.write(data or b"")
-            offset += length
-    if offset:
-        storage.publish(temporary, converted)
-    else:
-        os.remove(temporary)
-    return checked
-
-
-def _answers(
-    images: JoinedImages, path_names: Sequence[str], checks: ImageChecks
-) -> Iterator[tuple[_Answer, int]]:
-    """Yields one answer an image, in order; the hash of one that passed."""
-    ids = images.image_ids.to_pylist()
-    batches = [
-        range(start, min(start + _BATCH, len(images)))
-        for start in range(0, len(images), _BATCH)
-    ]
-
-    def check(batch: Iterable[int]) -> list[_Answer]:
-        reader = ImageReader()
-        answers = []
-        for i in batch:
-            ref = ImageRef(
-                path_names[images.paths[i]],
-                int(images.offsets[i]),
-                int(images.lengths[i]),
-            )
-            rotation = int(images.rotations[i])
-            answers.append(_check(ids[i], ref, rotation, reader, checks))
-        reader.close()
-        return answers
-
-    threads = _threads(images.lengths, path_names)
-    # A few batches ahead of the consumer, so that little is held in memory.
-    checked = ReadAhead(check, batches, threads=threads, ahead=4 * threads)
-    for answers in checked:
-        passed = [a[0].thumbnail for a in answers if isinstance(a, tuple)]
-        progress.advance(len(answers))
-        hashes = iter(hash_thumbnails(passed).tolist())
-        for answer in answers:
-            yield answer, next(hashes) if isinstance(answer, tuple) else 0
-
-
-def _threads(lengths: np.ndarray, path_names: Sequence[str]) -> int:
-    """Pillow lets go of Python's lock while it decodes.
-
-    Of small images that is too short: threads that wait for each other's
-    lock take longer than one alone, except for bytes from afar.
-    """
-    is_small = len(lengths) and 0 <= lengths.min() <= lengths.mean() < _SMALL
-    if is_small and not any(map(storage.is_remote, path_names)):
-        return 1
-    return min(8, os.cpu_count() or 1)
-
-
-def _check(
-    image_id: str,
-    ref: ImageRef,
-    rotation: int,
-    reader: ImageReader,
-    checks: ImageChecks,
-) -> _Answer:
-    def rejection(reason: Reason, detail: object) -> Rejection:
-        return Rejection(reason, image_id, str(detail), ref.path)
-
-    # Before reading: a length is known wherever a source was listed.
-    if ref.length > checks.limits.max_bytes:
-        return rejection(Reason.TOO_MANY_BYTES, f"{ref.length} bytes")
-    try:
-        data = reader.read(ref, checks.limits.max_bytes)
-        return check_and_convert(
-            data, checks.limits, rotation, checks.short_side
-        )
-    except ImageError as error:
-        return rejection(error.reason, error)
-    except (FileNotFoundError, NotADirectoryError):
-        return rejection(Reason.MISSING_IMAGE, "there is no such file")
-    # What no file can be named, or a store that cannot be reached from here.
-    except (OSError, ValueError) as error:
-        return rejection(Reason.UNREADABLE_FILE, error)
-
-
 def _write(
     path: str,
     images: JoinedImages,
     ids: np.ndarray,
-    checked: _Checked,
+    checked: CheckedImages,
     path_names: list[str],
 ) -> None:
     kept = np.array(checked.kept, np.int64)

@@ -20,6 +20,7 @@ import hashlib
 import io
 import warnings
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms, features
@@ -76,14 +77,25 @@ class ImageFacts:
         height, width: pixels, upright, after any resize.
         as_is: the bytes can be written unchanged: an RGB or grayscale JPEG
             that is upright and needs no resize.
-        thumbnail: pixels of the upright image at 32x32, for
-            `near_duplicates.hash_thumbnails`.
     """
 
     sha256: str
     height: int
     width: int
     as_is: bool
+
+
+class CheckedImage(NamedTuple):
+    """A good image.
+
+    Attributes:
+        facts: see there.
+        converted: JPEG bytes to write; None where the file is good as is.
+        thumbnail: pixels, for `near_duplicates.hash_thumbnails`.
+    """
+
+    facts: ImageFacts
+    converted: bytes | None
     thumbnail: bytes
 
 
@@ -135,15 +147,12 @@ def check_and_convert(
     limits: ImageLimits,
     rotation: int = 0,
     short_side: int | None = None,
-) -> tuple[ImageFacts, bytes | None]:
-    """`check_image`, and of the same decoding an upright RGB JPEG.
-
-    Returns:
-        The facts; the JPEG bytes to write, None where `data` is good as is.
-    """
+) -> CheckedImage:
+    """`check_image`, and of the same decoding an upright RGB JPEG."""
     decoded = _decode(data, limits, rotation, short_side)
     converted = None if decoded.as_is else _encode(decoded)
-    return _facts(data, decoded), converted
+    small = _turn(thumbnail(decoded.image), decoded.turns)
+    return CheckedImage(_facts(data, decoded), converted, small.tobytes())
 
 
 def _decode(
@@ -178,7 +187,6 @@ def _facts(data: bytes, decoded: _Decoded) -> ImageFacts:
         height=height,
         width=width,
         as_is=decoded.as_is,
-        thumbnail=_turn(thumbnail(decoded.image), decoded.turns).tobytes(),
     )
 
 

@@ -140,7 +140,7 @@ def load_image(path: Path, limits: ImageLimits) -> bytes:
         raise check_image.ImageError(
             Reason.UNREADABLE_FILE, str(error.strerror)
         ) from error
-    return check_image.check_and_convert(content, limits)[1] or content
+    return check_image.check_and_convert(content, limits).converted or content
 
 
 def _load_all(

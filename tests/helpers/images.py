@@ -37,5 +37,5 @@ def convert(
     short_side: int | None = None,
 ) -> bytes:
     """Returns the bytes that a data set holds of an image."""
-    converted = check_and_convert(data, limits, rotation, short_side)[1]
+    converted = check_and_convert(data, limits, rotation, short_side).converted
     return data if converted is None else converted
