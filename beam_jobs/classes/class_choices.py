@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -194,6 +195,7 @@ def read_choices(path: str | os.PathLike[str]) -> list[dict[str, str]]:
 
 
 _SHOWN = 10
+_LEAST_LISTS = 3
 _OTHER_LANGUAGE = (
     "--names FILE reads them in another language, --class-map FILE (name, "
     "class, parent) says what they mean"
@@ -256,6 +258,14 @@ def _advice(
     kinds: Mapping[str, Sequence[Mapping[str, str]]],
 ) -> list[str]:
     words = [r for r in rows if r["rule"] not in ("class_map", "override")]
+    names = [r["display_name"] for r in words]
+    if names and all(name.isdecimal() for name in names):
+        return ["  all names are numbers: --class-names FILE names them"]
+    if _are_lists(names):
+        return [
+            "  the names share their words: are they several labels? Then "
+            "--label-separator blank takes them apart"
+        ]
     read = [r for r in words if r["rule"] == "names"]
     lost = [r for k in ("own", "foreign", "without") for r in kinds.get(k, ())]
     if read:
@@ -266,6 +276,21 @@ def _advice(
     if lost or "ambiguous" in kinds:
         return ["  --class-map FILE gives them another class or parent"]
     return []
+
+
+def _are_lists(names: Sequence[str]) -> bool:
+    """Tells whether names look like several labels with blanks between.
+
+    So they do where most have several words, and each word stands in several
+    names: `haze primary`, `clear primary road`.
+    """
+    counts = Counter(word for name in names for word in set(name.split()))
+    several = [
+        name
+        for name in names
+        if len(words := name.split()) > 1 and all(counts[w] > 1 for w in words)
+    ]
+    return len(several) >= _LEAST_LISTS and 2 * len(several) > len(names)
 
 
 def _listed(rows: Sequence[Mapping[str, str]]) -> str:

@@ -21,6 +21,7 @@ from beam_jobs.rejections import Reason, Rejection
 
 ARCHIVE = ".tar"
 _DRIVE = re.compile(r"^[A-Za-z]:(?=/)")
+_WHOLE = re.compile(r"~/|[A-Za-z]:/")
 SUFFIXES = (
     ".avif",
     ".bmp",
@@ -121,7 +122,9 @@ class ImageFolders:
         Raises:
             ValueError: several images match equally well.
         """
-        if is_url(name) or (is_inside(name) and "%" not in name):
+        name = without_scheme(name)
+        relative = is_inside(name) and not _WHOLE.match(name)
+        if is_url(name) or (relative and "%" not in name):
             return name
         plain = plain_path(name)
         for spelled in (plain, unquote(plain)):
@@ -129,9 +132,18 @@ class ImageFolders:
                 _exists(folder, spelled) for folder in self._folders
             ):
                 return spelled
-        if is_inside(name) or not is_inside(plain):
+        if relative or not is_inside(plain):
             return name
         return self._longest_end(unquote(plain)) or plain
+
+    def moved(self, path: str) -> str | None:
+        """Returns the image here that has the longest end of a whole path.
+
+        None if there is none; raises as `match`.
+        """
+        name = self.match(path)
+        there = any(_exists(folder, name) for folder in self._folders)
+        return name if there else None
 
     def _longest_end(self, path: str) -> str | None:
         parts = path.split("/")[::-1]
@@ -212,6 +224,19 @@ def check_address(name: str) -> None:
         raise AddressError(str(error)) from error
 
 
+def without_scheme(name: str) -> str:
+    """Returns the path of a `file:` address; any other name as it is.
+
+    Example:
+        >>> without_scheme("file:///C:/a.jpg"), without_scheme("file:/x/a.jpg")
+        ('C:/a.jpg', '/x/a.jpg')
+    """
+    if name[:5].lower() != "file:":
+        return name
+    path = unquote(name[5:]).lstrip("/")
+    return path if _DRIVE.match(path) else f"/{path}"
+
+
 def plain_path(name: str) -> str:
     """Returns a path of another machine as a relative one.
 
@@ -221,7 +246,7 @@ def plain_path(name: str) -> str:
         >>> plain_path("/data/local-files/?d=x/a%20b.jpg")  # Label Studio
         'x/a b.jpg'
     """
-    before, mark, after = name.partition("?d=")
+    before, mark, after = without_scheme(name).partition("?d=")
     path = (unquote(after) if mark else before).replace("\\", "/")
     return posixpath.normpath("/" + _DRIVE.sub("", path)).lstrip("/")
 

@@ -28,6 +28,10 @@ LABEL_NAMES = (
     "class_name",
     "label_name",
     "category_name",
+    "labelname",
+    "classname",
+    "class_label",
+    "target",
     "objects",
 )
 CLASS_NAMES = SourceOption(
@@ -49,6 +53,8 @@ LABEL_SEPARATOR = SourceOption(
 )
 # What a data set says where it keeps a label to itself.
 _NO_CLASS = -1
+# A name of a file, which a class may come from, is no longer.
+_LONGEST = 255
 _SEPARATORS = re.compile(r"[;|]")
 
 
@@ -204,10 +210,18 @@ def numbers_of(value: Any) -> list[str]:
 def class_key(text: str, kind: str = "csv") -> str:
     """Returns the class key of a label as a kind of source spells it.
 
+    Raises:
+        ValueError: a text too long for the name of a class.
+
     Example:
         >>> class_key("n02084071"), class_key("/m/0bt9lr"), class_key("dog")
         ('n02084071', 'oi:/m/0bt9lr', 'csv:dog')
     """
+    if len(text) > _LONGEST:
+        raise ValueError(
+            f"a label of {len(text)} characters, at most {_LONGEST} are "
+            f"allowed: {text[:80]!r}"
+        )
     if WNID_PATTERN.fullmatch(text):
         return text
     return f"oi:{text}" if text.startswith("/") else f"{kind}:{text}"

@@ -30,7 +30,10 @@ _IMAGE_COLUMNS = (
     "img_path",
     "url",
     "image_url",
+    "img_name",
     "image_id",
+    "imageid",
+    "img_id",
     "id",
 )
 _URLS = ("url", "image_url")
@@ -190,7 +193,9 @@ def no_columns(
 def _first_lines(path: str) -> tuple[str, str]:
     """Returns the first two lines, empty where there is none."""
     with storage.open_read(path) as file:
-        if file.read(2) in _BOMS:
+        start = file.read(2)
+        # Without a mark half of its bytes are 0.
+        if start in _BOMS or b"\0" in start:
             raise InputError(f"{path}: UTF-16 text: save it as UTF-8")
     lines = [*itertools.islice(text_files.read_lines(path), 2), "", ""][:2]
     texts = [line if isinstance(line, str) else "" for line in lines]

@@ -108,8 +108,10 @@ def read(part: Part) -> Read:
     names = read_class_names(part.option(CLASS_NAMES.name))
     images = TableImages(part, columns, "csv", names)
 
-    def parse(line: str) -> tuple[AnnotatedImage]:
-        return (images.image_of(_cells(line, columns)),)
+    def parse(line: str) -> tuple[AnnotatedImage, ...]:
+        cells = _cells(line, columns)
+        # Spreadsheets end in rows of delimiters.
+        return (images.image_of(cells),) if any(cells) else ()
 
     return read_rows(part, parse, columns.has_header, _rows(columns))
 

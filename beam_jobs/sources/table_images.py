@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from beam_jobs.images.find_images import (
     is_url,
     path_id,
     plain_path,
+    without_scheme,
 )
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.images.origin import make_origin
@@ -68,7 +70,7 @@ class TableImages:
         image = row[self._columns.image] if image is None else image
         if not isinstance(image, str):
             raise ValueError(f"{str(image)[:200]!r}: a URL or a path is needed")
-        image = image.strip()
+        image = without_scheme(image.strip())
         check_address(image)
         path = (
             plain_path(image) if _is_named(image) else image.removeprefix("/")
@@ -112,6 +114,8 @@ class TableImages:
 
     def _find(self, image: str) -> tuple[str, ImageRef | None]:
         """Returns the name that the image has here, and where it lies."""
+        if moved := self._moved(image):
+            image = moved
         if not _is_named(image):
             with_ref = self._folders and self._with_ref
             return image, ImageRef(image) if with_ref else None
@@ -120,6 +124,13 @@ class TableImages:
             return (image if inside else plain_path(image)), None
         image = path_id(self._folders.complete(self._folders.match(image)))
         return image, self._folders.find(image) if self._with_ref else None
+
+    def _moved(self, image: str) -> str | None:
+        """Returns where a whole path that is not here leads to, if it does."""
+        elsewhere = image.startswith("/") and not os.path.exists(image)
+        return (
+            self._folders.moved(image) if self._folders and elsewhere else None
+        )
 
 
 def _is_named(image: str) -> bool:

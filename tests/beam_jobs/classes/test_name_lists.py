@@ -91,3 +91,16 @@ def test_last_lines_say_what_names_became():
     ]
     foreign = [row(n, f"own:{n}", "foreign") for n in ("a", "b")]
     assert "none of the names is English" in summarise(foreign)[-1]
+
+
+@pytest.mark.parametrize(
+    ("names", "advice"),
+    [
+        (["0", "1"], "all names are numbers: --class-names FILE"),
+        (["haze primary", "clear primary", "clear haze"], "blank takes them"),
+        (["red car", "blue car", "stop sign"], "--class-map FILE"),
+    ],
+)
+def test_names_that_are_none_are_said(names, advice):
+    rows = [row(n, f"own:{n}", "ambiguous") for n in names]
+    assert advice in summarise(rows)[-1]

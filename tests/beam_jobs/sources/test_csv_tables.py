@@ -143,6 +143,12 @@ def test_percents_are_read_with_their_sign_alone(tmp_path):
     assert read(tmp_path, text)[1].reason == Reason.MALFORMED_ROW
 
 
+def test_a_text_is_no_label(tmp_path):
+    text = f"image,label\na.jpg,dog\nb.jpg,{'very ' * 99}long\n"
+    _, bad = read(tmp_path, text, labels_only=True)
+    assert "a label of 499 characters, at most 255" in bad.detail
+
+
 def test_label_separator(tmp_path):
     text = "image_name,tags\na.jpg,haze primary road\nb.jpg,\n"
     option = ("label_separator", "blank")
@@ -180,6 +186,7 @@ def test_no_row_stops_the_others(tmp_path):
         ("T,b.jpg,dog\n", {"image_column": "2", "label_column": "3"}),
         ("id,x,label\n1,b.jpg,dog\n", {"image_column": "2"}),
         ("filename, cat, dog\nb.jpg, 0, 1\n", {}),
+        ("ImageID,Source,LabelName\nb.jpg,verification,dog\n,,\n", {}),
     ],
 )
 def test_headers_and_delimiters(tmp_path, text, options):
@@ -197,6 +204,7 @@ def test_a_mark_is_0_or_1(tmp_path):
     ("text", "message"),
     [
         (b"\xff\xfei\0m\0", "UTF-16 text: save it as UTF-8"),
+        (b"i\0m\0a\0", "UTF-16 text: save it as UTF-8"),
         (b"image,l\xe9\n", "not UTF-8 text: save it as UTF-8"),
         (b"image,label\ra.jpg,dog\r", "lines end in CR alone"),
         (b"id,breed\na,b\n", "positions, with --image-column and --label-col"),
@@ -232,7 +240,11 @@ def test_ids_without_suffix_are_found(tmp_path):
 def test_paths_of_another_machine_are_found(tmp_path):
     (tmp_path / "pics").mkdir()
     (tmp_path / "pics" / "a.jpg").write_bytes(b"x")
-    names = ("pics\\a.jpg", "../b/pics/a.jpg", "/data/x/?d=pics/a.jpg")
+    names = (
+        *("pics\\a.jpg", "../b/pics/a.jpg", "/data/x/?d=pics/a.jpg"),
+        *("/gone/pics/a.jpg", "~/pics/a.jpg", "file:///C:/x/pics/a.jpg"),
+        "d:/pics/a.jpg",
+    )
     text = "image,label\n" + "".join(f"{name},dog\n" for name in names)
     found = read(tmp_path, text)
     assert {item.ref for item in found} == {ImageRef(f"{tmp_path}/pics/a.jpg")}
