@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nltk.corpus.reader.wordnet import Synset
 
 # What is called so is an image, a copy or a remnant of the thing.
-_IMITATIONS = frozenset(
+IMITATIONS = frozenset(
     "artificial broken cartoon chocolate counterfeit drawn dummy fake former "
     "gingerbread gummy half imitation inflatable knock lego like miniature "
     "mock model near origami painted paper photo picture plastic plush pseudo "
@@ -76,7 +76,7 @@ def find_parent(name: str, visible: Visible, wordnet) -> str:
     title = base.replace("_", " ").split()[-1:]
     titled = bool(title) and len(base.split()) > 1 and title[0][:1].isupper()
     for before, lemma in heads(base, wordnet):
-        if not _IMITATIONS.isdisjoint(before):
+        if not IMITATIONS.isdisjoint(before):
             return ""
         synset = _kind(lemma, visible, wordnet)
         if synset is None:

@@ -46,6 +46,7 @@ class Source(enum.IntEnum):
     FOLDERS = 8
     PARQUET = 9
     WEBDATASET = 10
+    CAPTIONS = 11
 
     @property
     def kind(self) -> str:

@@ -1,4 +1,4 @@
-"""Reader of COCO instances: objects become image-level positives.
+"""Reader of COCO instances and panoptic segments: image-level positives.
 
 File format: https://cocodataset.org/#format-data
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from beam_jobs.classes.wordnet import WNID_PATTERN
@@ -43,6 +43,8 @@ _KEPT = (
     "id",
     "image_id",
     "category_id",
+    "segments_info",
+    "caption",
     "file_name",
     "coco_url",
     "name",
@@ -52,12 +54,17 @@ _KEPT = (
     "flickr_url",
     "url",
 )
-_LISTS = ("images", "annotations", "categories")
 _CHECKED_BYTES = 64
 _NO_FILE = (
     "id and file_name (or LVIS's coco_url) are needed, the name a relative "
     "path with / between"
 )
+
+
+# Adds what annotations say to the classes of each image, by its id.
+Join = Callable[
+    [str, dict[str, list], dict[str, dict[str, None]]], Iterator[Rejection]
+]
 
 
 def find(path: str, context: Context) -> Found:
@@ -66,6 +73,18 @@ def find(path: str, context: Context) -> Found:
     Raises:
         InputError: no such file, or one that is no whole JSON object.
     """
+    check_object(path, "images, annotations and categories")
+    path, size = storage.find_file(path)
+    options = (*context.part_options(), *context.split_option(path))
+    return Found([Part("coco", path, files=((path, size),), options=options)])
+
+
+def check_object(path: str, lists: str) -> None:
+    """Checks that a file starts and ends as a JSON object does.
+
+    Raises:
+        InputError: it does not, or there is none.
+    """
     path, size = storage.find_file(path)
     with storage.open_read(path) as file:
         head = file.read(_CHECKED_BYTES).removeprefix(codecs.BOM_UTF8)
@@ -73,11 +92,9 @@ def find(path: str, context: Context) -> Found:
         tail = file.read()
     if not (head.lstrip().startswith(b"{") and tail.rstrip().endswith(b"}")):
         raise InputError(
-            f"{path}: a JSON object with images, annotations and categories "
-            "is needed; the file does not start with '{' and end with '}'"
+            f"{path}: a JSON object with {lists} is needed; the file does not "
+            "start with '{' and end with '}'"
         )
-    options = (*context.part_options(), *context.split_option(path))
-    return Found([Part("coco", path, files=((path, size),), options=options)])
 
 
 def read(part: Part) -> Read:
@@ -86,36 +103,48 @@ def read(part: Part) -> Read:
     Crowds count; an image without objects has no classes. What is malformed
     becomes Rejections: an image, an annotation, or the whole file.
     """
+    yield from read_images(part, _join_objects, ("categories",), Source.COCO)
+
+
+def read_images(
+    part: Part,
+    join: Join,
+    lists: Sequence[str],
+    source: Source,
+    confidence: float = 1.0,
+) -> Read:
+    """Yields the images of a file with what `join` finds of each.
+
+    Args:
+        part: the file.
+        join: reads the annotations.
+        lists: that are needed beside images and annotations.
+        source, confidence: of each class found.
+    """
     folders = ImageFolders(part.values("images") or ("",))
     with_images = bool(part.values("images"))
     try:
-        images, annotations, names, licenses = _load(part.path)
+        content, licenses = _load(part.path, lists)
     except (ValueError, RecursionError) as error:
         detail = f"not a COCO file: {error}"
         yield Rejection(Reason.UNREADABLE_SOURCE, part.path, detail, part.path)
         return
-    keys = {
-        _id(name["id"]): _class_key(name)
-        for name in names
-        if _has(name, "id", "name")
-        and str(name["name"]).strip()
-        and is_encodable(str(name["name"]))
-    }
+    images = content["images"]
     classes: dict[str, dict[str, None]] = {
-        _id(image["id"]): {} for image in images if _has(image, "id")
+        id_of(image["id"]): {} for image in images if has(image, "id")
     }
     shared = _shared_ids(images)
-    yield from _join(part.path, annotations, classes, keys)
+    yield from join(part.path, content, classes)
     for index, image in enumerate(images):
-        if not _has(image, "id", "file_name"):
-            yield _malformed(part.path, f"images[{index}]", _NO_FILE)
+        if not has(image, "id", "file_name"):
+            yield malformed(part.path, f"images[{index}]", _NO_FILE)
             continue
         try:
             name = _path_of(str(image["file_name"]), folders, with_images)
         except ValueError as error:
-            yield _malformed(part.path, f"images[{index}]", str(error))
+            yield malformed(part.path, f"images[{index}]", str(error))
             continue
-        image_id, number = f"coco/{path_id(name)}", _id(image["id"])
+        image_id, number = f"coco/{path_id(name)}", id_of(image["id"])
         if number in shared:
             detail = f"id {number} is that of {shared[number]}: which the"
             detail += " annotations mean is unknown"
@@ -124,14 +153,12 @@ def read(part: Part) -> Read:
         try:
             ref = folders.find(name) if with_images else None
         except (ValueError, OSError) as error:
-            yield _malformed(part.path, f"images[{index}]", str(error))
+            yield malformed(part.path, f"images[{index}]", str(error))
             continue
         found = tuple(classes[number])
-        sure = (1.0,) * len(found)
+        sure = (confidence,) * len(found)
         origin = _origin(image, licenses)
-        yield AnnotatedImage(
-            image_id, Source.COCO, found, sure, ref, origin=origin
-        )
+        yield AnnotatedImage(image_id, source, found, sure, ref, origin=origin)
 
 
 def _path_of(name: str, folders: ImageFolders, with_images: bool) -> str:
@@ -153,9 +180,9 @@ def _shared_ids(images: Sequence[Any]) -> dict[str, str]:
     """Returns ids that several files have, with the names of the files."""
     names: dict[str, set[str]] = {}
     for image in images:
-        if _has(image, "id", "file_name"):
+        if has(image, "id", "file_name"):
             name = path_id(str(image["file_name"]))
-            names.setdefault(_id(image["id"]), set()).add(name)
+            names.setdefault(id_of(image["id"]), set()).add(name)
     return {
         number: ", ".join(sorted(found))[:200]
         for number, found in names.items()
@@ -163,7 +190,7 @@ def _shared_ids(images: Sequence[Any]) -> dict[str, str]:
     }
 
 
-def _id(value: Any) -> str:
+def id_of(value: Any) -> str:
     """Returns an id as all its spellings have it: 3, 3.0 and "3" are one."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
@@ -172,33 +199,36 @@ def _id(value: Any) -> str:
 
 def _origin(image: Any, licenses: dict[str, str]) -> Origin | None:
     number = image.get("license")
-    text = licenses.get(_id(number), number)
+    text = licenses.get(id_of(number), number)
     url = image.get("flickr_url") or image.get("url")
     return make_origin(text, source_url=url)
 
 
-def _load(path: str) -> tuple[list, list, list, dict[str, str]]:
-    """Returns images, annotations, categories, and licences by their id.
+def _load(
+    path: str, further: Sequence[str]
+) -> tuple[dict[str, list], dict[str, str]]:
+    """Returns the lists of a file by name, and licences by their id.
 
     Raises:
         ValueError: not such a file.
     """
     with storage.open_read(path) as file:
         content = json.load(file, object_hook=_keep)
-    lists = [
-        content.get(name) if isinstance(content, dict) else None
-        for name in _LISTS
-    ]
-    found = [entries for entries in lists if isinstance(entries, list)]
-    if len(found) < len(_LISTS):
-        raise ValueError(f"the lists {', '.join(_LISTS)} are needed")
+    names = ("images", "annotations", *further)
+    content = content if isinstance(content, dict) else {}
+    found: dict[str, Any] = {name: content.get(name) for name in names}
+    if not all(isinstance(entries, list) for entries in found.values()):
+        raise ValueError(
+            f"the lists {', '.join(names)} are needed; captions have no "
+            "categories, and are read with --captions"
+        )
     licenses = content.get("licenses")
     named = {
-        _id(entry["id"]): str(entry.get("url") or entry.get("name") or "")
+        id_of(entry["id"]): str(entry.get("url") or entry.get("name") or "")
         for entry in (licenses if isinstance(licenses, list) else ())
-        if _has(entry, "id")
+        if has(entry, "id")
     }
-    return found[0], found[1], found[2], named
+    return found, named
 
 
 def _keep(entry: dict[str, Any]) -> dict[str, Any]:
@@ -218,40 +248,71 @@ def _class_key(category: dict[str, Any]) -> str:
     return name if WNID_PATTERN.fullmatch(name) else f"coco:{name}"
 
 
-def _has(entry: Any, *names: str) -> bool:
+def has(entry: Any, *names: str) -> bool:
+    """Tells whether an entry has ids or texts under these names."""
     return isinstance(entry, dict) and all(
         isinstance(entry.get(name), int | float | str) for name in names
     )
 
 
-def _join(
+def _join_objects(
+    path: str, content: dict[str, list], classes: dict[str, dict[str, None]]
+) -> Iterator[Rejection]:
+    """Adds the class of every object, or of every segment, to its image."""
+    keys = {
+        id_of(name["id"]): _class_key(name)
+        for name in content["categories"]
+        if has(name, "id", "name")
+        and str(name["name"]).strip()
+        and is_encodable(str(name["name"]))
+    }
+    for index, entry in enumerate(content["annotations"]):
+        item = f"annotations[{index}]"
+        segments = isinstance(entry, dict) and entry.get("segments_info")
+        if not isinstance(segments, list):
+            yield from _add(path, item, entry, entry, classes, keys)
+            continue
+        for number, segment in enumerate(segments):
+            item_of = f"{item}.segments_info[{number}]"
+            yield from _add(path, item_of, entry, segment, classes, keys)
+
+
+def _add(
     path: str,
-    annotations: Sequence[Any],
+    item: str,
+    entry: Any,
+    thing: Any,
     classes: dict[str, dict[str, None]],
     keys: dict[str, str],
 ) -> Iterator[Rejection]:
-    """Adds every annotation's class to its image."""
-    for index, entry in enumerate(annotations):
-        if not _has(entry, "image_id", "category_id"):
-            detail = "no image_id or category_id"
-        elif _id(entry["image_id"]) not in classes:
-            detail = f"image_id {entry['image_id']!r} is in no image"
-        elif _id(entry["category_id"]) not in keys:
-            detail = f"category_id {entry['category_id']!r} is no category"
-        else:
-            key = keys[_id(entry["category_id"])]
-            classes[_id(entry["image_id"])][key] = None
-            continue
-        yield _malformed(path, f"annotations[{index}]", detail)
+    """Adds the class of an object or segment to the image of its entry."""
+    if not (has(entry, "image_id") and has(thing, "category_id")):
+        detail = "no image_id or category_id"
+        if isinstance(entry, dict) and "caption" in entry:
+            detail += ", but a caption: read it with --captions"
+        yield malformed(path, item, detail)
+    elif id_of(entry["image_id"]) not in classes:
+        detail = f"image_id {entry['image_id']!r} is in no image"
+        yield malformed(path, item, detail)
+    elif id_of(thing["category_id"]) not in keys:
+        detail = f"category_id {thing['category_id']!r} is no category"
+        yield malformed(path, item, detail)
+    else:
+        key = keys[id_of(thing["category_id"])]
+        classes[id_of(entry["image_id"])][key] = None
 
 
-def _malformed(path: str, item: str, detail: str) -> Rejection:
+def malformed(path: str, item: str, detail: str) -> Rejection:
+    """Returns the dead letter of an entry of a file's lists."""
     return Rejection(Reason.MALFORMED_RECORD, f"{path}:{item}", detail, path)
 
 
 READER = Reader(
     SourceOption(
-        "coco", "COCO source", "COCO JSON file of instances.", check_file
+        "coco",
+        "COCO source",
+        "COCO JSON file of instances or panoptic segments.",
+        check_file,
     ),
     find,
     read,

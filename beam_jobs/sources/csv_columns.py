@@ -102,7 +102,10 @@ class Columns:
 
 
 def find_columns(
-    path: str, image_column: str | None = None, label_column: str | None = None
+    path: str,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    labels: Sequence[str] = LABEL_NAMES,
 ) -> Columns:
     """Finds delimiter and columns by the first line, in upper or lower case.
 
@@ -111,6 +114,7 @@ def find_columns(
     Args:
         path: of the CSV.
         image_column, label_column: name, or position from 1.
+        labels: usual names of the label column.
 
     Raises:
         NoColumnsError: no image or label column.
@@ -118,18 +122,22 @@ def find_columns(
     """
     is_json = path.lower().endswith(_JSON_LINES)
     header, found = (_json_columns if is_json else _csv_columns)(
-        path, image_column, label_column
+        path, image_column, label_column, labels
     )
     if found is None:
-        raise no_columns(f"{path}:1", image_column, label_column, header)
+        place = f"{path}:1"
+        raise no_columns(place, image_column, label_column, header, labels)
     return found
 
 
 def _json_columns(
-    path: str, image_column: str | None, label_column: str | None
+    path: str,
+    image_column: str | None,
+    label_column: str | None,
+    labels: Sequence[str],
 ) -> tuple[str, Columns | None]:
     names, row = _keys_of(path)
-    found = columns_among(names, image_column, label_column, row)
+    found = columns_among(names, image_column, label_column, row, labels=labels)
     if found is not None:
         found = replace(
             found, names=tuple(names), has_header=False, is_json=True
@@ -138,7 +146,10 @@ def _json_columns(
 
 
 def _csv_columns(
-    path: str, image_column: str | None, label_column: str | None
+    path: str,
+    image_column: str | None,
+    label_column: str | None,
+    labels: Sequence[str],
 ) -> tuple[str, Columns | None]:
     first, second = _first_lines(path)
     best: Columns | None = None
@@ -148,7 +159,7 @@ def _csv_columns(
             continue
         row = text_files.split_csv(second, delimiter)
         columns = columns_among(
-            fields, image_column, label_column, row, delimiter
+            fields, image_column, label_column, row, delimiter, labels
         )
         if columns and (not best or len(columns.names) > len(best.names)):
             best = columns
@@ -169,7 +180,11 @@ def check_no_urls(path: str, columns: Columns) -> None:
 
 
 def no_columns(
-    place: str, image_column: str | None, label_column: str | None, header: str
+    place: str,
+    image_column: str | None,
+    label_column: str | None,
+    header: str,
+    labels: Sequence[str] = LABEL_NAMES,
 ) -> NoColumnsError:
     """Returns the refusal of a table without the columns that are needed."""
     if given := " and ".join(
@@ -184,7 +199,7 @@ def no_columns(
     return NoColumnsError(
         f"{place}: the header needs an image column "
         f"({', '.join(_IMAGE_COLUMNS)}) and a label column "
-        f"({', '.join(LABEL_NAMES)}), each once; received: {header[:200]}; "
+        f"({', '.join(labels)}), each once; received: {header[:200]}; "
         f"name other columns, or their positions, with {IMAGE_COLUMN.flag} "
         f"and {LABEL_COLUMN.flag}"
     )
@@ -238,6 +253,7 @@ def columns_among(
     label_column: str | None,
     row: Sequence[Any] | text_files.BadRow,
     delimiter: str = ",",
+    labels: Sequence[str] = LABEL_NAMES,
 ) -> Columns | None:
     """Returns the columns if these names have them.
 
@@ -247,11 +263,12 @@ def columns_among(
         row: the first one; without a column of labels it tells whether
             columns of 0 and 1 are one class each.
         delimiter: between fields.
+        labels: usual names of the label column.
     """
     cells = tuple(name.strip() for name in header)
     names = [name.lower().replace(" ", "_") for name in cells]
     image = _position(names, image_column, _IMAGE_COLUMNS)
-    label = _position(names, label_column, LABEL_NAMES)
+    label = _position(names, label_column, labels)
     if image is None or image == label:
         return None
     confidence = _position(names, None, ("confidence",))
@@ -266,7 +283,7 @@ def columns_among(
         given and given.isdigit() and given not in names
         for given in (image_column, label_column)
     )
-    usual = {*_IMAGE_COLUMNS, *LABEL_NAMES} & set(names)
+    usual = {*_IMAGE_COLUMNS, *labels} & set(names)
     has_header = bool(usual) or not by_position
     return Columns(
         image,

@@ -66,18 +66,38 @@ def find(path: str, context: Context) -> Found:
         options.append(("images", os.path.dirname(path)))
     if columns.split is None:
         options += context.split_option(path)
+    found = cut_table("csv", (path, size), columns, options)
+    check_start(found.parts[0], read, "a row with an image and its labels")
+    _check_confidences(found.parts[0], columns)
+    return found
+
+
+def cut_table(
+    reader: str,
+    file: tuple[str, int],
+    columns: Columns,
+    options: list[tuple[str, str]],
+) -> Found:
+    """Returns the parts of a table: one, where a row may have several lines.
+
+    Args:
+        reader: who reads them.
+        file: path and bytes.
+        columns: of the table.
+        options: of the parts.
+    """
+    path, size = file
     whole = (
         size > TEXT_BYTES
         and not columns.is_json
         and text_files.may_break_quoted(path)
     )
     part_bytes = size if whole else TEXT_BYTES
-    parts = cut_text("csv", path, size, options, part_bytes)
-    check_start(parts[0], read, "a row with an image and its labels")
-    _check_confidences(parts[0], columns)
     notes = [f"{path}: one worker reads it, as a quote may go on for lines"]
     return Found(
-        parts, has_splits=columns.split is not None, notes=tuple(notes * whole)
+        cut_text(reader, path, size, options, part_bytes),
+        has_splits=columns.split is not None,
+        notes=tuple(notes * whole),
     )
 
 
@@ -90,9 +110,11 @@ def _check_confidences(part: Part, columns: Columns) -> None:
     if columns.confidence is None:
         return
     values: list[float] = []
-    for _, row in itertools.islice(_rows(columns)(part.lines()), _ROWS_CHECKED):
+    for _, row in itertools.islice(
+        rows_of(columns)(part.lines()), _ROWS_CHECKED
+    ):
         with contextlib.suppress(ValueError):
-            cells = _cells(str(row), columns)
+            cells = cells_of(str(row), columns)
             values += map(float, numbers_of(cells[columns.confidence]))
     over = [value for value in values if 1 < value <= 100]
     if len(over) > sum(0 < value < 1 for value in values):
@@ -109,14 +131,14 @@ def read(part: Part) -> Read:
     images = TableImages(part, columns, "csv", names)
 
     def parse(line: str) -> tuple[AnnotatedImage, ...]:
-        cells = _cells(line, columns)
+        cells = cells_of(line, columns)
         # Spreadsheets end in rows of delimiters.
         return (images.image_of(cells),) if any(cells) else ()
 
-    return read_rows(part, parse, columns.has_header, _rows(columns))
+    return read_rows(part, parse, columns.has_header, rows_of(columns))
 
 
-def _rows(columns: Columns) -> Callable[..., Iterator[tuple[int, Any]]]:
+def rows_of(columns: Columns) -> Callable[..., Iterator[tuple[int, Any]]]:
     """Returns what makes rows of lines, each with the index of its first."""
     if columns.is_json:
         return enumerate
@@ -131,7 +153,7 @@ def _columns_of(path: str, options: Mapping[str, str]) -> Columns:
     )
 
 
-def _cells(line: str, columns: Columns) -> Sequence[Any]:
+def cells_of(line: str, columns: Columns) -> Sequence[Any]:
     """Returns what a row has in each column; None if it has nothing.
 
     Raises:

@@ -13,6 +13,7 @@ from beam_jobs.files.checks import check_file
 from beam_jobs.images.find_images import ListedFolder
 from beam_jobs.option_fields import Option, Options
 from beam_jobs.sources import (
+    captions,
     coco,
     csv_tables,
     folders,
@@ -48,6 +49,7 @@ READERS: tuple[Reader, ...] = (
     csv_tables.READER,
     parquet.READER,
     webdataset.READER,
+    captions.READER,
     folders.READER,
 )
 _BY_NAME = {reader.name: reader for reader in READERS}

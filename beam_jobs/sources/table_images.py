@@ -47,7 +47,7 @@ class TableImages:
         self, part: Part, columns: Columns, kind: str, names: Sequence[str] = ()
     ):
         folders = part.values("images")
-        self._part, self._columns, self._names = part, columns, names
+        self._part, self.columns, self._names = part, columns, names
         self._folders = ImageFolders(folders) if folders else None
         self._with_ref = part.option("labels_only") is None
         self._kind = part.option("kind") or kind
@@ -67,7 +67,7 @@ class TableImages:
             ValueError: no path that an image can have, or malformed labels.
             AddressError: an address that cannot be read here.
         """
-        image = row[self._columns.image] if image is None else image
+        image = row[self.columns.image] if image is None else image
         if not isinstance(image, str):
             raise ValueError(f"{str(image)[:200]!r}: a URL or a path is needed")
         image = without_scheme(image.strip())
@@ -89,12 +89,8 @@ class TableImages:
         Raises:
             ValueError: malformed labels, confidence or split.
         """
-        columns = self._columns
-        labels = (
-            marked(row, columns)
-            if columns.label is None
-            else labels_of(row[columns.label], self._names, self._separator)
-        )
+        columns = self.columns
+        labels = self.labels_in(row)
         keys = tuple(class_key(text, self._kind) for text in labels if text)
         sure, split = (1.0,) * len(keys), None
         if columns.confidence is not None:
@@ -111,6 +107,17 @@ class TableImages:
             split=split,
             origin=make_origin(*said) if columns.origin else None,
         )
+
+    def labels_in(self, row: Sequence[Any]) -> list[str]:
+        """Returns the labels of a row as it spells them.
+
+        Raises:
+            ValueError: malformed.
+        """
+        if self.columns.label is None:
+            return marked(row, self.columns)
+        text = row[self.columns.label]
+        return labels_of(text, self._names, self._separator)
 
     def _find(self, image: str) -> tuple[str, ImageRef | None]:
         """Returns the name that the image has here, and where it lies."""

@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
@@ -24,8 +25,10 @@ from beam_jobs.images.find_images import (
     path_id,
 )
 from beam_jobs.images.image_ref import ImageReader, ImageRef
+from beam_jobs.images.origin import make_origin
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
+from beam_jobs.sources.captions import captioned
 from beam_jobs.sources.cells import (
     CLASS_NAMES,
     LABEL_NAMES,
@@ -48,6 +51,8 @@ from beam_jobs.sources.reader import (
 _NAMES_BESIDE = ("classes.txt", "classnames.txt")
 _MAX_TEXT = 1 << 20
 _PARTS_TRIED = 4
+_CAPTIONS = ("txt", "caption", "text")
+_ORIGIN = ("license", "author", "url")
 _SAMPLE = "a sample with an image and its labels, as 0.jpg, 0.cls"
 
 _Member = tuple[str, ImageRef]
@@ -158,20 +163,26 @@ def read(part: Part) -> Read:
         name = f"{part.path}/{key}" if is_tar else key
         try:
             image = _image_in(found)
-            keys = _class_keys(found, names, reader)
+            fields = _fields(found, reader)
+            keys = _class_keys(fields, names)
         except (ValueError, OSError, RecursionError) as error:
             if is_tar or any(_suffix(m[0]) not in TEXTS for m in found):
                 yield Rejection(
                     Reason.MALFORMED_RECORD, name, str(error), part.path
                 )
             continue
+        image_id = f"webdataset/{path_id(name.removeprefix(base))}"
         yield AnnotatedImage(
-            f"webdataset/{path_id(name.removeprefix(base))}",
+            image_id,
             Source.WEBDATASET,
             keys,
             (1.0,) * len(keys),
             None if labels_only else image,
+            origin=make_origin(*map(fields.get, _ORIGIN)),
         )
+        caption = next(filter(None, map(fields.get, _CAPTIONS)), None)
+        if isinstance(caption, str):
+            yield captioned(image_id, [caption])
     reader.close()
 
 
@@ -198,27 +209,38 @@ def _image_in(sample: Sequence[_Member]) -> ImageRef:
     return images[0][1]
 
 
-def _class_keys(
-    sample: Iterable[_Member], names: Sequence[str], reader: ImageReader
-) -> tuple[str, ...]:
-    """Returns the class keys of all members that hold labels, each once.
+def _fields(sample: Iterable[_Member], reader: ImageReader) -> dict[str, Any]:
+    """Returns what is said of a sample, by suffix or by key of its JSON.
 
     Raises:
-        ValueError: one is malformed.
+        ValueError: malformed.
     """
-    found: list[str] = []
+    found: dict[str, Any] = {}
     for name, ref in sample:
         kind = os.path.basename(name).partition(".")[2].lower()
         if kind == "json":
             content = json.loads(_text_of(name, ref, reader))
-            if not isinstance(content, Mapping):
+            if not isinstance(content, dict):
                 raise ValueError(f"{name}: a JSON object is needed")
-            values = [content[n] for n in ("cls", *LABEL_NAMES) if n in content]
-            found += labels_of(next(iter(values), None), names)
-        elif kind == "cls":
-            found += labels_of([_text_of(name, ref, reader)], names)
-        elif kind.removesuffix(".txt") in LABEL_NAMES:
-            found += labels_of(_text_of(name, ref, reader), names)
+            found = content | found
+        elif kind.removesuffix(".txt") in ("txt", "cls", *LABEL_NAMES):
+            text = _text_of(name, ref, reader)
+            # A class has one name, whatever commas are in it.
+            key = kind.removesuffix(".txt")
+            found[key] = [text] if key == "cls" else text
+    return found
+
+
+def _class_keys(
+    fields: Mapping[str, Any], names: Sequence[str]
+) -> tuple[str, ...]:
+    """Returns the class keys of all labels, each once.
+
+    Raises:
+        ValueError: malformed labels, or a number without a name.
+    """
+    said = [fields[n] for n in ("cls", *LABEL_NAMES) if n in fields]
+    found = [text for value in said for text in labels_of(value, names)]
     for text in found:
         if text.isdecimal() and not names:
             raise ValueError(

@@ -207,3 +207,26 @@ def test_licences_and_urls_of_images(tmp_path):
         "coco/val2017/b.jpg": ("own", "", "http://c/val2017/b.jpg"),
         "coco/c.jpg": None,
     }
+
+
+def test_segments_of_panoptic_files_become_positives(tmp_path):
+    segments = [{"id": 1, "category_id": 90.0}, {"id": 2, "category_id": "18"}]
+    entries = [
+        {"image_id": 7, "file_name": "a.png", "segments_info": segments},
+        {"image_id": 8, "file_name": "b.png", "segments_info": []},
+        {"image_id": 8, "segments_info": [{"category_id": 1}, 5]},
+        {"image_id": 9, "segments_info": segments[:1]},
+    ]
+    *rejected, first, second = read(tmp_path, entries)
+    assert first.classes == ("coco:wine glass", "coco:dog")
+    assert second.classes == ()
+    assert [(r.item.rpartition(":")[2], r.detail) for r in rejected] == [
+        ("annotations[2].segments_info[0]", "category_id 1 is no category"),
+        ("annotations[2].segments_info[1]", "no image_id or category_id"),
+        ("annotations[3].segments_info[0]", "image_id 9 is in no image"),
+    ]
+
+
+def test_captions_are_said_to_have_their_own_option(tmp_path):
+    rejected, *_ = read(tmp_path, [{"image_id": 7, "caption": "a dog"}])
+    assert rejected.detail.endswith("but a caption: read it with --captions")

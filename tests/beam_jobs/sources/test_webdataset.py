@@ -29,7 +29,7 @@ def test_members_of_one_name_are_a_sample(tmp_path):
     members = {
         "000.jpg": b"first",
         "000.cls": b"wine glass\n",
-        "000.txt": b"a caption",
+        "000.txt": b"",
         "x/001.v2.seg.png": b"mask",
         "x/001.JPEG": b"second",
         "x/001.json": json.dumps({"labels": ["n02084071", "cat"]}).encode(),
@@ -171,3 +171,31 @@ def test_other_files_are_refused(tmp_path, name, message):
     (tmp_path / name).write_bytes(b"x" * 600)
     with pytest.raises(InputError, match=message):
         find(tmp_path)
+
+
+def test_captions_are_a_source_of_their_own(tmp_path):
+    path = tmp_path / "00000.tar"
+    said = {"caption": "a dog and a zebra", "url": "https://x/1.jpg"}
+    members = {
+        "0.jpg": b"x",
+        "0.txt": b"A zebra without a dog.",
+        "1.jpg": b"x",
+        "1.json": json.dumps(said).encode(),
+        "2.jpg": b"x",
+        "2.txt": b"",
+    }
+    write_tar(path, members)
+    found = read(path)
+    assert [(i.source, i.classes, i.confidences) for i in found] == [
+        (Source.WEBDATASET, (), ()),
+        (Source.CAPTIONS, ("captions:zebra.n.01",), (0.8,)),
+        (Source.WEBDATASET, (), ()),
+        (
+            Source.CAPTIONS,
+            ("captions:dog.n.01", "captions:zebra.n.01"),
+            (0.8, 0.8),
+        ),
+        (Source.WEBDATASET, (), ()),
+    ]
+    assert found[0].image_id == found[1].image_id
+    assert found[2].origin.source_url == "https://x/1.jpg"

@@ -1,0 +1,173 @@
+"""Reader of captions: nouns that are surely a class become labels.
+
+COCO's JSON (https://cocodataset.org/#format-data), or a table with a column of
+captions. What a sentence says is less sure than what somebody marked, so the
+labels have a source and a confidence of their own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from beam_jobs.classes.caption_nouns import nouns_of
+from beam_jobs.files import storage
+from beam_jobs.files.checks import check_file
+from beam_jobs.labels.ledger import Source
+from beam_jobs.rejections import Rejection
+from beam_jobs.sources import coco, csv_tables
+from beam_jobs.sources.csv_columns import (
+    IMAGE_COLUMN,
+    LABEL_COLUMN,
+    Columns,
+    check_no_urls,
+    find_columns,
+)
+from beam_jobs.sources.reader import (
+    IMAGES,
+    AnnotatedImage,
+    Context,
+    Found,
+    Part,
+    Read,
+    Reader,
+    SourceOption,
+    check_start,
+    read_rows,
+)
+from beam_jobs.sources.table_images import TableImages
+
+# Over the default of --min-confidence, under what people marked.
+CONFIDENCE = 0.8
+COLUMNS = ("caption", "captions", "text", "description", "sentence", "comment")
+_JSON = ".json"
+
+
+def find(path: str, context: Context) -> Found:
+    """Finds a file; images of a table lie beside it if no folder is named.
+
+    Raises:
+        InputError: no such file, neither such JSON nor such a table, or no
+            sound row near its start.
+    """
+    path, size = storage.find_file(path)
+    options = context.part_options()
+    if path.lower().endswith(_JSON):
+        coco.check_object(path, "images and annotations")
+        options += context.split_option(path)
+        part = Part(
+            "captions", path, files=((path, size),), options=(*options,)
+        )
+        return Found([part])
+    columns = _columns_of(path, options)
+    if not context.labels_only and "images" not in dict(options):
+        check_no_urls(path, columns)
+        options.append(("images", os.path.dirname(path)))
+    if columns.split is None:
+        options += context.split_option(path)
+    found = csv_tables.cut_table("captions", (path, size), columns, options)
+    check_start(found.parts[0], read, "a row with an image and its caption")
+    return found
+
+
+def read(part: Part) -> Read:
+    """Yields the images with the nouns of their captions, each once.
+
+    They have the ids that `--coco` and `--csv` give them, so labels of both
+    are joined.
+    """
+    if part.files:
+        yield from coco.read_images(
+            part, _join_captions, (), Source.CAPTIONS, CONFIDENCE
+        )
+        return
+    columns = _columns_of(part.path, part.options)
+    images = _CaptionedImages(part, columns, "csv")
+
+    def parse(line: str) -> tuple[AnnotatedImage]:
+        row = csv_tables.cells_of(line, columns)
+        image = images.image_of(row)
+        return (captioned(image.image_id, _texts(row, columns), image),)
+
+    rows = csv_tables.rows_of(columns)
+    yield from read_rows(part, parse, columns.has_header, rows)
+
+
+def _texts(row: Sequence[Any], columns: Columns) -> list[str]:
+    value = row[columns.label or 0]
+    texts = value if isinstance(value, list) else [value or ""]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"caption {str(value)[:80]!r}: a text is needed")
+    return texts
+
+
+def captioned(
+    image_id: str, captions: Sequence[str], image: AnnotatedImage | None = None
+) -> AnnotatedImage:
+    """Returns what captions say of an image.
+
+    Args:
+        image_id: of the image.
+        captions: sentences in English.
+        image: what else is known of it.
+    """
+    image = image or AnnotatedImage(image_id, Source.CAPTIONS)
+    keys = tuple(dict.fromkeys(k for text in captions for k in _keys(text)))
+    return image._replace(
+        source=Source.CAPTIONS,
+        classes=keys,
+        confidences=(CONFIDENCE,) * len(keys),
+    )
+
+
+def _keys(caption: str) -> list[str]:
+    return [f"captions:{name}" for name in nouns_of(caption)]
+
+
+class _CaptionedImages(TableImages):
+    """Images of a table whose labels are in sentences."""
+
+    def labels_in(self, row: Sequence[Any]) -> list[str]:
+        return []
+
+
+def _columns_of(path: str, options: Sequence[tuple[str, str]]) -> Columns:
+    named = dict(options)
+    return find_columns(
+        path,
+        named.get(IMAGE_COLUMN.name),
+        named.get(LABEL_COLUMN.name),
+        COLUMNS,
+    )
+
+
+def _join_captions(
+    path: str, content: dict[str, list], classes: dict[str, dict[str, None]]
+) -> Iterator[Rejection]:
+    for index, entry in enumerate(content["annotations"]):
+        item = f"annotations[{index}]"
+        if not coco.has(entry, "image_id", "caption"):
+            yield coco.malformed(path, item, "no image_id or caption")
+        elif coco.id_of(entry["image_id"]) not in classes:
+            detail = f"image_id {entry['image_id']!r} is in no image"
+            yield coco.malformed(path, item, detail)
+        else:
+            found = dict.fromkeys(_keys(str(entry["caption"])))
+            classes[coco.id_of(entry["image_id"])] |= found
+
+
+READER = Reader(
+    SourceOption(
+        "captions",
+        "captions",
+        "COCO captions, or a table of images and captions: sure nouns are "
+        "labels.",
+        check_file,
+    ),
+    find,
+    read,
+    bytes_an_image=600,
+    takes=(IMAGES, IMAGE_COLUMN, LABEL_COLUMN),
+    keys_hold_names=True,
+)
