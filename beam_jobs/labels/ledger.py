@@ -47,6 +47,7 @@ class Source(enum.IntEnum):
     PARQUET = 9
     WEBDATASET = 10
     CAPTIONS = 11
+    LABEL_STUDIO = 12
 
     @property
     def kind(self) -> str:

@@ -15,7 +15,7 @@ from beam_jobs.sources.cells import LABEL_NAMES
 from beam_jobs.sources.reader import SourceOption
 
 # Of several, the first is taken.
-_IMAGE_COLUMNS = (
+IMAGE_COLUMNS = (
     "image",
     "path",
     "file",
@@ -198,7 +198,7 @@ def no_columns(
         return NoColumnsError(f"{place}: no {given} in: {header[:200]}")
     return NoColumnsError(
         f"{place}: the header needs an image column "
-        f"({', '.join(_IMAGE_COLUMNS)}) and a label column "
+        f"({', '.join(IMAGE_COLUMNS)}) and a label column "
         f"({', '.join(labels)}), each once; received: {header[:200]}; "
         f"name other columns, or their positions, with {IMAGE_COLUMN.flag} "
         f"and {LABEL_COLUMN.flag}"
@@ -267,7 +267,7 @@ def columns_among(
     """
     cells = tuple(name.strip() for name in header)
     names = [name.lower().replace(" ", "_") for name in cells]
-    image = _position(names, image_column, _IMAGE_COLUMNS)
+    image = _position(names, image_column, IMAGE_COLUMNS)
     label = _position(names, label_column, labels)
     if image is None or image == label:
         return None
@@ -283,7 +283,7 @@ def columns_among(
         given and given.isdigit() and given not in names
         for given in (image_column, label_column)
     )
-    usual = {*_IMAGE_COLUMNS, *labels} & set(names)
+    usual = {*IMAGE_COLUMNS, *labels} & set(names)
     has_header = bool(usual) or not by_position
     return Columns(
         image,
@@ -315,7 +315,7 @@ def _position(
         return int(given) - 1 if 0 < int(given) <= len(names) else None
     wanted = [given.strip().lower().replace(" ", "_")] if given else usual
     name = next((name for name in wanted if name in names), None)
-    if name is None and usual is _IMAGE_COLUMNS and not given:
+    if name is None and usual is IMAGE_COLUMNS and not given:
         of_rows = [n for n in names if n.endswith(_FILE_OF_ROW)]
         name = of_rows[0] if len(of_rows) == 1 else None
     return names.index(name) if name and names.count(name) == 1 else None

@@ -18,6 +18,7 @@ from beam_jobs.sources import (
     csv_tables,
     folders,
     imagenet,
+    label_studio,
     open_images,
     parquet,
     tencent,
@@ -50,6 +51,7 @@ READERS: tuple[Reader, ...] = (
     parquet.READER,
     webdataset.READER,
     captions.READER,
+    label_studio.READER,
     folders.READER,
 )
 _BY_NAME = {reader.name: reader for reader in READERS}
