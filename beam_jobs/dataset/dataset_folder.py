@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+from collections.abc import Mapping
+from typing import Any
 
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
@@ -19,6 +23,9 @@ CLASS_CHOICES = "class_choices.tsv"
 VOCABULARY_REPORT = "vocabulary_report.tsv"
 WORK = ".work"
 LOCK = ".lock"
+_COUNT = re.compile(r"-of-(\d+)\.tfrecord$")
+# Of the shards that an error is about.
+_NAMED = 3
 
 
 def clear(dataset: str) -> None:
@@ -39,30 +46,103 @@ def shard_path(split: str, index: int, count: int) -> str:
     return f"{split}/{split}-{index:05d}-of-{count:05d}.tfrecord"
 
 
+def read_manifest(dataset: str | os.PathLike[str]) -> dict[str, Any]:
+    """Returns what the manifest of a data set says.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+        OSError: the object store cannot be reached.
+    """
+    path = storage.join(dataset, MANIFEST)
+    if not storage.exists(path):
+        raise InputError(
+            f"{os.fspath(dataset)} is no data set (it holds no {MANIFEST}); "
+            "`tagforest dataset` makes one"
+        )
+    try:
+        return json.loads(storage.read_text(path))
+    except ValueError as error:
+        raise InputError(
+            f"{path} is damaged ({error}); make the data set anew with "
+            "`tagforest dataset --overwrite`"
+        ) from error
+
+
 def shard_paths(dataset: str | os.PathLike[str], split: str) -> list[str]:
     """Returns the shards of a split, in order.
 
+    By names and sizes alone they are those that the manifest names.
+
     Raises:
-        InputError: no data set there, or the split is empty or unknown.
+        InputError: no data set there, the split is empty or unknown, or a
+            shard is missing, cut or of another data set.
         OSError: the object store cannot be reached.
     """
     folder = os.fspath(dataset)
-    if not storage.exists(storage.join(folder, MANIFEST)):
-        raise InputError(
-            f"{folder} is no data set (it holds no {MANIFEST}); "
-            "`tagforest dataset` makes one"
-        )
-    shards = _shards(folder, split)
-    if not shards:
-        have = [s for s in SPLITS if _shards(folder, s)]
+    splits = read_manifest(folder).get("splits", {})
+    found = _shards(folder, split)
+    if not found and split not in splits:
+        have = [s for s in SPLITS if s in splits or _shards(folder, s)]
         raise InputError(
             f"{folder} has no records in split {split!r}; it has: {have}"
         )
-    return shards
+    _check_names(folder, split, found, splits.get(split))
+    _check_sizes(found, splits.get(split))
+    return list(found)
 
 
-def _shards(folder: str, split: str) -> list[str]:
+def _shards(folder: str, split: str) -> dict[str, int]:
     pattern = storage.join(
         storage.escape(folder), storage.escape(split), f"{split}-*.tfrecord"
     )
-    return [path for path, _ in storage.list_files(pattern)]
+    return dict(storage.list_files(pattern))
+
+
+# What the manifest says of a split; None where the data set was made by hand.
+_Described = Mapping[str, Any] | None
+
+
+def _check_names(
+    folder: str, split: str, found: Mapping[str, int], described: _Described
+) -> None:
+    names = {os.path.basename(path) for path in found}
+    if described:
+        wanted = {os.path.basename(s["path"]) for s in described["shards"]}
+    elif count := _COUNT.search(min(names)):
+        paths = (
+            shard_path(split, i, int(count[1])) for i in range(int(count[1]))
+        )
+        wanted = {os.path.basename(path) for path in paths}
+    else:
+        wanted = names
+    for what, those in (
+        ("missing", wanted - names),
+        ("of another data set", names - wanted),
+    ):
+        if those:
+            more = ", ..." if len(those) > _NAMED else ""
+            raise InputError(
+                f"{storage.join(folder, split)}: of {len(wanted)} shards that "
+                f"belong there {len(wanted & names)} are there; {what}: "
+                f"{', '.join(sorted(those)[:_NAMED])}{more}; copy the data set "
+                "anew, as a whole"
+            )
+
+
+def _check_sizes(found: Mapping[str, int], described: _Described) -> None:
+    shards = described["shards"] if described else []
+    sizes = {os.path.basename(s["path"]): s.get("bytes") for s in shards}
+    for path, size in found.items():
+        wanted = sizes.get(os.path.basename(path))
+        if not size or size != (wanted or size):
+            raise InputError(
+                f"{path}: {size} bytes instead of {wanted or 'records'}: it is "
+                "cut or of another data set; copy the data set anew"
+            )
+    total = sum(found.values())
+    if described and total != described.get("bytes", total):
+        raise InputError(
+            f"{os.path.dirname(min(found))}: {total} bytes of shards, where "
+            f"the manifest says {described['bytes']}: one is cut or of "
+            "another data set; copy the data set anew"
+        )

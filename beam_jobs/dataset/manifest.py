@@ -109,23 +109,12 @@ class Manifest:
         Raises:
             InputError: there is none, or of another format version.
         """
-        path = storage.join(dataset, dataset_folder.MANIFEST)
-        if not storage.exists(path):
-            raise InputError(
-                f"{dataset} is no data set (it holds no "
-                f"{dataset_folder.MANIFEST}); `tagforest dataset` makes one"
-            )
-        try:
-            content = json.loads(storage.read_text(path))
-        except ValueError as error:
-            raise InputError(
-                f"{path} is damaged ({error}); make the data set anew with "
-                "`tagforest dataset --overwrite`"
-            ) from error
+        content = dataset_folder.read_manifest(dataset)
         version = content.get("format_version")
         if version != FORMAT_VERSION:
             raise InputError(
-                f"{path}: format version {FORMAT_VERSION} is needed; "
+                f"{storage.join(dataset, dataset_folder.MANIFEST)}: format "
+                f"version {FORMAT_VERSION} is needed; "
                 f"received: {version}; make the data set anew"
             )
         return cls(**content)
@@ -197,6 +186,7 @@ def _by_split(shards: Iterable[ShardInfo]) -> dict[str, Any]:
             {
                 "path": shard.path,
                 "records": shard.records,
+                "bytes": shard.bytes,
                 "sha256": shard.sha256,
             }
         )

@@ -38,12 +38,12 @@ class TrainCounts:
 
 def fingerprint(dataset: str | os.PathLike[str]) -> str | None:
     """Returns the manifest's fingerprint of a data set, if it has one."""
-    return _manifest(dataset).get("fingerprint")
+    return dataset_folder.read_manifest(dataset).get("fingerprint")
 
 
 def check_has_images(dataset: str | os.PathLike[str]) -> None:
     """Raises InputError for a data set that was made from labels only."""
-    options = _manifest(dataset).get("options", {})
+    options = dataset_folder.read_manifest(dataset).get("options", {})
     if options.get("images", {}).get("labels_only"):
         raise InputError(no_images(dataset))
 
@@ -58,19 +58,9 @@ def no_images(dataset: str | os.PathLike[str]) -> str:
 
 
 def images_in(dataset: str | os.PathLike[str], split: str) -> int | None:
-    """Returns the images of a split as the manifest says, if it does.
-
-    None as well where the shards are not those of the manifest.
-    """
-    described = _manifest(dataset).get("splits", {}).get(split)
-    if not described:
-        return None
-    # Names, not paths: a data set may have been moved.
-    listed = {os.path.basename(s["path"]) for s in described["shards"]}
-    found = {
-        os.path.basename(p) for p in dataset_folder.shard_paths(dataset, split)
-    }
-    return int(described["images"]) if listed == found else None
+    """Returns the images of a split as the manifest says, if it does."""
+    splits = dataset_folder.read_manifest(dataset).get("splits", {})
+    return splits[split]["images"] if split in splits else None
 
 
 def count(
@@ -129,16 +119,3 @@ def _load(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-
-
-def _manifest(dataset: str | os.PathLike[str]) -> dict[str, Any]:
-    path = storage.join(dataset, dataset_folder.MANIFEST)
-    try:
-        return json.loads(storage.read_text(path))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise InputError(
-            f"{path} is damaged ({error}); make the data set anew with "
-            "`tagforest dataset --overwrite`"
-        ) from error

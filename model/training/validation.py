@@ -13,9 +13,8 @@ from typing import Any
 import tensorflow as tf
 
 from beam_jobs.dataset import dataset_folder
-from beam_jobs.errors import InputError
 from model.config import Config
-from model.inputs import input_pipeline
+from model.inputs import input_pipeline, train_counts
 
 
 def arguments(
@@ -27,7 +26,7 @@ def arguments(
     """Returns what Keras' `fit` wants for `schedule.validate_every`.
 
     Raises:
-        InputError: the split has no images.
+        InputError: no such split.
     """
     schedule = config.schedule
     if not schedule.validate_every:
@@ -56,9 +55,12 @@ def distributed(
     through the network at once.
 
     Raises:
-        InputError: no such split, or it has no images.
+        InputError: no such split.
     """
-    images = _count(dataset, split)
+    shards = dataset_folder.shard_paths(dataset, split)
+    images = train_counts.images_in(dataset, split)
+    if images is None:
+        images = input_pipeline.count_records(shards)
     replicas = strategy.num_replicas_in_sync
     schedule = config.schedule
     # No more memory than a step of the training takes.
@@ -88,17 +90,6 @@ def distributed(
         return pairs.map(lambda batch, place: _weighted(batch, place, images))
 
     return strategy.distribute_datasets_from_function(make), steps
-
-
-def _count(dataset: str | os.PathLike[str], split: str) -> int:
-    shards = dataset_folder.shard_paths(dataset, split)
-    images = input_pipeline.count_records(shards)
-    if not images:
-        raise InputError(
-            f"{split} of {dataset} has no images: set "
-            "schedule.validate_every=0, or build the data set with some"
-        )
-    return images
 
 
 def _weighted(batch, places, images):

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from beam_jobs.dataset import dataset_folder
@@ -12,8 +14,9 @@ def dataset(request, tmp_path):
     else:
         folder = storage.join(request.getfixturevalue("s3"), tmp_path.name)
     names = [dataset_folder.shard_path("train", index, 2) for index in (1, 0)]
-    for name in [*names, "train/train-00000.part", dataset_folder.MANIFEST]:
+    for name in [*names, "train/train-00000.part"]:
         storage.write_text(storage.join(folder, name), "x")
+    write_manifest(folder, {})
     return folder
 
 
@@ -22,6 +25,55 @@ def test_shard_paths(dataset):
         f"{dataset}/train/train-00000-of-00002.tfrecord",
         f"{dataset}/train/train-00001-of-00002.tfrecord",
     ]
+
+
+def write_manifest(folder, content):
+    path = storage.join(folder, dataset_folder.MANIFEST)
+    storage.write_text(path, json.dumps(content))
+
+
+def described(*sizes, total):
+    names = [dataset_folder.shard_path("train", i, 2) for i in range(2)]
+    shards = [
+        {"path": name} | ({"bytes": size} if size else {})
+        for name, size in zip(names, sizes, strict=True)
+    ]
+    return {"splits": {"train": {"shards": shards, "bytes": total}}}
+
+
+@pytest.mark.parametrize("has_splits", [True, False])
+def test_a_missing_shard_is_named(dataset, has_splits):
+    if has_splits:
+        write_manifest(dataset, described(1, 1, total=2))
+    storage.remove(f"{dataset}/train/train-00001-of-00002.tfrecord")
+    with pytest.raises(InputError, match="2 .* 1 are there; missing: tr"):
+        dataset_folder.shard_paths(dataset, "train")
+
+
+@pytest.mark.parametrize("has_splits", [True, False])
+def test_a_foreign_shard_is_named(dataset, has_splits):
+    if has_splits:
+        write_manifest(dataset, described(1, 1, total=2))
+    path = f"{dataset}/train/train-00002-of-00003.tfrecord"
+    storage.write_text(path, "x")
+    with pytest.raises(InputError, match="data set: train-00002-of-00003"):
+        dataset_folder.shard_paths(dataset, "train")
+
+
+@pytest.mark.parametrize("sizes", [(1, 7), (None, None)])
+def test_a_cut_shard_is_named(dataset, sizes):
+    write_manifest(dataset, described(*sizes, total=8))
+    with pytest.raises(InputError, match="cut or of another data set"):
+        dataset_folder.shard_paths(dataset, "train")
+
+
+def test_an_empty_shard_is_named(tmp_path):
+    path = tmp_path / dataset_folder.shard_path("train", 0, 1)
+    path.parent.mkdir()
+    path.touch()
+    write_manifest(tmp_path, {})
+    with pytest.raises(InputError, match="00000-of-00001.tfrecord: 0 bytes"):
+        dataset_folder.shard_paths(tmp_path, "train")
 
 
 def test_split_without_records(dataset):

@@ -58,5 +58,5 @@ def test_an_empty_split_is_refused(tiny_config, tmp_path):
     for path in (folder / dataset_folder.VALIDATION).iterdir():
         path.write_bytes(b"")
     one = tf.distribute.get_strategy()
-    with pytest.raises(InputError, match="validation of .* has no images"):
+    with pytest.raises(InputError, match="tfrecord: 0 bytes"):
         validation.distributed(tiny_config(), folder, one, 5)
