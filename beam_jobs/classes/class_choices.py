@@ -195,6 +195,9 @@ def read_choices(path: str | os.PathLike[str]) -> list[dict[str, str]]:
 
 
 _SHOWN = 10
+_SHORT = 10
+_SAID_WORDS = 6
+_READ = ("lemma", "inflected", "compound")
 _LEAST_LISTS = 3
 _OTHER_LANGUAGE = (
     "--names FILE reads them in another language, --class-map FILE (name, "
@@ -230,14 +233,29 @@ def summarise(rows: Sequence[Mapping[str, str]], place: str = "") -> list[str]:
     for kind, what in _SAID.items():
         if kind in kinds:
             lines.append(f"  {what}: {_listed(kinds[kind])}")
-    return lines + _advice(rows, kinds)
+    return [*lines, *_glosses(rows), *_advice(rows, kinds)]
+
+
+def _glosses(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Returns a line on what a few names were read as, in a short list.
+
+    There a word of another language may be English by chance.
+    """
+    read = [r for r in rows if r["rule"] in _READ and r.get("gloss")]
+    if not read or len(rows) >= _SHORT:
+        return []
+    said = [
+        f"{r['display_name']} ({' '.join(r['gloss'].split()[:_SAID_WORDS])})"
+        for r in read
+    ]
+    return [f"  read as English: {', '.join(said)}"]
 
 
 # What is said of names by what became of them, in this order.
 _SAID = {
     "without": "without a class",
     "own": "not in WordNet, own classes",
-    "foreign": "no English words, own classes",
+    "foreign": "not read as English, own classes",
     "ambiguous": "several senses, own classes",
     "kind": "own classes below their kind",
 }

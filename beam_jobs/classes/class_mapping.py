@@ -92,6 +92,11 @@ class Hints:
         judged = self.lists.get(key.partition(":")[0])
         return self.names is None and (judged is None or judged.english)
 
+    def is_sure(self, key: str) -> bool:
+        """Whether the names of a source are English beyond chance."""
+        judged = self.lists.get(key.partition(":")[0])
+        return judged is None or judged.sure
+
     def is_proper(self, key: str, name: str) -> bool:
         """Whether a name is a proper one, by the other names of its source."""
         judged = self.lists.get(key.partition(":")[0])
@@ -311,7 +316,9 @@ class _Chooser:
             if self.visible(s := wn.synset_of(w, self.wordnet))
         ]
         if seen and not denies(name):
-            parent = parents.common_kind(seen, self.visible)
+            parent = ""
+            if self.hints.is_sure(key):
+                parent = parents.common_kind(seen, self.visible)
             return ClassChoice(
                 key, name, class_id, "ambiguous", others, parent=parent
             )

@@ -6,15 +6,19 @@ shoes. Its neighbours tell.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from beam_jobs.classes.lemmas import split_qualifier, words_of
+from beam_jobs.classes.lemmas import compound, split_qualifier, words_of
 from beam_jobs.classes.own_classes import normalise
 from beam_jobs.errors import InputError
 
 # So few unknown words say nothing of a language.
 _LEAST_UNKNOWN = 2
+# In so short a list a word may be English by chance.
+_SHORT = 10
+_LEAST_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -26,40 +30,74 @@ class NameList:
         known: how many consist of words that WordNet has.
         english: whether a word of it may be read as English.
         proper: whether a capital marks a proper name.
+        sure: whether so many are English that one of several senses has what
+            these have in common for its kind.
     """
 
     names: int
     known: int
     english: bool
     proper: bool
+    sure: bool = True
 
 
-def judge_names(names: Iterable[str], wordnet) -> NameList:
+def judge_names(
+    names: Iterable[str], wordnet, visible: Callable[[Any], bool] | None = None
+) -> NameList:
     """Judges the names of one kind of source.
 
     A capital marks proper names where known names start with a small letter
     and an unknown one with a capital. Else plain words that WordNet lacks
-    speak for another language, if they are more than those it has.
+    speak for another language, if they are more than those it has. Of fewer
+    than 10 names one such word does, unless more names than such words are
+    English for something that an image shows: French `pain` is none.
+
+    Args:
+        names: of one kind of source.
+        wordnet: as `load_wordnet` returns it.
+        visible: tells whether an image can show a synset; None if any can.
     """
     names = list(names)
     known = {n: _is_known(n, wordnet) for n in names}
     small = any(k and n[:1].islower() for n, k in known.items())
     capital = any(not k and n[:1].isupper() for n, k in known.items())
     proper = small and capital
-    unknown = sum(
-        not k and _is_plain(n) and not (proper and n[:1].isupper())
+    plain = [
+        n
         for n, k in known.items()
-    )
+        if not k and _is_plain(n) and not (proper and n[:1].isupper())
+    ]
+    unknown = len(plain)
+    # In another script nothing speaks of the words in this one.
+    latin = sum(any("a" <= c <= "z" for c in n.lower()) for n in plain)
     found = sum(known.values())
     foreign = unknown >= _LEAST_UNKNOWN and unknown > found
-    return NameList(len(names), found, not foreign, proper)
+    shown = found
+    if len(names) < _SHORT:
+        shown = sum(
+            k and _is_shown(n, wordnet, visible) for n, k in known.items()
+        )
+        foreign |= latin > 0 and latin >= shown
+    sure = len(names) >= _SHORT or shown >= _LEAST_SHOWN
+    return NameList(len(names), found, not foreign, proper, sure)
+
+
+def _is_shown(
+    name: str, wordnet, visible: Callable[[Any], bool] | None
+) -> bool:
+    """Tells whether a known name may stand for what an image shows."""
+    words = words_of(split_qualifier(name)[0])
+    if len(words) > 1:
+        return True
+    senses = wordnet.synsets(compound(words, wordnet) or words[0], pos="n")
+    return any(visible is None or visible(synset) for synset in senses)
 
 
 def _is_known(name: str, wordnet) -> bool:
     words = words_of(split_qualifier(name)[0])
     return bool(words) and (
         _has_word("_".join(words), wordnet)
-        or all(_has_word(w, wordnet) for w in words)
+        or all(_has_word(w, wordnet) or compound([w], wordnet) for w in words)
     )
 
 

@@ -63,9 +63,13 @@ _PICKED = ("n07705931", "n13136556")
 
 # A person met so often is meant: man, boy; not pitcher (15), ruler (4).
 _KNOWN_PERSON = 20
+# Met so often it yields to nothing, and the counts decide: baby, a child.
+_MET_PERSON = 10
 # Met so rarely, the order of senses says nothing.
 _RARE = 1
 # Least count, and least ratio to the next, of a sense that text prefers.
+
+
 _MET = 3
 _TIMES = 4
 _DENIAL = re.compile(r"\b(?:no|non|not|without)\b")
@@ -134,6 +138,10 @@ def sure_sense(
     others = [s for s in [*named, *hidden] if s != best]
     most = max((_count(s, lemma) for s in others), default=0)
     if len(named) == 1:
+        if best.lexname() == "noun.person":
+            # Not met, it is no more likely than what no image shows: a
+            # `scratch` is a mark, not a rival who withdrew.
+            most = max(_count(s, lemma) for s in senses)
         return best if most <= _count(best, lemma) else None
     if _other_name(best, lemma) and _count(best, lemma) < _MEANT:
         return None
@@ -189,7 +197,7 @@ def _without_yielding(senses: list[Synset], lemma: str) -> list[Synset]:
     for synset in senses:
         kind, count = synset.lexname(), _count(synset, lemma)
         yields = not kinds.isdisjoint(_YIELDS_TO.get(kind, ()))
-        if kind == "noun.person" and count >= _KNOWN_PERSON:
+        if kind == "noun.person" and count >= _MET_PERSON:
             yields = False
         if kind == "noun.plant":
             yields = picked

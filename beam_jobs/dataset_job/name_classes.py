@@ -25,7 +25,11 @@ from beam_jobs.classes.class_map import (
     read_class_map,
     say_unused,
 )
-from beam_jobs.classes.class_mapping import Hints, map_classes
+from beam_jobs.classes.class_mapping import (
+    Hints,
+    map_classes,
+    visible_classes,
+)
 from beam_jobs.classes.hierarchy import Hierarchy, nearest
 from beam_jobs.classes.name_lists import judge_names, kinds_of, read_names
 from beam_jobs.classes.options import VocabularyOptions
@@ -196,9 +200,16 @@ def _hints(
     names: Mapping[str, str],
 ) -> Hints:
     wordnet = wn.load_wordnet()
+    visible = visible_classes(wordnet)
+    # Of a name that the user gave a class nothing is to be judged.
+    open_ones = {
+        key: name
+        for key, name in names.items()
+        if class_map.row_of(key, name) is None
+    }
     lists = {
-        kind: judge_names(of_kind, wordnet)
-        for kind, of_kind in kinds_of(names).items()
+        kind: judge_names(of_kind, wordnet, lambda s: visible(wn.wnid_of(s)))
+        for kind, of_kind in kinds_of(open_ones).items()
         if kind != "oi"
     }
     return Hints(

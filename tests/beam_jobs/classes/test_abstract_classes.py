@@ -32,6 +32,9 @@ def rules(tmp_path, *rows):
         ("n09450163", False),  # the sun, in by a row of its own
         ("n00001740", True),  # entity, above the roots
         ("n06874185", False),  # traffic light, published below no root
+        ("n04253437", False),  # soap, a compound that is sold in bars
+        ("n02748618", True),  # aspirin, told by chemistry
+        ("n06627006", False),  # a card, a thing in the hand
     ],
 )
 def test_shipped_rules(wordnet, wnid, abstract):

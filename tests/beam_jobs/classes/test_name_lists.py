@@ -2,10 +2,15 @@ import pytest
 
 from beam_jobs.classes import wordnet as wn
 from beam_jobs.classes.class_choices import summarise
-from beam_jobs.classes.class_mapping import Hints, map_classes
+from beam_jobs.classes.class_mapping import (
+    Hints,
+    map_classes,
+    visible_classes,
+)
 from beam_jobs.classes.name_lists import judge_names, read_names
 from beam_jobs.errors import InputError
 
+_ENGLISH = ["car", "bus", "tree"]
 GERMAN = ["Hund", "Katze", "Gift", "Rock", "Baum", "Vogel"]
 
 
@@ -32,6 +37,46 @@ def mapped(words, **hints):
         {f"csv:{n}": n for n in words}, Hints(lists=lists, **hints)
     )
     return {c.display_name: (c.wnid, c.rule) for c in found}
+
+
+@pytest.mark.parametrize(
+    ("names", "english", "sure"),
+    [
+        (["Hund", "Gift"], False, False),
+        (["pain", "chat", "chien"], False, False),
+        (["cane", "gatto"], False, False),
+        (["chat"], True, False),
+        (["Rock", "Hose", "Bluse"], True, False),
+        (["dog", "ロケット"], True, False),
+        (["cat", "dog", "hoverboard"], True, False),
+        (["Person", "Hardhat", "NO-Hardhat"], True, True),
+        (["mask", "no_mask"], True, False),
+    ],
+)
+def test_few_names_are_english_only_where_most_can_be_seen(
+    names, english, sure
+):
+    wordnet = wn.load_wordnet()
+    visible = visible_classes(wordnet)
+    found = judge_names(names, wordnet, lambda s: visible(wn.wnid_of(s)))
+    assert (found.english, found.sure) == (english, sure)
+
+
+def test_an_unsure_name_among_few_has_no_kind():
+    wordnet = wn.load_wordnet()
+    for names, parent in (["chat"], ""), (["chat", *_ENGLISH], "n01525720"):
+        hints = Hints(lists={"csv": judge_names(names, wordnet)})
+        found = map_classes({f"csv:{n}": n for n in names}, hints)
+        choice = next(c for c in found if c.display_name == "chat")
+        assert (choice.rule, choice.parent) == ("ambiguous", parent)
+
+
+def test_few_names_are_said_with_what_they_are():
+    cane = {**row("cane", "n02949202", "lemma"), "gloss": "a stick to lean on"}
+    assert (
+        summarise([cane])[-1] == "  read as English: cane (a stick to lean on)"
+    )
+    assert len(summarise([cane] * 10)) == 1
 
 
 def test_no_word_of_another_language_is_english_by_chance():
