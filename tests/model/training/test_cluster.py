@@ -1,5 +1,6 @@
 """Tests of model.training.cluster and of the Kubernetes example."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,22 @@ from model.training import cluster
 from model.training.cluster import Workers, workers_from_environment
 
 EXAMPLE = Path(cluster.__file__).parent.parent / "kubernetes" / "train.yaml"
+
+
+def test_workers_from_environment(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    workers = workers_from_environment()
+    assert (workers.count, workers.index, workers.is_chief) == (1, 0, True)
+    hosts = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
+    for kind, index, place in (("chief", 0, 0), ("worker", 1, 2)):
+        task = {"type": kind, "index": index}
+        text = json.dumps({"cluster": hosts, "task": task})
+        monkeypatch.setenv("TF_CONFIG", text)
+        workers = workers_from_environment()
+        assert (workers.count, workers.index) == (3, place)
+    monkeypatch.setenv("TF_CONFIG", "{")
+    with pytest.raises(InputError, match="TF_CONFIG must be"):
+        workers_from_environment()
 
 
 def test_index_comes_from_the_option_or_the_job(monkeypatch):
