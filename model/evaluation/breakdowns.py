@@ -175,6 +175,7 @@ def by_frequency(
         f1: of every class with the fitted thresholds [classes].
     """
     edges = frequency_edges(int(train_counts.max(initial=0)))
+    # Each class belongs to the last edge that it reaches.
     place = np.searchsorted(edges, train_counts, side="right") - 1
     rows = []
     for row, least in enumerate(edges):

@@ -131,6 +131,7 @@ class Evaluator:
         return best
 
     def _update_known(self, labels: np.ndarray, scores: np.ndarray) -> None:
+        # Only who wrote down what is absent has looked for the rest.
         looked_for = (labels == 0).any(axis=1)
         if not looked_for.any():
             return
@@ -140,6 +141,7 @@ class Evaluator:
             (self.known.model, scores[looked_for]),
             (self.known.baseline, constant),
         ):
+            # Unknown classes rank behind all known ones.
             known = np.where(labels >= 0, given, -np.inf)
             best = best_classes(known, KS[-1], self._all)
             hits = np.take_along_axis(labels, best, axis=1) > 0

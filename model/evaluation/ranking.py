@@ -41,6 +41,7 @@ def best_of_both(
     """
     both = np.concatenate([one, other], axis=1)
     rows = np.arange(len(both))[:, None]
+    # Equal ones by class index, as `best_classes` has them.
     order = np.lexsort((both, -scores[rows, both]), axis=-1)
     return both[rows, order[:, :k]]
 

@@ -160,6 +160,7 @@ def _load_all(
 
     threads = os.cpu_count() or 1
     loaded = ReadAhead(load, paths, threads=threads, ahead=_AHEAD)
+    # In the order of the paths, whichever thread is done first.
     for path, (content, rejection) in zip(paths, loaded, strict=True):
         if rejection is not None:
             rejections.append(rejection)

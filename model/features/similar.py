@@ -48,6 +48,7 @@ def nearest(
     """
     lengths = np.linalg.norm(embeddings, axis=1) * np.linalg.norm(query)
     cosines = embeddings @ query / np.maximum(lengths, 1e-12)
+    # Stable: equal ones stay in the order of their rows.
     best = np.argsort(-cosines, kind="stable")[:count]
     return [(int(i), float(cosines[i])) for i in best]
 

@@ -60,6 +60,7 @@ def decode(encoded: bytes, workspace: Workspace) -> np.ndarray:
         with tf.device("CPU"):
             return preprocessing.decode(tf.constant(encoded)).numpy()
     except tf.errors.OpError as error:
+        # TensorFlow names the node before what is wrong, the operation behind.
         reason = str(error).split("} ", 1)[-1].split(" [Op:")[0]
         raise ValueError(reason) from error
 

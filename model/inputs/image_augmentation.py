@@ -33,6 +33,7 @@ _CROP_ATTEMPTS = 16
 # A count of the generator gives 4 numbers: an image has whole counts.
 _DRAWS_A_COUNT = 4
 _DRAWS = 12 + 2 * _CROP_ATTEMPTS
+# Handing a task to a thread costs some of what an image does: a few together.
 _IMAGES_A_TASK = 4
 _WORKSPACE = Workspace()
 

@@ -13,10 +13,12 @@ import numba
 import numpy as np
 
 _JIT: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+# Values of float32 that a register of 256 bits holds.
 _LANES = 8
 # Of fixed-point coordinates.
 _ONE = 1 << 16
-# Of packed pixels: of their weights, and from one value to the next.
+# Of packed pixels: of their weights, and from one value to the next. 8 bits of
+# a value times weights of 12 in all are 20: three lanes fill a word of 64.
 _BITS, _LANE = np.uint64(12), np.uint64(21)
 _HALVES = np.uint64(sum(1 << (11 + 21 * c) for c in range(3)))
 

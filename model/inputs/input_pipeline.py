@@ -39,6 +39,7 @@ def count_records(shards: Sequence[str]) -> int:
 
 def has_images(shards: Sequence[str]) -> bool:
     """Returns whether the first record holds an image."""
+    # One stands for all: a data set has images in every record, or in none.
     for row in _read(shards).take(1):
         return bool(tf.strings.length(_encoded(row)).numpy())
     return False

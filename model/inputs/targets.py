@@ -107,6 +107,7 @@ def dense_targets(
             axis=0,
         ),
     )
+    # 0, 1, 2 become -1, 0, 1.
     return UNKNOWN + found
 
 

@@ -91,6 +91,7 @@ def count(
         counts = np.array(kept["per_class"], np.int64)
         return TrainCounts(kept["images"], counts)
     found = read()
+    # One worker alone: all see the same folder.
     if write:
         values = {"images": found.images, "key": key}
         values["per_class"] = found.per_class.tolist()

@@ -18,7 +18,8 @@ from keras import ops
 
 from model.config import LossConfig
 
-# Rows are added in so many parts first, as bytes: a fifth of the time.
+# Rows are added in so many parts first, as bytes: a fifth of the time. Eight
+# ones are far from the 127 that a byte holds.
 _PARTS = 8
 
 

@@ -174,6 +174,7 @@ def _shifted(gamma: float, clip: float):
             power = _power(shifted, gamma - 1.0)
             by_shifted = by_shifted + gamma * power * log
         inner = score * rest * by_shifted
+        # Where the maximum is the constant nothing depends on the logit.
         return ops.where(score - clip > 1e-8, inner, 0.0)
 
     return value, slope

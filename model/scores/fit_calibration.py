@@ -155,9 +155,12 @@ class _Platt:
     def descend(self, values, step, loss, rows):
         """Returns better values and their loss; halves steps too long."""
         scale = np.ones(len(values))
+        # A step halved so often is none.
         for _ in range(30):
             new = values + scale[:, None] * step
             new_loss = self.loss(new, rows)
+            # At the minimum a rounding must not count as worse. So written, a
+            # NaN is worse, too.
             worse = ~(new_loss <= loss + 1e-9 * np.abs(loss))
             if not worse.any():
                 break

@@ -100,6 +100,7 @@ def best_thresholds(
         goal = np.where(good, true, -1.0)
         possible = good.any(axis=1)
     last = goal.shape[1] - 1
+    # argmax takes the first of equals: turned round, the highest threshold.
     best = last - np.argmax(np.flip(goal, axis=1), axis=1)
     rows = np.arange(len(best))
     values = [expit(edges[best]), reached[rows, best], true[rows, best]]

@@ -103,6 +103,7 @@ class _Sums:
         logits = calibration[:, :1] * self.middles + calibration[:, 1:]
         p = expit(logits)
         values = (pairs, positives.astype(np.float64), pairs * p)
+        # A probability of 1 belongs to the last bin.
         width = np.minimum((p * ECE_BINS).astype(np.int64), ECE_BINS - 1)
         by_class = _binned(width, values, ECE_BINS)
         self.wide += by_class.sum(axis=1)

@@ -23,6 +23,7 @@ POSITIVE, ABSENT, UNKNOWN = 1, 0, -1
 
 # Rows of [classes, bins] that are worked on at once: 4 MB of doubles.
 _BLOCK = 256
+# Scores of 0 and 1 have no logit: they count as this far from it.
 _SMALLEST = 1e-7
 
 

@@ -77,6 +77,7 @@ def open_split(
         InputError: nothing trained there, no such data set or split, or the
             data set has other classes.
     """
+    # What is quickly checked comes first: loading a tagger takes seconds.
     workdir, dataset = Path(workdir), os.fspath(dataset)
     tensorflow_files.register(dataset)
     shards = dataset_folder.shard_paths(dataset, split)

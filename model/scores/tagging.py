@@ -175,6 +175,7 @@ def save(
         row = [c.wnid, c.display_name, f"{threshold:.6g}", f"{raw[i]:.6g}"]
         row += _where(thresholds, i, vocabulary)
         row += [f"{precision:.4f}", f"{recall:.4f}"]
+        # 9 digits bring back the float32 of the served graph.
         row += [f"{slope:.9g}", f"{offset:.9g}"]
         row += _where(calibration, i, vocabulary)
         rows.append("\t".join(row))

@@ -36,6 +36,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
+        # What the training begins with is on disk already.
         if self._saved_step < 0:
             self._saved_step = epoch * self.steps_per_epoch
 
@@ -124,6 +125,7 @@ def agree(strategy, is_chief: bool, workdir: Path) -> Checkpoint | None:
     """
     found = files.latest_checkpoint(workdir) if is_chief else None
     if is_chief:
+        # Those of later steps are damaged: this run must not meet them again.
         files.remove_after(workdir, found.position.step if found else 0)
     if strategy.num_replicas_in_sync == 1:
         return found
@@ -150,6 +152,7 @@ def check_same_config(strategy, config: Config) -> None:
     if strategy.num_replicas_in_sync == 1:
         return
     digest = hashlib.sha256(config.to_result_json().encode()).hexdigest()
+    # 28 bits: workers send each other numbers below 2^31.
     mine = int(digest[:7], 16)
     [chiefs] = strategy_.from_chief(strategy, [mine])
     if strategy_.any_worker(strategy, mine != chiefs):

@@ -39,6 +39,7 @@ def tf_config(hosts: Sequence[str], index: int) -> str:
             raise InputError(
                 f"--hosts takes host:port,host:port,...; received: {host!r}"
             )
+    # Two workers cannot listen at one address.
     if len(set(hosts)) != len(hosts):
         raise InputError(f"--hosts names a worker twice: {','.join(hosts)}")
     if not 0 <= index < len(hosts):

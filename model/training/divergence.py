@@ -161,6 +161,7 @@ class StopOnNaN(keras.callbacks.Callback):
         self._unread = 0
 
     def on_train_batch_end(self, batch, logs=None):
+        # Reading the status waits for the device: not at each step of a GPU.
         self._unread += 1
         if self._unread >= self.model.watch.read_every:
             self._check()
@@ -190,6 +191,7 @@ class StopOnNaN(keras.callbacks.Callback):
         )
 
     def _evidence(self, step: int, epoch: int, batch: int) -> Evidence:
+        # Nothing keeps a batch during the step: this one is read once more.
         images, targets = self.read_batch(epoch, batch)
         rows = np.isfinite(images).all(axis=(1, 2, 3))
         known = ((targets >= -1) & (targets <= 1)).all(axis=1)

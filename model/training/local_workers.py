@@ -51,7 +51,8 @@ def launch(
 ) -> None:
     """Trains what `workdir/config.json` says with `count` workers.
 
-    The chief's output is shown; all of it is in `workers/worker-N.log`.
+    What the chief prints is shown; errors, and what the others print, go to
+    `workers/worker-N.log`.
 
     Args:
         max_restarts: how often to start all of them again, from the last
@@ -164,6 +165,7 @@ def _run(arguments: list[str], workdir: Path, count: int) -> None:
 def _start(
     arguments: list[str], workdir: Path, addresses: list[str], index: int
 ) -> subprocess.Popen:
+    # TensorFlow would start as many threads as there are cores in each worker.
     cores = len(os.sched_getaffinity(0)) // len(addresses)
     environment = {
         **os.environ,
@@ -211,6 +213,7 @@ def _passing_signals_on(workers: list[subprocess.Popen]) -> Iterator[None]:
 
 
 def _wait(workers: list[subprocess.Popen], folder: Path) -> None:
+    # None is still running, 0 has ended well: any() stops at the first failure.
     while any(worker.poll() is None for worker in workers):
         if any(worker.poll() for worker in workers):
             break
@@ -234,6 +237,7 @@ def _wait_for_all(workers: list[subprocess.Popen], seconds: float) -> None:
 
 def _raise_for(statuses: list[int | None], folder: Path) -> None:
     """Raises for the worker that failed first."""
+    # A refusal of the input names the cause; the others ended because of it.
     for error in sorted(folder.glob("worker-*.error.json")):
         raise InputError(files.read_json(error, {})["error"])
     for status in statuses:

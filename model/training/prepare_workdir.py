@@ -89,6 +89,7 @@ def clear(workdir: Path) -> None:
 
 def check_disk(workdir: Path, needed: int) -> None:
     """Raises InputError if so many bytes do not fit on the disk."""
+    # The folder may not be there yet: its disk is that of the nearest above.
     place = workdir
     while not place.exists():
         place = place.parent

@@ -51,6 +51,7 @@ class StopOnRequest(keras.callbacks.Callback):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def on_train_batch_begin(self, batch, logs=None):
+        # Before the step: its reduction carries the request to all workers.
         if self.received is not None and self.workers > 1:
             self.model.watch.ask_to_stop()
 
@@ -73,6 +74,7 @@ class StopOnRequest(keras.callbacks.Callback):
         return self.model.watch.status()[1]
 
     def _stop(self, batch: int):
+        # None where another worker was asked: this one ends as if by SIGTERM.
         number = self.received or signal.SIGTERM
         if self.saver is not None:
             saved = self.saver.save(batch)

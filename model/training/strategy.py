@@ -28,6 +28,7 @@ def make_strategy(workers: Workers) -> tf.distribute.Strategy:
         return tf.distribute.MultiWorkerMirroredStrategy(
             communication_options=options
         )
+    # One device needs none: the default strategy has nobody to talk to.
     if len(gpus) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
@@ -109,6 +110,7 @@ def first_replica(variable: Any) -> float:
     return float(getattr(own, "values", [own])[0].numpy())
 
 
+# What gRPC and the collectives say of a peer that has gone, or is going.
 _LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,

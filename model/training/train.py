@@ -61,6 +61,7 @@ def train(
         if done is not None:
             print(f"{workdir} is trained already: {done.epochs} epochs")
             return done
+        # To be started again, even a single worker is a process of its own.
         if options.local_workers == 1 and not options.max_restarts:
             return train_worker(config, dataset, workdir, options.profile)
         return _train_locally(dataset, workdir, options)
@@ -130,12 +131,14 @@ def _about_parameters(config: Config, classes: int) -> int:
     before = network.stem_filters
     total = 3 * before * network.stem_kernel**2
     for blocks, filters in zip(network.blocks, network.filters, strict=True):
+        # Two 3x3 convolutions; or 1x1, 3x3, 1x1 on a quarter of the filters.
         if network.block == "basic":
             first, other = 9 * before * filters, 18 * filters**2
         else:
             first, other = before * filters // 4, 17 * filters**2 // 16
         total += before * filters + first + other * blocks
         before = filters
+    # The head with its bias, and two run lengths of the loss.
     return total + classes * (before + 3)
 
 

@@ -65,6 +65,7 @@ def distributed(
     schedule = config.schedule
     # No more memory than a step of the training takes.
     size = schedule.batch_size // schedule.accumulation_steps // replicas
+    # Nor rows that only fill up, where the split is smaller than that.
     size = min(size, -(-images // replicas))
     steps = -(-images // (size * replicas))
 

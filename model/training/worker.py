@@ -71,6 +71,7 @@ def train_worker(
         StoppedError: SIGTERM or Ctrl-C; all is saved.
         WorkerLostError: another worker ended.
     """
+    # Before TensorFlow is loaded: `seconds` tell how long one waits.
     start = time.monotonic()
     import keras
     import tensorflow as tf
@@ -227,6 +228,8 @@ def _make_tagger(config, counts, strategy, steps, checkpoint):
 
 def _distributed(run: _Run, clock, first_epoch, first_step, epochs):
     """Returns the data from there on, as the strategy deals it to replicas."""
+    # The rest of a broken epoch and the epochs after it are two data sets; the
+    # clock counts on through both.
     before = first_epoch * run.steps + first_step
     before = (before - run.position.step) * _batches_a_step(run)
 
@@ -244,6 +247,7 @@ def _distributed(run: _Run, clock, first_epoch, first_step, epochs):
 
 
 def _batches_a_step(run: _Run) -> int:
+    # Of this worker's data: one for each of its replicas.
     return run.strategy.num_replicas_in_sync // run.workers.count
 
 
@@ -293,6 +297,7 @@ def _callbacks(run: _Run, clock, profile) -> tuple[list, Any]:
     )
     return [
         restore,
+        # What goes wrong raises here, before anything of it is written.
         nan,
         progress.Progress(config.schedule.epochs, steps, batch_size),
         progress.HistoryFile(workdir / files.HISTORY, batch_size),
@@ -351,6 +356,7 @@ def _main(arguments: list[str]) -> int:
     """Runs one worker: DATASET WORKDIR, and the steps to profile."""
     dataset, workdir = arguments[0], Path(arguments[1])
     text = (workdir / files.CONFIG).read_text(encoding="utf-8")
+    # First: the launcher may go while TensorFlow loads, which takes seconds.
     local_workers.end_with_parent()
     try:
         steps = arguments[2:]

@@ -93,7 +93,8 @@ class BatchingOptions(Options):
 
     def filled_up(self, rows: int) -> int:
         """Returns the rows that a batch is run with."""
-        return next((s for s in self.allowed_sizes if s >= rows), rows)
+        # No rows stay none: there is no row to fill up with.
+        return next((s for s in self.allowed_sizes if s >= rows > 0), rows)
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ def tag_in_bulk(
     work = _prepare(options.out, facts.request)
     with progress.bar("tag", "images", show_progress):
         pipeline.run(found.parts, Job(options, version, work), facts, beam_args)
+    # Only now: before there is a manifest, a next job goes on from it.
     storage.remove_tree(storage.join(options.out, dataset_folder.WORK))
     return Manifest.load(options.out)
 

@@ -75,6 +75,7 @@ def find_parts(sources: Sequence[str], images_per_file: int) -> Found:
         new = [file for file in found if file[0] not in seen]
         seen.update(path for path, _ in new)
         for kind, named in itertools.groupby(new, lambda f: _kind(f[0])):
+            # An archive or a TFRecord file is a part by itself.
             most = images_per_file if kind == IMAGES else 1
             parts += group_files(kind, named, (), _ANY_BYTES, most)
     listing = sorted(file for part in parts for file in part.files)
@@ -162,6 +163,7 @@ def _is_wanted(path: str) -> bool:
 
 
 def _is_folder(source: str) -> bool:
+    # Object stores have no folders to ask for: the name tells.
     if storage.is_remote(source):
         return not _has_known_ending(source)
     return os.path.isdir(source)

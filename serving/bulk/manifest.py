@@ -152,12 +152,14 @@ def _check_sums(
             f"{images['rejected']} rejected: the sum is off"
         )
     names = {outcome.name for outcome in outcomes}
+    # A name begins with the number of its part.
     parts = {name.partition("-")[0] for name in names}
     if len(parts) != facts.parts or len(names) != len(outcomes):
         raise UnbalancedError(
             f"{facts.parts} parts in, {len(parts)} out in {len(outcomes)} "
             f"shards of {len(names)} names"
         )
+    # More may come: archives and records tell their number when they are read.
     if images["in"] < facts.images:
         raise UnbalancedError(
             f"{facts.images} image files listed, {images['in']} read"

@@ -25,6 +25,7 @@ def load(version: str) -> Servable:
 def fingerprint(folder: Path) -> str:
     """Returns the SHA-256 (hex) of a SavedModel's graph and weights."""
     paths = (folder / SAVED_MODEL_FILE, *(folder / "variables").glob("*"))
+    # By name: the order of a folder is the file system's.
     lines = sorted(f"{path.name}:{storage.sha256(path)}\n" for path in paths)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

@@ -168,6 +168,7 @@ def _record_images(path: str, batch_size: int) -> Iterator[Image]:
     except tf.errors.OpError:
         # Good records may share a batch with the damage.
         pass
+    # One by one, up to the damage; what has been yielded is passed over.
     yield from itertools.islice(_parse(path, 1), done, None)
 
 

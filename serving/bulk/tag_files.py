@@ -172,6 +172,7 @@ def _strings(values: np.ndarray) -> pa.Array:
     return pa.array(values.tolist(), pa.binary()).cast(pa.string())
 
 
+# A few thousand classes come again and again.
 @functools.lru_cache(maxsize=1 << 16)
 def _split(ids: bytes) -> list[str]:
     return ids.decode().split(",") if ids else []

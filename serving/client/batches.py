@@ -98,6 +98,7 @@ def _loaded(loads: ReadAhead[LoadedImage]) -> Iterator[LoadedImage | None]:
             continue
         if future is None:
             return
+        # What is loaded already goes off rather than wait for a slow URL.
         if not futures.wait([future], _IDLE_S).done:
             yield None
         yield future.result()

@@ -114,9 +114,11 @@ class GrpcTransport:
 def open_channel(address: str, tls: ClientTls | None) -> grpc.Channel:
     """Returns a channel that limits no message and asks a busy server again."""
     options = [
+        # gRPC takes no answer over 4 MB, unless told; the server has limits.
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", -1),
         ("grpc.service_config", _RETRIES),
+        # A proxy set for the network would be asked for loopback too.
         ("grpc.enable_http_proxy", 0),
         # A server that comes back is found soon, not after two minutes.
         ("grpc.max_reconnect_backoff_ms", 5000),

@@ -142,6 +142,7 @@ def whole_file(
         try:
             yield file
         except BaseException:
+            # No line has come: --resume would take the empty file for all.
             if not go_on and file.tell() == start:
                 part.unlink()
             raise

@@ -44,6 +44,7 @@ def retrying(codes: tuple[str, ...] = BUSY) -> tenacity.Retrying:
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(is_passing),
+        # Random: those who were refused together would come back together.
         wait=tenacity.wait_random_exponential(*_BACKOFF_S),
         stop=tenacity.stop_after_attempt(_ATTEMPTS),
         reraise=True,

@@ -121,6 +121,7 @@ class TagClient:
         # Nothing is answered as not valid, and keeps the order.
         sent = (i if _is_image(i) else b"" for i in images)
         batches = list(cut(sent, self._limits))
+        # The usual call costs no threads.
         if len(batches) == 1:
             return _all_or_raise(self._ask(batches[0], options))
         with ThreadPoolExecutor(self.options.parallel) as pool:

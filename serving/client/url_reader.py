@@ -49,6 +49,7 @@ class UrlReader:
             target=self._loop.run_forever, name="urls", daemon=True
         )
         self._thread.start()
+        # Opened in the loop that it belongs to.
         self._session = self._run(self._open())
 
     async def _open(self):

@@ -61,6 +61,7 @@ def decode_rows(
     index, decoded = rows.get_single_element()
     index = index[:, tf.newaxis]
     images = tf.scatter_nd(index, decoded, tf.stack([count + 1, *shape]))
+    # The rows that are left know their places; the spare one is cut off.
     valid = tf.scatter_nd(index, tf.ones_like(index[:, 0]), [count + 1])
     return tf.ensure_shape(images[:-1], (None, *shape)), valid[:-1] > 0
 

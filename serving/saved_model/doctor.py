@@ -163,6 +163,7 @@ def _warmup(
         what = f"cannot be read, so the version does not load: {reason}"
         yield Finding(True, WARMUP_FILE, what, "export again, or delete it")
         return
+    # The server stops at the first that fails, and so does this.
     warmed = set()
     for number, (name, inputs) in enumerate(requests):
         try:

@@ -105,6 +105,7 @@ def export(
             exists.
         ExportError: the reloaded model gives other scores.
     """
+    # Before the weights are loaded, which takes seconds.
     _check_options(Path(out), top_k, version)
     tagger = load_exportable(Path(workdir))
     facts = model_card.training_facts(Path(workdir))
@@ -153,6 +154,7 @@ def check_export(version_dir: Path, tagger: ExportableTagger) -> float:
     servable = Servable(version_dir)
     if servable.warm_up() != len(warmup_requests()):
         raise ExportError(f"{version_dir}: warm-up requests are missing")
+    # Two, of other sizes: preprocessing is compared, too.
     images = [sample_image(), sample_image(96, 64)]
     served = servable.run(
         contract.SCORES, {contract.IMAGE_BYTES: np.array(images, object)}

@@ -106,6 +106,7 @@ def _webp(encoded: tf.Tensor) -> Size:
         return packed // 2**14 + 1, packed % 2**14 + 1
 
     def extended() -> Size:
+        # Bit 1 of the flags says animated.
         is_still = 1 - values[20] // 2 % 2
         height, width = number(27, 3) + 1, number(24, 3) + 1
         return is_still * height, is_still * width
@@ -147,6 +148,9 @@ def _cut_gif(encoded: tf.Tensor) -> tf.Tensor:
         """Passes one block: (place, inside an image or extension, image)."""
         found = byte(place)
         starts_image = found == _IMAGE
+        # An image has a descriptor of 10 bytes, the last of them flags, its
+        # colours, and a byte for LZW; an extension has 2 bytes. Blocks of
+        # data follow, each behind its length, the last of length 0.
         image_start = 11 + table(byte(place + 9))
         start = tf.where(starts_image, image_start, 2)
         return (
@@ -160,6 +164,7 @@ def _cut_gif(encoded: tf.Tensor) -> tf.Tensor:
         is_over = is_image & ~in_blocks
         return (place <= last) & ~is_over & (in_blocks | known)
 
+    # The flags of the screen are the 11th byte of the header.
     start = _GIF_HEADER + table(byte(tf.constant(10)))
     end, in_blocks, is_image = tf.while_loop(
         goes_on,

@@ -68,6 +68,7 @@ class Servable:
         except Exception as error:  # the loader raises many kinds
             raise InputError(f"{path} cannot be loaded: {error}") from error
         self.path = path
+        # A model that is checked before it is published has no number yet.
         self.version = int(path.name) if path.name.isdigit() else 0
         self.signatures = {
             name: Signature(_infos(known.inputs), _infos(known.outputs))
@@ -87,6 +88,7 @@ class Servable:
             tf.errors.OpError: whatever the graph raises.
         """
         signature = self.signatures[signature_name]
+        # Made once: a callable skips the checks of every `Session.run`.
         call = self._calls.get(signature_name)
         if call is None:
             call = self._calls[signature_name] = self._callable(signature_name)

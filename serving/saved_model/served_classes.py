@@ -147,6 +147,7 @@ class ServedClasses:
             return tf.transpose(spread) > 0
 
         nothing = tf.zeros([tf.size(lists), self.count], tf.bool)
+        # Most requests name no classes: nothing is looked up then.
         return tf.cond(
             tf.reduce_any(tf.strings.length(lists) > 0), read, lambda: nothing
         )
@@ -158,8 +159,10 @@ class ServedClasses:
         rows, names = names.value_rowids(), names.flat_values
         # Fingerprints have an order, in which a name is found quickly.
         place = tf.searchsorted(self._fingerprints, _fingerprints(names))
+        # What sorts behind all others would lie beyond the table.
         place = tf.minimum(place, self.count - 1)
         classes = tf.gather(self._by_fingerprint, place)
+        # An unknown name has a place, too: that of another class.
         known = tf.gather(tf.constant(self._wnids), classes) == names
         pairs = tf.stack([tf.cast(rows, tf.int32), classes], axis=1)
         shape = tf.stack([tf.size(lists), self.count])
@@ -179,6 +182,7 @@ class ServedClasses:
             self._above[chosen],
             self.count,
         )
+        # A class with nothing below it has the lowest number there is.
         return tf.transpose(tf.maximum(highest, 0.0))
 
 

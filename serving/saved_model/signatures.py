@@ -37,7 +37,7 @@ class ExportableTagger:
         logits: float32 images [B, S, S, 3] -> logits [B, classes].
         embed: the same images -> [B, D].
         preprocess: image file bytes (scalar string) -> float32 [S, S, 3],
-            the function that training uses. It may raise.
+            the function that evaluation uses. It may raise.
         image_size: S, in pixels.
         vocabulary: the classes, in the order of the logits.
         hierarchy: their is-a relation.
@@ -115,6 +115,7 @@ class TagSignatures:
         choice = Selection(*wanted)
         logits, valid = self._logits(image_bytes, self._decode)
         scores = self._classes.probabilities(logits)
+        # Below every score, so that the chosen ones come first.
         shown = tf.where(self._classes.select(scores, choice), scores, -1.0)
         is_tag = self._classes.is_tag(scores)
         return self._best(shown, valid, is_tag, choice.max_labels)

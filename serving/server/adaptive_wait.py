@@ -35,6 +35,7 @@ class AdaptiveWait:
         """Notes that a request came in."""
         now = time.monotonic() if now is None else now
         if self._last is not None:
+            # A night without requests is not to be remembered for twenty more.
             gap = min(now - self._last, _FIRST_S)
             self._between_s += _WEIGHT * (gap - self._between_s)
         self._last = now
@@ -42,6 +43,7 @@ class AdaptiveWait:
     def note_call(self, rows: int, seconds: float) -> None:
         """Notes what a call of the model took."""
         self._calls += 1
+        # The first twenty count alike: one alone would be all there is known.
         weight = max(_WEIGHT, 1 / self._calls)
         off_rows = rows - self._mean[0]
         off_seconds = seconds - self._mean[1]

@@ -114,6 +114,7 @@ def run_predict(
     _check_names(signature, inputs)
     for key, array in inputs.items():
         _check_array(key, array, signature.inputs[key])
+    # Without rows, as of a scalar, there is nothing to count.
     if signature.is_batched:
         _check_rows(inputs)
     _check_filter(signature, wanted)

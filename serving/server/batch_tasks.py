@@ -109,6 +109,7 @@ def padded(inputs: Arrays, rows: int) -> Arrays:
     missing = rows - rows_of(inputs)
     if missing <= 0:
         return inputs
+    # A row that was sent is sound; zeros may be no input of the model.
     return {
         name: np.concatenate([array, np.repeat(array[:1], missing, axis=0)])
         for name, array in inputs.items()

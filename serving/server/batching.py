@@ -77,6 +77,7 @@ class Batcher:
     def close(self) -> None:
         """Runs what is queued, then stops; later requests are refused."""
         with self._changed:
+            # A leader that waits for company goes on at once.
             self._closed = True
             self._changed.notify_all()
             while self._waiting or self._leaders:
@@ -125,6 +126,7 @@ class Batcher:
                 self._hand_over()
         if queued:
             return _expired()
+        # Its batch runs on: an answer for nobody, but for the others in it.
         return RequestError(
             StatusCode.DEADLINE_EXCEEDED, "Deadline exceeded while running"
         )

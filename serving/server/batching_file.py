@@ -50,5 +50,6 @@ def read_batching(path: Path) -> BatchingOptions:
         timeout_s=value("batch_timeout_micros", 0) / 1e6,
         max_queued_rows=size * batches,
         allowed_sizes=tuple(config.allowed_batch_sizes),
+        # As there: a thread a core.
         parallel_batches=value("num_batch_threads", os.cpu_count() or 1),
     )

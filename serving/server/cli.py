@@ -90,6 +90,8 @@ def _check_ports(options: ServerOptions) -> tuple[int, int]:
     """Returns the ports of gRPC and REST, of which none is 0."""
     from serving.api.sockets import bind
 
+    # For TensorFlow Serving, 0 is no port at all. Both at once, or 0 and 0
+    # might be one.
     with (
         bind(options.host, options.grpc_port, "gRPC") as grpc_socket,
         bind(options.host, options.rest_port, "REST") as rest_socket,

@@ -27,6 +27,7 @@ from serving.server.json_values import (
 )
 
 ROWS, COLUMNS = "instances", "inputs"
+# Lists are read by calls within calls: a bound for hostile depths.
 _MAX_RANK = 8
 
 
@@ -274,6 +275,7 @@ def read_tensor(value: Any, info: TensorInfo) -> np.ndarray:
         RequestError: INVALID_ARGUMENT, a ragged list or a wrong type;
             UNIMPLEMENTED, a dtype that JSON lacks.
     """
+    # By the first of each level, to which `_flatten` holds the others.
     shape: list[int] = []
     first = value
     while isinstance(first, list):
@@ -322,6 +324,7 @@ def _to_json(name: str, array: np.ndarray) -> Any:
             f"DT_{type_name(array.dtype).upper()}"
         )
     if array.dtype.kind == "O":
+        # As there, the name says whether strings are text.
         convert = _to_b64 if name.endswith("_bytes") else _to_text
         return _map_leaves(array.tolist(), convert)
     return shortest(array) if array.dtype == np.float32 else array.tolist()

@@ -86,6 +86,7 @@ def _floats(leaves: Sequence[Any], dtype: np.dtype) -> np.ndarray:
     # Few lists have any that are large: only those are looked through.
     for index in np.flatnonzero(np.abs(values) >= whole):
         leaf = leaves[index]
+        # Larger ones are doubles to TensorFlow Serving's parser, RapidJSON.
         inexact = type(leaf) is int and abs(leaf) < 2**64
         if inexact or largest < abs(values[index]) < np.inf:
             raise _lossy(leaf, dtype)

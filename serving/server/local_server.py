@@ -98,6 +98,7 @@ def running_server(
         name = next(iter(versions.names), "")
         ports = grpc_server.port, rest.port
         yield RunningServer(name, options.host, *ports, versions)
+        # What the stack then does again changes nothing; it is for errors.
         _stop_together(rest, grpc_server, options.grace_s)
 
 

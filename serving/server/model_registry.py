@@ -182,9 +182,11 @@ class ModelRegistry:
         with self._reloading:
             before = set(self._served)
             new = [m for m in models if m.name not in before]
+            # All are checked before anything changes.
             labels = {m.name: self._checked_labels(m) for m in models}
             for model in new:
                 _require_versions(model)
+            # Labels first: none may name a version that is about to go.
             self._labels = labels
             self._apply(models)
             self._wait_for(new)

@@ -1,4 +1,4 @@
-"""HandleReloadConfigRequest of ModelService."""
+"""Other models while a server runs: by a request, or by a file that changes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from serving.api import protos
 from serving.api.errors import RequestError, invalid_argument
 from serving.api.models_config import models_of, read_config
 from serving.server.model_registry import ModelRegistry
+
+_log = logging.getLogger(__name__)
 
 
 def reload_config(registry: ModelRegistry, request):
@@ -40,9 +42,6 @@ def reload_config(registry: ModelRegistry, request):
     reply = protos.model_management_pb2.ReloadConfigResponse()
     reply.status.SetInParent()
     return reply
-
-
-_log = logging.getLogger(__name__)
 
 
 @contextmanager

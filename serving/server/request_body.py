@@ -43,6 +43,7 @@ async def read_body(request: Request) -> bytes:
 
 
 def _inflate(body: bytes, limit: int) -> bytes:
+    # 16 more than 15, the largest window: with the header of gzip.
     inflater = zlib.decompressobj(wbits=31)
     try:
         data = inflater.decompress(body, limit)

@@ -167,6 +167,7 @@ class RequestMetrics:
             self._records[(path,)] += records
 
     def _observe_run(self, name: str, api: str, served: Served) -> None:
+        # Its name for a session, in which `Servable` runs the graph, too.
         timed = self._runtime.labels(name, api, "TF1")
         timed.observe(1e6 * served.runtime_s)
         if served.examples:

@@ -48,6 +48,7 @@ _CORS = {
 LIVE = "/livez"
 READY = "/readyz"
 _WATCHED = (LIVE, READY, PATH)
+# Capitals do not count, as in TensorFlow Serving's own patterns.
 _VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _CALL = re.compile(
     rf"(?i)/v1/models/(?P<name>[^/:]+){_VERSION}"
@@ -96,6 +97,7 @@ class RestApp:
         return response
 
     async def _respond_v1(self, request: Request, path: str) -> Response:
+        # So a browser asks before it sends JSON to another site.
         if request.method == "OPTIONS":
             origin = request.headers.get("origin", "")
             return Response(status_code=200 if _ORIGIN.search(origin) else 400)
@@ -244,6 +246,7 @@ def _status(versions: Sequence[VersionState]) -> dict[str, Any]:
 
 
 def _path_of(request: Request) -> str:
+    # As it came: a %2F in a name is no slash.
     raw = request.scope.get("raw_path") or request.url.path.encode()
     path = raw.decode("latin-1").split("?")[0]
     query = request.scope.get("query_string", b"").decode("latin-1")
@@ -308,6 +311,7 @@ class RestServer:
         """Refuses new connections, lets running requests finish."""
         self._app.is_stopping = True
         if self._thread.is_alive():
+            # uvicorn takes whole seconds.
             self._server.config.timeout_graceful_shutdown = max(1, int(grace_s))
             self._server.should_exit = True
             self._thread.join()

@@ -61,12 +61,14 @@ class ServerTls:
                 "authority that vouches for them is needed (custom_ca, "
                 "--tls-client-ca)"
             )
+        # Made once to be checked now, not at the first connection.
         self.context()
 
     def context(self) -> ssl.SSLContext:
         """Returns what REST uses."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
+            # ssl reads a key from a file alone.
             with tempfile.TemporaryDirectory() as folder:  # for its owner only
                 key, cert = Path(folder) / "key", Path(folder) / "cert"
                 key.write_bytes(self.key)

@@ -201,6 +201,7 @@ class VersionManager:
     def close(self) -> None:
         """Stops watching and lets the running requests finish."""
         with self._changed:
+            # Who waits for a version in `wait_until_available` gives up.
             self._is_stopped = True
             self._changed.notify_all()
         self._wake.set()
@@ -270,6 +271,7 @@ class VersionManager:
         return min([self._options.poll_s or None, *waiting], key=_or_infinity)
 
     def _poll(self) -> None:
+        # Once: others change it while this thread loads.
         source = self._source
         paths: dict[int, Path] = {}
         if source is not None:
@@ -299,6 +301,7 @@ class VersionManager:
     def _settle(self, source: _Source | None) -> None:
         counts = [failure.count for failure in self._failures.values()]
         with self._changed:
+            # Else it has changed meanwhile, and the next look settles it.
             if self._source is source:
                 self._is_settled = all(c > self._retries.count for c in counts)
                 self._changed.notify_all()

@@ -179,10 +179,10 @@ def test_a_cancelled_request_is_never_run(model):
 def test_batches_are_filled_up_to_an_allowed_size(model):
     options = BatchingOptions(max_batch_size=4, allowed_sizes=(2, 4))
     batcher = Batcher(model, options)
-    for count in (1, 2, 3, 5):
+    for count in (0, 1, 2, 3, 5):
         found = batcher.submit({"x": np.arange(float(count))})
         assert found["y"].tolist() == [2.0 * i for i in range(count)]
-    assert model.sizes == [2, 2, 4, 4, 2]
+    assert model.sizes == [0, 2, 2, 4, 4, 2]
     batcher.close()
 
 
