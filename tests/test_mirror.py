@@ -14,6 +14,7 @@ PACKAGES = ("beam_jobs", "model", "serving", "tfx_pipeline")
 BEHAVIOURS = {
     "beam_jobs/dataset_job/test_bad_records.py",
     "beam_jobs/dataset_job/test_killed_jobs.py",
+    "beam_jobs/dataset_job/test_same_data_by_all_roads.py",
     "beam_jobs/dataset_job/test_tencent_rows.py",
     "beam_jobs/download/test_killed_downloads.py",
     "beam_jobs/images/test_check_image_colours.py",
