@@ -13,8 +13,9 @@ import pyarrow as pa
 from beam_jobs.dataset_job.carried import COLUMNS, to_columns
 from beam_jobs.dataset_job.unpack_images import unpack_images
 from beam_jobs.files import storage
+from beam_jobs.images.find_images import is_encodable
 from beam_jobs.images.origin import Origin
-from beam_jobs.rejections import Rejection, save_rejections
+from beam_jobs.rejections import Reason, Rejection, save_rejections
 from beam_jobs.runners import progress
 from beam_jobs.runners.shuffle_files import list_column, write_partitions
 from beam_jobs.sources.find_sources import is_packed, read_part
@@ -66,13 +67,22 @@ def read_to_file(
     for item in _with_progress(items):
         if isinstance(item, Rejection):
             rejections.append(item)
-        else:
+        elif is_encodable(item.image_id):
             rows.add(item)
+        else:
+            rejections.append(_unnamed(item))
     path = storage.join(work, "read", f"{number:06d}.arrow")
     rejected_path = storage.join(work, "rejected", f"read-{number:06d}.jsonl")
     found = rows.write(path, partitions)
     rejected = save_rejections(rejected_path, rejections)
     return ReadPart(path, found, rejected, rejected_path if rejected else "")
+
+
+def _unnamed(image: AnnotatedImage) -> Rejection:
+    """Returns the dead letter of an image that no record can name."""
+    path = image.ref.path if image.ref else ""
+    detail = "its name is no UTF-8 text: rename it"
+    return Rejection(Reason.UNREADABLE_FILE, image.image_id, detail, path)
 
 
 def _with_progress(items: Iterator) -> Iterator:

@@ -56,7 +56,9 @@ def request_digest(
     digest = hashlib.sha256(repr(sorted(options.items())).encode())
     for path, size in listing:
         time = os.stat(path).st_mtime_ns if os.path.exists(path) else 0
-        digest.update(f"{path}\t{size}\t{time}\n".encode())
+        line = f"{path}\t{size}\t{time}\n"
+        # A local name may be any bytes.
+        digest.update(line.encode(errors="surrogatepass"))
     return digest.hexdigest()
 
 

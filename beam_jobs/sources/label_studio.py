@@ -17,7 +17,7 @@ from typing import Any
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
-from beam_jobs.images.find_images import SUFFIXES, AddressError, is_encodable
+from beam_jobs.images.find_images import SUFFIXES, AddressError
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.cells import LABEL_NAMES
 from beam_jobs.sources.csv_columns import (
@@ -115,8 +115,6 @@ def _image_of(
     name = _name_in(task["data"] if in_data else task, column)
     said = _annotated(task) if in_data else _said_at_once(task)
     labels = list(dict.fromkeys(text.strip() for text in said))
-    if not all(map(is_encodable, labels)):
-        raise ValueError("a label holds half a character")
     image = images.image_of([name, labels])
     if image.ref is None or _is_there(image.ref.path):
         return image

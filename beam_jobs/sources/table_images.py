@@ -11,6 +11,7 @@ from beam_jobs.files import storage
 from beam_jobs.images.find_images import (
     ImageFolders,
     check_address,
+    is_encodable,
     is_inside,
     is_url,
     path_id,
@@ -91,6 +92,8 @@ class TableImages:
         """
         columns = self.columns
         labels = self.labels_in(row)
+        if not all(map(is_encodable, labels)):
+            raise ValueError("a label holds half a character")
         keys = tuple(class_key(text, self._kind) for text in labels if text)
         sure, split = (1.0,) * len(keys), None
         if columns.confidence is not None:

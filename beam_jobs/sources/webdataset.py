@@ -155,15 +155,18 @@ def read(part: Part) -> Read:
     labels_only = part.option("labels_only") is not None
     is_tar = part.path.endswith(ARCHIVE)
     members = (m for path, size in part.files for m in list_images(path, size))
-    for key, sample in itertools.groupby(members, _key_of):
+    key_of = _key_in_tar if is_tar else _key_of_file
+    for key, sample in itertools.groupby(members, key_of):
         if key is None:
             yield from (m for m in sample if isinstance(m, Rejection))
             continue
         found = [m for m in sample if not isinstance(m, Rejection)]
         name = f"{part.path}/{key}" if is_tar else key
         try:
+            if not is_encodable(key):
+                raise ValueError(f"{key!r}: a name in UTF-8 is needed")
             image = _image_in(found)
-            fields = _fields(found, reader)
+            fields = _fields(key, found, reader)
             keys = _class_keys(fields, names)
         except (ValueError, OSError, RecursionError) as error:
             if is_tar or any(_suffix(m[0]) not in TEXTS for m in found):
@@ -186,12 +189,19 @@ def read(part: Part) -> Read:
     reader.close()
 
 
-def _key_of(member: _Member | Rejection) -> str | None:
+def _key_in_tar(member: _Member | Rejection) -> str | None:
     """Returns what members of a sample share; None of what is no member."""
     if isinstance(member, Rejection):
         return None
     folder, name = os.path.split(member[0])
     return os.path.join(folder, name.partition(".")[0])
+
+
+def _key_of_file(member: _Member | Rejection) -> str | None:
+    if isinstance(member, Rejection):
+        return None
+    # People's files have dots in their names: IMG.2019.jpg.
+    return os.path.splitext(member[0])[0]
 
 
 def _image_in(sample: Sequence[_Member]) -> ImageRef:
@@ -209,7 +219,9 @@ def _image_in(sample: Sequence[_Member]) -> ImageRef:
     return images[0][1]
 
 
-def _fields(sample: Iterable[_Member], reader: ImageReader) -> dict[str, Any]:
+def _fields(
+    key: str, sample: Iterable[_Member], reader: ImageReader
+) -> dict[str, Any]:
     """Returns what is said of a sample, by suffix or by key of its JSON.
 
     Raises:
@@ -217,7 +229,7 @@ def _fields(sample: Iterable[_Member], reader: ImageReader) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, ref in sample:
-        kind = os.path.basename(name).partition(".")[2].lower()
+        kind = name[len(key) + 1 :].lower()
         if kind == "json":
             content = json.loads(_text_of(name, ref, reader))
             if not isinstance(content, dict):
@@ -226,8 +238,8 @@ def _fields(sample: Iterable[_Member], reader: ImageReader) -> dict[str, Any]:
         elif kind.removesuffix(".txt") in ("txt", "cls", *LABEL_NAMES):
             text = _text_of(name, ref, reader)
             # A class has one name, whatever commas are in it.
-            key = kind.removesuffix(".txt")
-            found[key] = [text] if key == "cls" else text
+            field = kind.removesuffix(".txt")
+            found[field] = [text] if field == "cls" else text
     return found
 
 

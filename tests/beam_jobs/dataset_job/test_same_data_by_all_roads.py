@@ -3,6 +3,8 @@
 import csv
 import hashlib
 import json
+import os
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -163,3 +165,16 @@ def test_every_road_leads_to_the_same_records(tmp_path, road, wanted):
     (letter,) = (dataset / "dead_letters").iterdir()
     assert letter.name == "not_an_image.jsonl"
     assert ".work" not in letter.read_text()
+
+
+def test_an_image_whose_name_is_no_text_is_a_dead_letter(tmp_path):
+    def road(root):
+        given = folders(root)
+        name = os.fsencode(root / "dog") + b"/\xff.jpg"
+        Path(os.fsdecode(name)).write_bytes(content(NAMES[0]))
+        return given
+
+    dataset, manifest = built(tmp_path / "raw", road)
+    assert manifest.images == {"in": 10, "out": 8, "rejected": 2}
+    letters = (dataset / "dead_letters" / "unreadable_file.jsonl").read_text()
+    assert "its name is no UTF-8 text" in letters

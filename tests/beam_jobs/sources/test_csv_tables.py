@@ -335,3 +335,10 @@ def test_numbered_classes_get_their_names(tmp_path):
 def test_a_file_of_other_json_is_refused(tmp_path, text):
     with pytest.raises(InputError, match="empty file|a JSON object a line"):
         read_lines(tmp_path, text)
+
+
+def test_half_a_character_is_no_label(tmp_path):
+    text = '{"image": "a.jpg", "label": "dog"}\n'
+    text += '{"image": "b.jpg", "label": "\\ud800"}\n'
+    _, bad = read_lines(tmp_path, text)
+    assert bad.detail == "a label holds half a character"

@@ -70,6 +70,7 @@ def test_malformed_samples_become_rejections(tmp_path):
         "7.jpg": b"x",
         "7.cls": b" " * (1 << 20) + b"x",
         "README": b"x",
+        "\udcff.jpg": b"x",
         "8.jpg": b"x",
         "8.json": b'{"label": {"text": "dog"}}',
     }
@@ -79,7 +80,7 @@ def test_malformed_samples_become_rejections(tmp_path):
     assert good.classes == ("webdataset:dog",)
     assert {r.reason for r in rejected} == {Reason.MALFORMED_RECORD}
     items = [r.item.removeprefix(f"{path}/") for r in rejected]
-    assert items == [*"1234567", "README", "8"]
+    assert items == [*"1234567", "README", "\udcff", "8"]
     said = [r.detail for r in rejected]
     assert said[0] == "one image is needed; received: 1.cls"
     assert said[1] == "one image is needed; received: 2.jpg, 2.png"
@@ -128,6 +129,8 @@ def test_samples_may_be_files_side_by_side(tmp_path):
         "00000/000000000.jpg": "x",
         "00000/000000000.json": '{"label": "dog"}',
         "00000/000000001.jpg": "y",
+        "00000/1.5.jpg": "z",
+        "00000/1.5.txt": "A dog.",
         "00000.json": "{}",
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -136,6 +139,7 @@ def test_samples_may_be_files_side_by_side(tmp_path):
     assert classes(found) == {
         "webdataset/00000/000000000": ("webdataset:dog",),
         "webdataset/00000/000000001": (),
+        "webdataset/00000/1.5": ("captions:dog.n.01",),
     }
     assert found[0].ref == ImageRef(str(tmp_path / "00000/000000000.jpg"), 0, 1)
 
