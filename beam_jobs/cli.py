@@ -11,6 +11,7 @@ from beam_jobs.cli_options import (
 from beam_jobs.cooccurrence.cli import cooccurrence
 from beam_jobs.dataset_job.cli import classes, dataset, relabel
 from beam_jobs.download.cli import download
+from beam_jobs.forget.cli import forget
 from beam_jobs.scenes.cli import scenes
 
 
@@ -19,4 +20,5 @@ def register(app: typer.Typer) -> None:
     for command in (download, classes, dataset, cooccurrence, relabel):
         app.command(context_settings=PASS_TO_BEAM)(command)
     cli.register(app)
+    app.command()(forget)
     app.command()(scenes)

@@ -31,6 +31,7 @@ COMMANDS = (
     "evaluate",
     "export",
     "features",
+    "forget",
     "pipeline",
     "promote",
     "relabel",

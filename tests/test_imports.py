@@ -25,6 +25,7 @@ FLOORS = {
         ("dataset", "sources"),
         ("cooccurrence", "download", "statistics"),
         ("dataset_job",),
+        ("forget",),
         ("cli",),
     ),
     "model": (

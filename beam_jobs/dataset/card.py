@@ -31,7 +31,7 @@ FIELDS = {
     records.LABEL_ID: (_INT, True, "class indices, ascending"),
     records.LABEL_CONFIDENCE: (_FLOAT, True, "of each label, over 0 to 1"),
     records.LABEL_LEDGER: (_INT, True, "of each label, 8 x source + rule"),
-    records.LABEL_PARENT: (_INT, True, "class that the rule was applied to"),
+    records.LABEL_PARENT: (_INT, True, "of labels that a rule took from it"),
     records.ABSENT_ID: (_INT, True, "classes verified absent"),
     records.ANNOTATION_ID: (_INT, True, "annotations that a label hides"),
     records.ANNOTATION_CONFIDENCE: (_FLOAT, True, "of each of them"),

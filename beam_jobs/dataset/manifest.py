@@ -29,7 +29,7 @@ _KEPT = {
 }
 FORMAT_VERSION = 2
 # Left out where there is nothing to say.
-_IF_THERE = ("kept_splits",)
+_IF_THERE = ("kept_splits", "forgotten")
 
 
 def describe(manifest, out: str | Path) -> str:
@@ -78,6 +78,8 @@ class Manifest:
         moved: images that are not in the split of their hash, by reason.
         kept_splits: where the splits of the sources were kept, images that
             are in none, and those with a copy or near-duplicate in another.
+        forgotten: `{"images", "fingerprints"}`: how many images
+            `tagforest forget` took away, and those of the data set before.
     """
 
     format_version: int
@@ -90,6 +92,7 @@ class Manifest:
     splits: Mapping[str, Any]
     moved: Mapping[str, int]
     kept_splits: Mapping[str, int] = field(default_factory=dict)
+    forgotten: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes it into a folder, keys sorted."""

@@ -82,8 +82,8 @@ def finish_dataset(
     )
     publish_dead_letters(dataset, rejections)
     splits = _add_up(shards, len(facts.vocabulary))
-    _write_statistics(dataset, facts, splits, counts)
-    write_card(dataset, manifest, _label_counts(splits.values()))
+    write_statistics(dataset, facts, splits, counts)
+    write_card(dataset, manifest, label_counts(splits.values()))
     # Last: a folder without a manifest is no data set, and is made anew.
     manifest.save(dataset)
 
@@ -96,7 +96,8 @@ def _add_up(shards: Iterable[ShardInfo], classes: int) -> dict[str, Statistics]:
     return splits
 
 
-def _label_counts(splits: Iterable[Statistics]) -> LabelCounts:
+def label_counts(splits: Iterable[Statistics]) -> LabelCounts:
+    """Returns what the card says of the labels of all splits."""
     rules, sources = Counter[str](), Counter[str]()
     licenses = Counter[str]()
     for part in splits:
@@ -107,12 +108,20 @@ def _label_counts(splits: Iterable[Statistics]) -> LabelCounts:
     return LabelCounts(rules, sources, licenses)
 
 
-def _write_statistics(
+def write_statistics(
     dataset: str,
     facts: DatasetFacts,
     splits: Mapping[str, Statistics],
     rejected: Mapping[str, int],
 ) -> None:
+    """Writes the statistics of a data set into its folder.
+
+    Args:
+        dataset: folder of the data set.
+        facts: of its making.
+        splits: by name; one without images is left out.
+        rejected: by reason.
+    """
     with tempfile.TemporaryDirectory() as folder:
         paths = page.write(
             splits,

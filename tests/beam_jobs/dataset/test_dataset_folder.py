@@ -76,6 +76,17 @@ def test_an_empty_shard_is_named(tmp_path):
         dataset_folder.shard_paths(tmp_path, "train")
 
 
+def test_a_shard_may_have_no_record(tmp_path):
+    content = described(1, None, total=1)
+    content["splits"]["train"]["shards"][1]["records"] = 0
+    write_manifest(tmp_path, content)
+    (tmp_path / "train").mkdir()
+    for index, text in enumerate(("x", "")):
+        name = dataset_folder.shard_path("train", index, 2)
+        (tmp_path / name).write_text(text)
+    assert len(dataset_folder.shard_paths(tmp_path, "train")) == 2
+
+
 def test_split_without_records(dataset):
     with pytest.raises(InputError, match=r"'validation'; it has: \['train'\]"):
         dataset_folder.shard_paths(dataset, "validation")

@@ -1,0 +1,1 @@
+"""Images that leave a data set, and all that was made beside it."""
