@@ -68,6 +68,8 @@ _DOINGS = frozenset({"noun.act", "noun.event"})
 _FUNCTION_WORDS = _BEFORE | _BEHIND | _LACKING | {"of", "to", "for", "from"}
 # Least share of English words; captions have misspellings and names.
 _KNOWN_SHARE = 0.6
+# Who looks at the camera is seen, the camera is not.
+_UNSEEN = frozenset("camera photographer viewer lens".split())
 # Least ratio of a lemma's use as a noun to that as another kind of word.
 _NOUN_RATIO = 3
 # The same of what follows a noun and is what it does.
@@ -164,7 +166,8 @@ def _longest(before: str, words: tuple[str, ...], wordnet) -> tuple[int, str]:
             return count, synset
     # `to skateboard` is no skateboard.
     is_verb = before == "to" and wordnet.morphy(words[0], pos="v")
-    return 1, "" if is_verb else _single(words[0], wordnet)
+    is_unseen = before == "the" and words[0] in _UNSEEN
+    return 1, "" if is_verb or is_unseen else _single(words[0], wordnet)
 
 
 @functools.lru_cache(maxsize=1 << 16)

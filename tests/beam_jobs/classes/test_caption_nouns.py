@@ -80,6 +80,8 @@ def test_what_only_looks_like_it_is_no_label(read, caption):
         ("dog food on a table", "dog_food table"),
         ("a dog pillow and a dog leash", "pillow leash"),
         ("a dog runs", "dog"),
+        ("a dog looks at the camera", "dog"),
+        ("a camera and a dog", "camera dog"),
         ("a boy playing baseball", ""),
         ("a saw, a crane and a controller", ""),
         ("a bunch of bananas", "banana"),
