@@ -6,6 +6,7 @@ every command of every guide, but for those of NOT_RUN.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -322,6 +323,7 @@ def prepare(folder: Path, address: str) -> None:
     scenes = draw_unseen(folder / "photos", 12, seed=0, image_size=64)
     for name in ("cat.jpg", "a.jpg"):
         shutil.copy(scenes[0].path, folder / name)
+    write_own_images(folder, [s.path for s in scenes])
     texts = {
         "train_urls.txt": "".join(
             f"http://{address}/photos/{s.path.name}\t1:1\t2:0.7\n"
@@ -341,6 +343,34 @@ def prepare(folder: Path, address: str) -> None:
     )
     for name, text in texts.items():
         (folder / name).write_text(text)
+
+
+def write_own_images(folder: Path, images: list[Path]) -> None:
+    """Writes a folder a class, tables of words, and a tool's export."""
+    for i, image in enumerate(images):
+        place = folder / "animals" / ("dog", "cat")[i % 2] / f"{i}.jpg"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, place)
+    for name, words in (
+        ("labels.csv", ("dog;crane", "GoPro")),
+        ("words.csv", ("dog;GoPro", "crane")),
+        ("woerter.csv", ("Hund", "Katze")),
+    ):
+        rows = [f"photos/{p.name},{words[i % 2]}" for i, p in enumerate(images)]
+        (folder / name).write_text("\n".join(["image,labels", *rows]) + "\n")
+    (folder / "wn-data-deu.tab").write_text(
+        "02084071-n\tdeu:lemma\tHund\n02121620-n\tdeu:lemma\tKatze\n"
+    )
+    value = {"type": "choices", "value": {"choices": ["dog"]}}
+    tasks = [
+        {
+            "id": i,
+            "data": {"image": f"/data/upload/1/0a1b2c3d-{p.name}"},
+            "annotations": [{"id": i, "result": [value]}],
+        }
+        for i, p in enumerate(images)
+    ]
+    (folder / "export.json").write_text(json.dumps(tasks))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -244,11 +245,13 @@ def _glosses(rows: Sequence[Mapping[str, str]]) -> list[str]:
     read = [r for r in rows if r["rule"] in _READ and r.get("gloss")]
     if not read or len(rows) >= _SHORT:
         return []
-    said = [
-        f"{r['display_name']} ({' '.join(r['gloss'].split()[:_SAID_WORDS])})"
-        for r in read
-    ]
+    said = [f"{r['display_name']} ({_start_of(r['gloss'])})" for r in read]
     return [f"  read as English: {', '.join(said)}"]
+
+
+def _start_of(gloss: str) -> str:
+    words = re.split(r"[(;,]", gloss)[0].split()
+    return " ".join(words[:_SAID_WORDS] + ["..."] * (len(words) > _SAID_WORDS))
 
 
 # What is said of names by what became of them, in this order.

@@ -49,6 +49,7 @@ from beam_jobs.classes.class_map import ClassMap
 from beam_jobs.classes.lemmas import (
     candidates,
     denies,
+    singular,
     split_qualifier,
     words_of,
 )
@@ -214,7 +215,11 @@ class _Chooser:
         Where they say something else than the name's sure sense, two good
         witnesses disagree and nothing is sure.
         """
-        wnid, general = self.shipped_names.get(normalise(name), ("", False))
+        wnid, general = self.shipped_names.get(
+            normalise(name)
+        ) or self.shipped_names.get(
+            normalise(singular(name, self.wordnet)), ("", False)
+        )
         if not wnid:
             return read
         if general:

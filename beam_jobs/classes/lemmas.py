@@ -48,6 +48,12 @@ def words_of(name: str) -> list[str]:
     return [w for w in _SEPARATORS.split(name.lower()) if w]
 
 
+def singular(name: str, wordnet) -> str:
+    """Returns a name in lower case, its last word in its base form."""
+    *before, last = words_of(name) or [""]
+    return " ".join([*before, wordnet.morphy(last, pos="n") or last])
+
+
 def denies(name: str) -> bool:
     """Tells whether a name says that something is absent.
 

@@ -72,9 +72,10 @@ def test_an_unsure_name_among_few_has_no_kind():
 
 
 def test_few_names_are_said_with_what_they_are():
-    cane = {**row("cane", "n02949202", "lemma"), "gloss": "a stick to lean on"}
-    assert (
-        summarise([cane])[-1] == "  read as English: cane (a stick to lean on)"
+    gloss = "a stick that people can lean on (or so)"
+    cane = {**row("cane", "n02949202", "lemma"), "gloss": gloss}
+    assert summarise([cane])[-1] == (
+        "  read as English: cane (a stick that people can lean ...)"
     )
     assert len(summarise([cane] * 10)) == 1
 
