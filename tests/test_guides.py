@@ -352,7 +352,6 @@ def write_own_images(folder: Path, images: list[Path]) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(image, place)
     for name, words in (
-        ("labels.csv", ("dog;crane", "GoPro")),
         ("words.csv", ("dog;GoPro", "crane")),
         ("woerter.csv", ("Hund", "Katze")),
     ):
