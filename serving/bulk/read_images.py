@@ -17,6 +17,7 @@ from beam_jobs.images.image_ref import ImageReader, ImageRef
 from beam_jobs.rejections import Reason, Rejection
 from serving.api import contract
 from serving.bulk.inputs import Shard
+from serving.client.batches import BatchLimits, cut
 
 # A batch is closed by number or by bytes, whatever comes first.
 BATCH_BYTES = 32 * 1024**2
@@ -77,19 +78,13 @@ def _read_files(images: Iterable[_Named], batch_size: int) -> Iterator[Batch]:
 
 def _cut(images: Iterable[_Named], batch_size: int) -> Iterator[list[_Named]]:
     """Yields batches by number and by the bytes that the listing says."""
-    batch: list[_Named] = []
-    total = 0
-    for image in images:
+
+    def room(image: _Named) -> int:
         length = image[1].length
         # What is too large is not read, so it takes no room.
-        room = length if length <= contract.MAX_IMAGE_BYTES else 0
-        if batch and (len(batch) == batch_size or total + room > BATCH_BYTES):
-            yield batch
-            batch, total = [], 0
-        batch.append(image)
-        total += room
-    if batch:
-        yield batch
+        return length if length <= contract.MAX_IMAGE_BYTES else 0
+
+    return cut(images, BatchLimits(batch_size, BATCH_BYTES), room)
 
 
 def _split(batch: list[_Named]) -> list[list[_Named]]:
@@ -138,24 +133,16 @@ def _join(parts: Iterable[Batch]) -> Batch:
 def _read_records(path: str, batch_size: int) -> Iterator[Batch]:
     """Yields the images of a TFRecord file of the data set job."""
     tensorflow_files.register(path)
-    batch, total = Batch(), 0
+    limits = BatchLimits(batch_size, BATCH_BYTES)
+    images = _record_images(path, batch_size)
     try:
-        for image in _record_images(path, batch_size):
-            size = len(image.data)
-            full = len(batch.images) == batch_size
-            if batch.images and (full or total + size > BATCH_BYTES):
-                yield batch
-                batch, total = Batch(), 0
-            batch.images.append(image)
-            total += size
+        for batch in cut(images, limits, lambda image: len(image.data)):
+            yield Batch(batch)
     except tf.errors.OpError as error:
-        # What was read before the damage is good.
+        # What was read before the damage is good, and on its way.
         detail = error.message.splitlines()[0][:200]
-        batch.rejections.append(
-            Rejection(Reason.UNREADABLE_ARCHIVE, path, detail, path)
-        )
-    if batch.images or batch.rejections:
-        yield batch
+        letter = Rejection(Reason.UNREADABLE_ARCHIVE, path, detail, path)
+        yield Batch(rejections=[letter])
 
 
 def _record_images(path: str, batch_size: int) -> Iterator[Image]:

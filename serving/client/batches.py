@@ -40,16 +40,34 @@ class BatchLimits:
         return images > self.images or (images > 1 and size > self.size)
 
 
-def cut(images: Iterable[bytes], limits: BatchLimits) -> Iterator[list[bytes]]:
-    """Yields the images by batches."""
-    batch: list[bytes] = []
+def cut(
+    items: Iterable[T | None],
+    limits: BatchLimits,
+    size_of: Callable[[T], int],
+) -> Iterator[list[T]]:
+    """Yields the items by batches; a None, or an error, closes one as well.
+
+    Args:
+        items: None where the next one takes long.
+        limits: as they are when an item is added.
+        size_of: the bytes of an item.
+    """
+    batch: list[T] = []
     size = 0
-    for image in images:
-        if limits.are_over(len(batch) + 1, size + len(image)):
+    try:
+        for item in items:
+            length = 0 if item is None else size_of(item)
+            over = limits.are_over(len(batch) + 1, size + length)
+            if batch and (item is None or over):
+                yield batch
+                batch, size = [], 0
+            if item is not None:
+                batch.append(item)
+                size += length
+    except Exception:
+        if batch:
             yield batch
-            batch, size = [], 0
-        batch.append(image)
-        size += len(image)
+        raise
     if batch:
         yield batch
 
@@ -78,7 +96,7 @@ def stream(
             for all images before it.
     """
     loads = ReadAhead(load, items, threads=READERS, ahead=READERS)
-    batches = _put_together(_loaded(loads), limits)
+    batches = cut(_loaded(loads), limits, lambda image: len(image.data))
     answers = ReadAhead(send, batches, threads=parallel, ahead=parallel)
     try:
         for answer in answers:
@@ -102,27 +120,3 @@ def _loaded(loads: ReadAhead[LoadedImage]) -> Iterator[LoadedImage | None]:
         if not futures.wait([future], _IDLE_S).done:
             yield None
         yield future.result()
-
-
-def _put_together(
-    images: Iterator[LoadedImage | None], limits: BatchLimits
-) -> Iterator[list[LoadedImage]]:
-    """Yields batches; what there is before a pause, or an error, as well."""
-    batch: list[LoadedImage] = []
-    size = 0
-    try:
-        for image in images:
-            length = len(image.data) if image else 0
-            over = limits.are_over(len(batch) + 1, size + length)
-            if batch and (image is None or over):
-                yield batch
-                batch, size = [], 0
-            if image is not None:
-                batch.append(image)
-                size += length
-    except Exception:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch

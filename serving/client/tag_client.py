@@ -120,7 +120,7 @@ class TagClient:
         """
         # Nothing is answered as not valid, and keeps the order.
         sent = (i if _is_image(i) else b"" for i in images)
-        batches = list(cut(sent, self._limits))
+        batches = list(cut(sent, self._limits, len))
         # The usual call costs no threads.
         if len(batches) == 1:
             return _all_or_raise(self._ask(batches[0], options))
@@ -188,7 +188,7 @@ class TagClient:
                 return [error]
             # Other threads cut smaller batches, too, from now on.
             self._limits.halve(images)
-            fewer = cut(images, self._limits)
+            fewer = cut(images, self._limits, len)
             return [a for batch in fewer for a in self._ask(batch, options)]
         if len(found) != len(images):
             raise ServerError(

@@ -11,9 +11,8 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from beam_jobs.classes import load_classes
 from beam_jobs.classes.vocabulary import Vocabulary
@@ -34,41 +33,34 @@ _TAGS_SHOWN = 5
 _CREDIT = "Images: OpenMoji (openmoji.org), CC BY-SA 4.0"
 
 
-@dataclass(frozen=True)
-class DemoPaths:
-    """Where everything of a demo lies."""
+class DemoPaths(NamedTuple):
+    """Where everything of a demo lies.
+
+    Attributes:
+        raw: drawn annotations and images, as the real sources look.
+        models: versions of the SavedModel.
+        unseen: scenes that no training has seen.
+    """
 
     root: Path
+    raw: Path
+    dataset: Path
+    training: Path
+    models: Path
+    unseen: Path
+    sheet: Path
 
-    @property
-    def raw(self) -> Path:
-        """Drawn annotations and images, as the real sources look."""
-        return self.root / "raw"
 
-    @property
-    def dataset(self) -> Path:
-        """TFRecords."""
-        return self.root / "dataset"
-
-    @property
-    def training(self) -> Path:
-        """Checkpoints, logs and the evaluation."""
-        return self.root / "training"
-
-    @property
-    def models(self) -> Path:
-        """Versions of the SavedModel."""
-        return self.root / "models" / "tagforest"
-
-    @property
-    def unseen(self) -> Path:
-        """Scenes that no training has seen."""
-        return self.root / "unseen"
-
-    @property
-    def sheet(self) -> Path:
-        """The contact sheet."""
-        return self.root / "contact_sheet.png"
+def _paths_in(root: Path) -> DemoPaths:
+    return DemoPaths(
+        root,
+        raw=root / "raw",
+        dataset=root / "dataset",
+        training=root / "training",
+        models=root / "models" / "tagforest",
+        unseen=root / "unseen",
+        sheet=root / "contact_sheet.png",
+    )
 
 
 def run_demo(root: Path, *, seed: int = 0, say: Callable = print) -> None:
@@ -78,7 +70,7 @@ def run_demo(root: Path, *, seed: int = 0, say: Callable = print) -> None:
         InputError: OpenMoji is missing, or too little disk.
     """
     check_output_folder(root)
-    paths = DemoPaths(Path(root))
+    paths = _paths_in(Path(root))
     paths.root.mkdir(parents=True, exist_ok=True)
     _check_disk(paths.root)
     started = time.monotonic()

@@ -9,27 +9,15 @@ from __future__ import annotations
 
 import ssl
 import tempfile
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import grpc
-from google.protobuf import proto_builder, text_format
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
 from beam_jobs.errors import InputError
 from serving.api.server_options import TlsOptions
-
-_FIELDS = OrderedDict(
-    server_key=FieldDescriptorProto.TYPE_STRING,
-    server_cert=FieldDescriptorProto.TYPE_STRING,
-    custom_ca=FieldDescriptorProto.TYPE_STRING,
-    client_verify=FieldDescriptorProto.TYPE_BOOL,
-)
-# A name of its own: should tensorflow-serving-api come to hold the message,
-# the two must not meet in protobuf's table.
-_MESSAGE = "tagforest.SSLConfig"
+from serving.tfserving import schemas
+from serving.tfserving.check_setup import parse_text
 
 
 @dataclass(frozen=True)
@@ -129,14 +117,7 @@ def read_ssl_config(path: Path) -> ServerTls:
     Raises:
         InputError: no such file, no such message, or bad PEM in it.
     """
-    message: Any = proto_builder.MakeSimpleProtoClass(_FIELDS, _MESSAGE)()
-    try:
-        text_format.Parse(_read(path).decode("utf-8"), message)
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} is no SSLConfig ({error}); it has the fields "
-            f"{', '.join(_FIELDS)}"
-        ) from error
+    message = parse_text(path, schemas.SslConfig())
     return ServerTls(
         key=message.server_key.encode(),
         cert=message.server_cert.encode(),

@@ -175,5 +175,10 @@ def parse_text(path: Path, message: Any) -> Any:
     """
     try:
         return text_format.Parse(path.read_text(encoding="utf-8"), message)
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except (UnicodeDecodeError, text_format.ParseError) as error:
+        fields = ", ".join(message.DESCRIPTOR.fields_by_name)
+        raise InputError(
+            f"{path} cannot be read: {error}; its fields may be {fields}"
+        ) from error

@@ -1,7 +1,7 @@
 """Schemas of TensorFlow Serving's text files that its wheel leaves out.
 
-From `servables/tensorflow/session_bundle_config.proto` and
-`config/monitoring_config.proto`
+From `servables/tensorflow/session_bundle_config.proto`,
+`config/monitoring_config.proto` and `config/ssl_config.proto`
 (https://github.com/tensorflow/serving). Field numbers do not matter in text.
 """
 
@@ -17,6 +17,8 @@ _SCALARS = {
     "bool": _FIELD.TYPE_BOOL,
     "string": _FIELD.TYPE_STRING,
 }
+# Of its own: should tensorflow-serving-api come to hold the messages, the two
+# must not meet in protobuf's table.
 _PACKAGE = "tagforest.schemas"
 # Message -> field -> type; a list holds several.
 _MESSAGES: Mapping[str, Mapping[str, str | list[str]]] = {
@@ -36,6 +38,12 @@ _MESSAGES: Mapping[str, Mapping[str, str | list[str]]] = {
     },
     "PrometheusConfig": {"enable": "bool", "path": "string"},
     "MonitoringConfig": {"prometheus_config": "PrometheusConfig"},
+    "SSLConfig": {
+        "server_key": "string",
+        "server_cert": "string",
+        "custom_ca": "string",
+        "client_verify": "bool",
+    },
 }
 
 
@@ -67,3 +75,4 @@ def _add_field(message, name: str, number: int, kind: str) -> None:
 _classes = message_factory.GetMessages([_file()])
 BatchingParameters = _classes[f"{_PACKAGE}.BatchingParameters"]
 MonitoringConfig = _classes[f"{_PACKAGE}.MonitoringConfig"]
+SslConfig = _classes[f"{_PACKAGE}.SSLConfig"]

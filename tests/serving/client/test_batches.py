@@ -20,17 +20,17 @@ def image(number: int) -> LoadedImage:
 def test_cut():
     limits = BatchLimits(images=3, size=12)
     images = [b"a" * 6, b"b" * 6, b"c" * 30, b"d", b"e", b"f", b"g"]
-    assert list(cut(images, limits)) == [
+    assert list(cut(images, limits, len)) == [
         images[:2],
         images[2:3],
         images[3:6],
         images[6:],
     ]
-    assert list(cut([], limits)) == []
+    assert list(cut([], limits, len)) == []
     # One image is never over a limit: the server has the last word.
     limits.halve([b"a" * 2])
     assert (limits.images, limits.size) == (1, 1)
-    assert list(cut([b"ab", b"c"], limits)) == [[b"ab"], [b"c"]]
+    assert list(cut([b"ab", b"c"], limits, len)) == [[b"ab"], [b"c"]]
 
 
 def test_order_is_kept_and_little_is_taken_ahead():

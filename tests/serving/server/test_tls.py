@@ -94,7 +94,7 @@ def test_bad_files(pem, tmp_path):
         ((server, key, text), "cannot be used for TLS"),
         ((None, None, pem / "ca.pem"), "go together"),
         ((server, key, None, text), "leave out"),
-        ((None, None, None, text), "is no SSLConfig"),
+        ((None, None, None, text), "cannot be read.*custom_ca"),
     ]
     for arguments, message in cases:
         with pytest.raises(InputError, match=message):
