@@ -54,7 +54,6 @@ def extract(
     folder: str | os.PathLike[str],
     out: str | os.PathLike[str],
     options: BatchOptions | None = None,
-    limits: ImageLimits | None = None,
 ) -> Extracted:
     """Writes the embedding of every image below a folder.
 
@@ -62,7 +61,6 @@ def extract(
         folder: searched with all its subfolders; order by path.
         out: `.npz` or `.parquet`, see `model.features.feature_files`.
         options: how many at once, and whether a bar is shown.
-        limits: larger images are rejected.
 
     Raises:
         InputError: another ending, no such folder, no image in it, or
@@ -76,7 +74,7 @@ def extract(
         workdir=os.path.abspath(workdir), weights=weights_fingerprint(tagger)
     )
     rejections: list[Rejection] = []
-    loaded = _load_all(paths, limits or ImageLimits(), rejections)
+    loaded = _load_all(paths, rejections)
     bar = tqdm(
         loaded,
         "features",
@@ -122,12 +120,13 @@ def embed(tagger: Tagger, encoded: Iterable[bytes]) -> np.ndarray:
     return _embed_batch(tagger, tf.stack(pixels)).numpy()
 
 
-def load_image(path: Path, limits: ImageLimits) -> bytes:
+def load_image(path: Path) -> bytes:
     """Returns the bytes of a sound image, converted where need be.
 
     Raises:
         ImageError: rejected, with the reason.
     """
+    limits = ImageLimits()
     try:
         size = path.stat().st_size
         if size > limits.max_bytes:
@@ -145,14 +144,13 @@ def load_image(path: Path, limits: ImageLimits) -> bytes:
 
 def _load_all(
     paths: list[Path],
-    limits: ImageLimits,
     rejections: list[Rejection],
 ) -> Iterator[tuple[Path, bytes | None]]:
     """Yields every path, with None for the bytes of a rejected one."""
 
     def load(path: Path) -> tuple[bytes | None, Rejection | None]:
         try:
-            return load_image(path, limits), None
+            return load_image(path), None
         except check_image.ImageError as error:
             return None, Rejection(
                 error.reason, path.name, str(error), os.fspath(path)

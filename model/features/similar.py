@@ -75,7 +75,7 @@ def similar(
     from model.network.load_tagger import load_tagger, weights_fingerprint
 
     try:
-        content = load_image(Path(image), check_image.ImageLimits())
+        content = load_image(Path(image))
     except check_image.ImageError as error:
         raise InputError(f"{image}: {error.reason.value}: {error}") from error
     tagger = load_tagger(known.source.workdir)

@@ -46,9 +46,8 @@ def distributed(
     dataset: str | os.PathLike[str],
     strategy: tf.distribute.Strategy,
     classes: int,
-    split: str = dataset_folder.VALIDATION,
 ) -> tuple[Any, int]:
-    """Returns a split for `Tagger.evaluate` on all replicas, and its steps.
+    """Returns the split for `Tagger.evaluate` on all replicas, and its steps.
 
     Elements are float32 [batch, size, size, 3], int8 [batch, classes] and
     weights float32 [batch], with at most the images that training puts
@@ -57,6 +56,7 @@ def distributed(
     Raises:
         InputError: no such split.
     """
+    split = dataset_folder.VALIDATION
     shards = dataset_folder.shard_paths(dataset, split)
     images = train_counts.images_in(dataset, split)
     if images is None:
@@ -82,7 +82,6 @@ def distributed(
             config.data,
             classes=classes,
             batch_size=size,
-            split=split,
             choose=share,
         )
         # Dealt as the images are: each place meets its image.

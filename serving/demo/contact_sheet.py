@@ -16,6 +16,7 @@ _RIGHT, _WRONG, _UNSAID = "#2e8b57", "#c0504d", "#4a7ab5"
 _PALE = {_RIGHT: "#bcdccb", _WRONG: "#e8c6c5", _UNSAID: "#c5d4e6"}
 _TRACK, _TEXT, _QUIET = "#eeeeee", "#222222", "#7a7a7a"
 _CELL_INCHES = (4.1, 2.05)
+_COLUMNS = 3
 _LONGEST_NAME, _LONGEST_TRUTH = 24, 60
 _KEY = (
     "✓ green: shown in the image, ✗ red: not   |   full colour: reaches its "
@@ -47,7 +48,6 @@ def write_contact_sheet(
     *,
     title: str,
     footer: str = "",
-    columns: int = 3,
 ) -> None:
     """Writes the sheet: a bar for each score, a line for its threshold.
 
@@ -65,15 +65,15 @@ def write_contact_sheet(
     """
     if not entries:
         raise ValueError("a contact sheet needs at least one image")
-    rows = math.ceil(len(entries) / columns)
-    figure = _figure(rows, columns)
+    rows = math.ceil(len(entries) / _COLUMNS)
+    figure = _figure(rows)
     figure.suptitle(title, fontsize=14, fontweight="bold", color=_TEXT)
     figure.supxlabel(f"{_KEY}\n{footer}".strip(), fontsize=8.5, color="#555555")
     grid = figure.add_gridspec(
-        rows, 2 * columns, width_ratios=[1, 1.25] * columns
+        rows, 2 * _COLUMNS, width_ratios=[1, 1.25] * _COLUMNS
     )
     for number, entry in enumerate(entries):
-        row, column = divmod(number, columns)
+        row, column = divmod(number, _COLUMNS)
         _draw_image(figure.add_subplot(grid[row, 2 * column]), entry)
         _draw_tags(
             figure.add_subplot(grid[row, 2 * column + 1]), entry, thresholds
@@ -82,14 +82,14 @@ def write_contact_sheet(
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
-def _figure(rows: int, columns: int):
+def _figure(rows: int):
     # A Figure of its own, not pyplot: no display, no global state.
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     width, height = _CELL_INCHES
     return Figure(
-        figsize=(width * columns, height * rows + 1.0),
+        figsize=(width * _COLUMNS, height * rows + 1.0),
         layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08),
     )
 

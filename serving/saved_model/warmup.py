@@ -67,9 +67,7 @@ def _examples(image: bytes) -> np.ndarray:
 
 
 def write_warmup(
-    version_dir: Path,
-    model_name: str = contract.MODEL_NAME,
-    batch_sizes: Sequence[int] = contract.BATCH_SIZES,
+    version_dir: Path, batch_sizes: Sequence[int] = contract.BATCH_SIZES
 ) -> int:
     """Writes the requests into a SavedModel's folder; returns how many."""
     path = version_dir / WARMUP_FILE
@@ -77,17 +75,17 @@ def write_warmup(
     requests = warmup_requests(batch_sizes)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature_name, inputs in requests:
-            log = _log(model_name, signature_name, inputs)
+            log = _log(signature_name, inputs)
             writer.write(log.SerializeToString())
     return len(requests)
 
 
 def _log(
-    model_name: str, signature_name: str, inputs: Mapping[str, np.ndarray]
+    signature_name: str, inputs: Mapping[str, np.ndarray]
 ) -> protos.prediction_log_pb2.PredictionLog:
     log = protos.prediction_log_pb2.PredictionLog()
     request = log.predict_log.request
-    request.model_spec.name = model_name
+    request.model_spec.name = contract.MODEL_NAME
     request.model_spec.signature_name = signature_name
     for name, array in inputs.items():
         request.inputs[name].CopyFrom(to_proto(array))

@@ -69,7 +69,7 @@ def check_file(data: bytes) -> None:
     """Finds what no server would tag.
 
     Raises:
-        Refused: empty, too large, or no image by its first bytes.
+        Refused: empty, or too large.
     """
     if not data:
         raise Refused("the file is empty")
