@@ -122,6 +122,7 @@ class MultiLabelLoss(keras.losses.Loss):
             targets,
             logits,
             self._factors(targets, kept),
+            # Divided are the classes' factors, not the pairs: there are fewer.
             plan.coefficients / self._divisor(targets),
         )
 

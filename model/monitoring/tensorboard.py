@@ -59,6 +59,7 @@ def _cut(path: Path, step: int) -> None:
                     values += event.HasField("summary")
         except tf.errors.DataLossError:
             pass  # The run was killed as it wrote.
+    # Without values, or from the beginning, there is nothing to go on from.
     if values and step:
         partial.replace(path)
     else:

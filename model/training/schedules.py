@@ -48,6 +48,7 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
             stair = _floor(step, self._warmup / config.warmup_stairs)
             done = stair / config.warmup_stairs
         ratio = config.learning_rate / config.warmup_learning_rate
+        # Computed after the warm-up, too: the exponent must not run away.
         done = ops.minimum(done, 1.0)
         warm = config.warmup_learning_rate * ops.exp(math.log(ratio) * done)
         return ops.where(done < 1.0, warm, rate)

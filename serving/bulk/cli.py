@@ -93,6 +93,7 @@ def _split_arguments(
     Raises:
         InputError: they come before, or no source is named.
     """
+    # An argument of several takes all that is left, Beam's options too.
     given = [options.model, *options.sources]
     start = next(
         (i for i, text in enumerate(given) if text.startswith("--")), len(given)

@@ -169,6 +169,7 @@ class _JsonFile:
 
 
 def _strings(values: np.ndarray) -> pa.Array:
+    # The cast refuses what is no UTF-8.
     return pa.array(values.tolist(), pa.binary()).cast(pa.string())
 
 

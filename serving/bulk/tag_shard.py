@@ -81,6 +81,7 @@ def _write(shard: Shard, model: Model, job: Job) -> Outcome:
     final = storage.join(job.options.out, path)
     temporary = storage.work_file(final)
     rejections = list(shard.rejections)
+    # What a try that failed has left is written over.
     file = open_tags(temporary, job.options.format, job.options.top)
     for batch in read_batches(shard, job.options.batch_size):
         outcome.images_in += len(batch.images) + len(batch.rejections)

@@ -164,6 +164,7 @@ def take_up(path: Path) -> set[str]:
     part = part_of(path)
     old = part if part.exists() else path
     done: set[str] = set()
+    # Beside it: until the new one is whole, the old one stays.
     fresh = part.with_name(part.name + ".new")
     with fresh.open("w", encoding="utf-8") as file:
         for line, row in _sound_lines(old) if old.exists() else ():

@@ -188,6 +188,7 @@ class TagClient:
                 return [error]
             # Other threads cut smaller batches, too, from now on.
             self._limits.halve(images)
+            # Until they fit, or one alone is too large.
             fewer = cut(images, self._limits, len)
             return [a for batch in fewer for a in self._ask(batch, options)]
         if len(found) != len(images):

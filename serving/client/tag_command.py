@@ -61,6 +61,7 @@ def run_tag(run: TagRun) -> bool:
         try:
             for found in client.tag_items(_items(run, done), run.options):
                 write(FORMS[run.form].lines(_chosen(run, found)))
+                # Of an image with tags the reason is empty.
                 counts[found.reason] += 1
                 bar.update()
         except ServerError as error:

@@ -150,6 +150,7 @@ def _warmup(
 ) -> Iterator[Finding]:
     path = servable.path / WARMUP_FILE
     if not path.is_file():
+        # Such as in assets/, not in assets.extra/.
         elsewhere = sorted(servable.path.rglob(_WARMUP_NAME))
         what = "missing: the first requests of a version will be slow"
         if elsewhere:

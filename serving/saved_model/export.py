@@ -234,6 +234,7 @@ def _publish(staging: Path, target: Path) -> None:
     try:
         os.rename(staging, target)
     except OSError as error:
+        # Onto a folder with files it fails: another export was faster.
         if not target.exists():
             raise
         raise InputError(f"{target} was written meanwhile") from error

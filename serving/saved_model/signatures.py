@@ -205,6 +205,7 @@ class TagSignatures:
 
     def _decode_image(self, encoded: tf.Tensor) -> tf.Tensor:
         checks = [check_limits(encoded, self._limits)]
+        # Nothing is unpacked before its header is within the limits.
         with tf.control_dependencies(checks):
             return self._tagger.preprocess(first_frame(encoded))
 

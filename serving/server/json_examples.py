@@ -81,8 +81,10 @@ def _fill_example(value: Any, example: Any) -> None:
         raise invalid_argument(
             f"Example must be JSON object but got JSON {json_type(value)}"
         )
+    # An empty object is an example, too.
     example.SetInParent()
     for name, content in value.items():
+        # A value alone stands for a list of one.
         values = content if isinstance(content, list) else [content]
         _check_name(name)
         _fill_feature(name, values, example.features.feature[name])
@@ -96,6 +98,7 @@ def _check_name(name: str) -> None:
 
 
 def _fill_feature(name: str, values: list[Any], feature: Any) -> None:
+    # Of an empty list nobody can tell the kind: a feature without one.
     if not values:
         return
     kind = _kind_of(name, values[0])

@@ -129,6 +129,7 @@ def write_outputs(
         _check_rows(outputs)
     lists = {name: _to_json(name, array) for name, array in outputs.items()}
     if ROWS not in document:
+        # As there, a single output goes without its name.
         single = next(iter(lists.values())) if len(lists) == 1 else lists
         return {"outputs": single}
     if len(lists) == 1:

@@ -56,6 +56,7 @@ def to_array(leaves: Sequence[Any], dtype: np.dtype) -> np.ndarray:
         texts[:] = [_to_bytes(leaf, dtype) for leaf in leaves]
         return texts
     kinds = _KINDS.get(dtype.kind, {int})
+    # All types at once: values are looked at only to name a wrong one.
     for leaf in leaves if not {type(v) for v in leaves} <= kinds else ():
         if type(leaf) not in kinds:
             raise _wrong_type(leaf, dtype)

@@ -97,6 +97,7 @@ class RequestMetrics:
         self._by_version: Counter[tuple[str, ...]] = Counter()
         self._examples_total: Counter[tuple[str, ...]] = Counter()
         self._records: Counter[tuple[str, ...]] = Counter()
+        # prometheus_client would add a `_created` to each histogram.
         disable_created_metrics()
         self._latency = self._histogram(
             _LATENCY,
