@@ -18,6 +18,7 @@ from beam_jobs.split_names import VALIDATION as VALIDATION
 
 MANIFEST = "manifest.json"
 CARD = "croissant.json"
+ACROSS_SPLITS = "across_splits.txt"
 STATISTICS = "statistics"
 CLASS_CHOICES = "class_choices.tsv"
 VOCABULARY_REPORT = "vocabulary_report.tsv"
@@ -31,7 +32,8 @@ _NAMED = 3
 def clear(dataset: str) -> None:
     """Removes what a job writes, the manifest first."""
     storage.remove(storage.join(dataset, MANIFEST))
-    storage.remove(storage.join(dataset, CARD))
+    for name in (CARD, ACROSS_SPLITS):
+        storage.remove(storage.join(dataset, name))
     for name in (*SPLITS, DEAD_LETTERS, STATISTICS, WORK):
         storage.remove_tree(storage.join(dataset, name))
 

@@ -23,9 +23,10 @@ _MOVED = {
 }
 _KEPT = {
     "without_split": "image that no source puts in a split: in train",
-    "copies": "image outside train with an exact copy in another split",
+    "copies": "image outside train with an exact copy in another split: {out}/"
+    f"{dataset_folder.ACROSS_SPLITS}",
     "near_duplicates": "image outside train with a near-duplicate in another "
-    "split",
+    f"split: {{out}}/{dataset_folder.ACROSS_SPLITS}",
 }
 FORMAT_VERSION = 2
 # Left out where there is nothing to say.
@@ -48,10 +49,13 @@ def describe(manifest, out: str | Path) -> str:
         if count:
             lines.append(f"  {count} x {_MOVED[how]}")
     lines += [
-        f"  {count} x {_KEPT[what]}"
+        f"  {count} x {_KEPT[what].format(out=out)}"
         for what, count in manifest.kept_splits.items()
         if count
     ]
+    if manifest.forgotten:
+        count = manifest.forgotten["images"]
+        lines.append(f"  {count} x image forgotten by `tagforest forget`")
     if manifest.kept_splits and "validation" not in manifest.splits:
         lines.append("  no image is in validation: no training can be judged")
     for reason, count in manifest.rejected.items():

@@ -47,6 +47,7 @@ def finish_dataset(
     rejections: Iterable[str],
     moved: Mapping[str, int] | None = None,
     kept: Mapping[str, int] | None = None,
+    across: Sequence[str] = (),
 ) -> None:
     """Puts the results of all stages together; the manifest comes last.
 
@@ -59,6 +60,7 @@ def finish_dataset(
         rejections: files of them.
         moved: images that are not in the split of their hash, by reason.
         kept: what there is to say of splits that were kept.
+        across: ids of images outside train that are like one of another split.
 
     Raises:
         UnbalancedError: images in are not images out and images rejected.
@@ -81,6 +83,9 @@ def finish_dataset(
         kept=kept or {},
     )
     publish_dead_letters(dataset, rejections)
+    if across:
+        path = storage.join(dataset, dataset_folder.ACROSS_SPLITS)
+        storage.write_text(path, "".join(f"{i}\n" for i in across))
     splits = _add_up(shards, len(facts.vocabulary))
     write_statistics(dataset, facts, splits, counts)
     write_card(dataset, manifest, label_counts(splits.values()))

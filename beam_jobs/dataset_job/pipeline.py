@@ -267,6 +267,7 @@ def _finish(
         ],
         moved=plan.moved,
         kept=plan.kept,
+        across=plan.across,
     )
 
 

@@ -46,12 +46,15 @@ class Plan:
         moved: images that caps or near-duplicates put into another split
             than their hash, by reason.
         kept: what there is to say of splits that were kept; see `KeptReport`.
+        across: ids of images outside train that are like one of another
+            split, sorted.
     """
 
     shards: list[ShardPlan]
     images: dict[str, int]
     moved: dict[str, int]
     kept: dict[str, int]
+    across: list[str]
 
 
 def plan_shards(
@@ -79,10 +82,10 @@ def plan_shards(
     perceptual = None
     if not labels_only:
         perceptual = np.concatenate([part.perceptual for part in columns])
-    report, kept = SplitReport(), {}
+    report, kept, across = SplitReport(), {}, np.zeros(len(content), bool)
     if options.kept:
         given = np.concatenate([part.given for part in columns])
-        splits, found = keep_splits(
+        splits, across, found = keep_splits(
             content, perceptual, given, options.near_duplicate_distance
         )
         kept = asdict(found)
@@ -99,7 +102,19 @@ def plan_shards(
     for path, part in zip(paths, np.split(splits, ends[:-1]), strict=True):
         _save_splits(path, part)
     shards, images = _count_shards(splits, images_per_shard)
-    return Plan(shards, images, asdict(report), kept)
+    ids = [
+        image_id
+        for path, part in zip(paths, np.split(across, ends[:-1]), strict=True)
+        if part.any()
+        for image_id in _ids_of(path, np.flatnonzero(part))
+    ]
+    return Plan(shards, images, asdict(report), kept, sorted(ids))
+
+
+def _ids_of(path: str, rows: np.ndarray) -> list[str]:
+    with open_partitions(path) as file:
+        columns = [batch.column("image_id") for _, batch in file.read_all()]
+        return pa.chunked_array(columns).take(pa.array(rows)).to_pylist()
 
 
 class _Columns(NamedTuple):

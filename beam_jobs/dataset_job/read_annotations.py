@@ -124,9 +124,18 @@ class AnnotationRows:
     )
 
     def add(self, image: AnnotatedImage) -> None:
-        image_id, source, classes, confidences, ref, rotation, *_ = image
-        if image.split or image.origin:
-            self._carry(image.split, image.origin)
+        (
+            image_id,
+            source,
+            classes,
+            confidences,
+            ref,
+            rotation,
+            split,
+            origin,
+        ) = image
+        if split or origin:
+            self._carry(split, origin)
         self.image_ids.append(image_id)
         self.sources.append(source)
         self.rotations.append(-1 if rotation is None else rotation)

@@ -135,7 +135,7 @@ def keep_splits(
     perceptual: np.ndarray | None,
     given: np.ndarray,
     max_distance: int,
-) -> tuple[np.ndarray, KeptReport]:
+) -> tuple[np.ndarray, np.ndarray, KeptReport]:
     """Keeps the splits of the sources, and finds what lies across them.
 
     Args:
@@ -143,7 +143,8 @@ def keep_splits(
         given: int8 [images], index into `dataset_folder.SPLITS`; -1 for none.
         max_distance: bits between near-duplicates; -1 looks for none.
 
-    Returns: int8 [images], as `given` without -1; what there is to say.
+    Returns: int8 [images], as `given` without -1; bool [images], outside train
+        and like one of another split; what there is to say.
     """
     split = np.where(given < 0, np.int8(_TRAIN), given)
     held = split != _TRAIN
@@ -152,7 +153,8 @@ def keep_splits(
     if perceptual is not None and max_distance >= 0:
         near = held & ~copies & _near(perceptual, split, max_distance)
     missing = int((given < 0).sum())
-    return split, KeptReport(missing, int(copies.sum()), int(near.sum()))
+    report = KeptReport(missing, int(copies.sum()), int(near.sum()))
+    return split, copies | near, report
 
 
 def _shared(content: np.ndarray, split: np.ndarray) -> np.ndarray:

@@ -167,8 +167,8 @@ class _Job:
         )
         if others and not copies:
             raise InputError(
-                f"{say(others)} have the same bytes: name them too, or give "
-                "--copies"
+                f"{say(others)}: the same bytes under another id: name it too, "
+                "or give --copies"
             )
         if others:
             return cls.find(dataset, manifest, [*given, *others], copies)
@@ -203,6 +203,7 @@ class _Job:
         if not self.found.gone and not letters:
             return 0, self.manifest
         self._link(new)
+        self._write_list(new)
         gone = self.found.records + count_images(letters)
         written, label_bytes = self._write_shards(new)
         old = self.manifest
@@ -252,6 +253,16 @@ class _Job:
                 except OSError:
                     shutil.copy2(path, final, follow_symlinks=False)
 
+    def _write_list(self, new: str) -> None:
+        """Writes the images across splits that stay, if there was a list."""
+        name = dataset_folder.ACROSS_SPLITS
+        path = os.path.join(self.dataset, name)
+        if os.path.exists(path):
+            ids = storage.read_text(path).splitlines()
+            left = [i for i in ids if not self.found.names.match(i)]
+            text = "".join(f"{image_id}\n" for image_id in left)
+            storage.write_text(os.path.join(new, name), text)
+
     def _write_letters(self, new: str) -> dict[str, int]:
         """Returns how many dead letters go, by reason."""
         gone, names = {}, self.found.names
@@ -285,6 +296,7 @@ _UNFINISHED = ".part"
 _MADE_ANEW = (
     dataset_folder.MANIFEST,
     dataset_folder.CARD,
+    dataset_folder.ACROSS_SPLITS,
     dataset_folder.STATISTICS,
     dataset_folder.WORK,
     dataset_folder.LOCK,

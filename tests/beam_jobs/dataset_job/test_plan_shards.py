@@ -75,8 +75,12 @@ def test_copies_across_splits_are_said_and_stay(tmp_path):
     manifest = build(given(tmp_path, folders=[folder]))
     assert manifest.splits["validation"]["images"] == 2
     assert manifest.kept_splits["copies"] == 1
-    said = describe(manifest, tmp_path / "dataset")
-    assert "1 x image outside train with an exact copy in another" in said
+    dataset = tmp_path / "dataset"
+    path = dataset / dataset_folder.ACROSS_SPLITS
+    assert f"an exact copy in another split: {path}" in describe(
+        manifest, dataset
+    )
+    assert path.read_text() == "folders/val/dog/1.jpg\n"
 
 
 def test_a_column_says_the_split_and_a_wrong_one_is_a_dead_letter(tmp_path):

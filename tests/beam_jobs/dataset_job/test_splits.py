@@ -307,8 +307,8 @@ def test_caps_hold_after_near_duplicates_have_joined_validation():
 
 def test_kept_splits_are_as_given_and_the_rest_is_trained_on():
     given = np.array([-1, 1, 3, 0, -1], np.int8)
-    found, report = keep_splits(contents(5), None, given, 6)
-    assert found.tolist() == [0, 1, 3, 0, 0]
+    found, across, report = keep_splits(contents(5), None, given, 6)
+    assert found.tolist() == [0, 1, 3, 0, 0] and not across.any()
     assert report == KeptReport(2, 0, 0)
 
 
@@ -317,8 +317,9 @@ def test_copies_across_kept_splits_count_outside_train():
     # A copy within a split, one of two held-out splits, one of train and test.
     given = np.array([1, 1, 1, 3, 0, 3, 3], np.int8)
     perceptual = contents(7)
-    _, report = keep_splits(content, perceptual, given, 0)
+    _, across, report = keep_splits(content, perceptual, given, 0)
     assert report == KeptReport(0, 3, 0)
+    assert np.flatnonzero(across).tolist() == [2, 3, 5]
 
 
 def test_near_duplicates_across_kept_splits_are_no_copies():
@@ -328,9 +329,9 @@ def test_near_duplicates_across_kept_splits_are_no_copies():
     )
     given = np.array([0, 1, 1, 3, 3], np.int8)
     content = contents(5)
-    assert keep_splits(content, hashes, given, 3)[1] == KeptReport(0, 0, 3)
-    assert keep_splits(content, hashes, given, 2)[1] == KeptReport(0, 0, 2)
-    assert keep_splits(content, hashes, given, -1)[1] == KeptReport(0, 0, 0)
+    assert keep_splits(content, hashes, given, 3)[2] == KeptReport(0, 0, 3)
+    assert keep_splits(content, hashes, given, 2)[2] == KeptReport(0, 0, 2)
+    assert keep_splits(content, hashes, given, -1)[2] == KeptReport(0, 0, 0)
 
 
 def test_parses_the_splits_of_the_sources():

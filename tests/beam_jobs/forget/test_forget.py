@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from beam_jobs.cli_options import build_options
 from beam_jobs.dataset import dataset_folder
-from beam_jobs.dataset.manifest import Manifest
+from beam_jobs.dataset.manifest import Manifest, describe
 from beam_jobs.dataset_job.build_dataset import build_dataset
 from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.errors import InputError
@@ -108,9 +108,10 @@ def test_all_other_records_keep_bytes_and_order(copied):
     dataset = copied / "dataset"
     before, old = records_in(dataset), Manifest.load(dataset)
     done = forget(copied, "csv/3.jpg", URL)
-    assert records_in(dataset) == without(before, "3.jpg", "5.jpg")
     new = Manifest.load(dataset)
+    assert records_in(dataset) == without(before, "3.jpg", "5.jpg")
     assert (done.images, done.left, done.unknown) == (2, COUNT - 2, [])
+    assert "2 x image forgotten by `tagforest forget`" in describe(new, "d")
     assert new.images == {
         "in": old.images["in"] - 2,
         "out": COUNT - 2,
@@ -187,9 +188,19 @@ def test_an_unknown_image_is_said_and_nothing_changes(copied):
     assert file_hashes(copied / "dataset") == before
 
 
+def test_the_list_of_images_across_splits_is_one_to_forget(copied):
+    path = copied / "dataset" / dataset_folder.ACROSS_SPLITS
+    path.write_text("csv/3.jpg\ncsv/4.jpg\n")
+    forget(copied, "csv/3.jpg")
+    assert path.read_text() == "csv/4.jpg\n"
+    options = ForgetOptions(str(copied / "dataset"), str(path))
+    assert job.forget(options, show_progress=False).images == 1
+    assert path.read_text() == ""
+
+
 def test_a_copy_under_another_id_is_not_left_unseen(copied):
     before = file_hashes(copied / "dataset")
-    with pytest.raises(InputError, match="csv/8.jpg have the same bytes"):
+    with pytest.raises(InputError, match="csv/8.jpg: the same bytes"):
         forget(copied, "csv/7.jpg")
     assert file_hashes(copied / "dataset") == before
     assert forget(copied, "csv/7.jpg", copies=True).images == 2
