@@ -48,6 +48,8 @@ class Source(enum.IntEnum):
     WEBDATASET = 10
     CAPTIONS = 11
     LABEL_STUDIO = 12
+    YOLO = 13
+    CVAT = 14
 
     @property
     def kind(self) -> str:

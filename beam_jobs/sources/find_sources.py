@@ -16,6 +16,7 @@ from beam_jobs.sources import (
     captions,
     coco,
     csv_tables,
+    cvat,
     folders,
     imagenet,
     label_studio,
@@ -24,6 +25,7 @@ from beam_jobs.sources import (
     tencent,
     voc,
     webdataset,
+    yolo,
 )
 from beam_jobs.sources.reader import (
     IMAGES,
@@ -52,6 +54,8 @@ READERS: tuple[Reader, ...] = (
     webdataset.READER,
     captions.READER,
     label_studio.READER,
+    yolo.READER,
+    cvat.READER,
     folders.READER,
 )
 _BY_NAME = {reader.name: reader for reader in READERS}

@@ -75,7 +75,10 @@ def find(folder: str, context: Context) -> Found:
         if not _is_told(path, told)
     } - {None}
     names = {n for n in classes if n and n.lower() not in split_names.FOLDERS}
-    if not names and not tables:
+    # YOLO's images lie in one folder, their labels in another.
+    if not names - {"images"} and not tables:
+        if any("/labels/" in path[len(base) - 1 :] for path, _ in listed):
+            said.append(f"YOLO's images/ and labels/: --yolo {folder}")
         raise InputError(
             f"{folder}: no folder a class: images as "
             f"{os.path.join(folder, 'dog', '1.jpg')} or "

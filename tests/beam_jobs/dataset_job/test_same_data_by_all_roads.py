@@ -118,6 +118,27 @@ def label_studio(root):
     return {"label_studio": root / "a.json", "images": root / "images"}
 
 
+def cvat(root):
+    write_images(root / "images")
+    images = (
+        f'<image name="{name}"><box label="{label(name)}"/></image>'
+        for name in (*NAMES, JUNK)
+    )
+    text = f"<annotations>{''.join(images)}</annotations>"
+    (root / "annotations.xml").write_text(text)
+    return {"cvat": root / "annotations.xml"}
+
+
+def yolo(root):
+    write_images(root / "images")
+    (root / "labels").mkdir()
+    for name in (*NAMES, JUNK):
+        text = f"{CLASSES.index(label(name))} 0.5 0.5 0.1 0.1"
+        (root / "labels" / f"{name.partition('.')[0]}.txt").write_text(text)
+    (root / "data.yaml").write_text(f"names: [{', '.join(CLASSES)}]")
+    return {"yolo": root}
+
+
 def built(root, road):
     root.mkdir()
     given = {name: str(path) for name, path in road(root).items()}
@@ -155,7 +176,16 @@ def wanted(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "road",
-    [table, hugging_face, parquet, webdataset, coco, label_studio],
+    [
+        table,
+        hugging_face,
+        parquet,
+        webdataset,
+        coco,
+        label_studio,
+        cvat,
+        yolo,
+    ],
     ids=lambda road: road.__name__,
 )
 def test_every_road_leads_to_the_same_records(tmp_path, road, wanted):

@@ -177,3 +177,11 @@ def test_what_is_not_read_is_counted(tmp_path):
     found, _ = read(write(tmp_path, *names))
     # A film among the images of a class becomes a dead letter.
     assert found.passed_over == {".txt": 2, "no suffix": 1}
+
+
+@pytest.mark.parametrize("image", ["train/images/1.jpg", "images/val/1.jpg"])
+def test_the_images_of_yolo_are_no_class(tmp_path, image):
+    text = image.replace("images", "labels").replace("jpg", "txt")
+    folder = write(tmp_path, image, text)
+    with pytest.raises(InputError, match=f"needed; YOLO.*--yolo {folder}$"):
+        read(folder)
