@@ -37,7 +37,6 @@ FLOORS = {
         ("network",),
         ("features", "monitoring", "scores"),
         ("evaluation", "training"),
-        ("cli",),
     ),
     "serving": (
         ("api",),

@@ -1,4 +1,4 @@
-"""The command `tagforest`: every package adds its own commands."""
+"""The command `tagforest`, with the commands of all packages."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ import warnings
 import typer
 
 from beam_jobs import cli as beam_jobs_cli
+from beam_jobs.cli_options import PASS_TO_BEAM
 from beam_jobs.errors import InputError, JobFailedError
 from beam_jobs.files.tensorflow_files import end_process
-from model import cli as model_cli
-from model.evaluation import cli as evaluation_cli
-from serving.bulk import cli as bulk_cli
-from serving.client import cli as client_cli
-from serving.demo import cli as demo_cli
-from serving.saved_model import cli as saved_model_cli
-from serving.server import cli as server_cli
-from serving.tfserving import cli as tfserving_cli
-from serving.ui import cli as ui_cli
-from tfx_pipeline import cli_pipeline as pipeline_commands
+from model.evaluation.cli import evaluate
+from model.features.cli import features, similar
+from model.scores.cli import calibrate
+from model.training.cli import train
+from serving.bulk.cli import bulk
+from serving.client.cli import tag
+from serving.demo.cli import demo
+from serving.saved_model.cli import export
+from serving.server.cli import serve
+from serving.tfserving.cli import doctor, promote, rollback, tfserving
+from serving.ui.cli import ui
+from tfx_pipeline.cli_pipeline import pipeline
 
 app = typer.Typer(
     name="tagforest",
@@ -30,21 +33,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (
-    beam_jobs_cli,
-    model_cli,
-    evaluation_cli,
-    saved_model_cli,
-    server_cli,
-    client_cli,
-    bulk_cli,
-    tfserving_cli,
-    ui_cli,
-    tfserving_cli,
-    pipeline_commands,
-    demo_cli,
+beam_jobs_cli.register(app)
+# In the order of --help.
+for command in (
+    *(train, calibrate, features, similar, evaluate, export, serve, tag),
+    *(bulk, doctor, tfserving, promote, rollback, ui, pipeline, demo),
 ):
-    commands.register(app)
+    app.command(context_settings=PASS_TO_BEAM if command is bulk else None)(
+        command
+    )
 
 
 def main() -> None:

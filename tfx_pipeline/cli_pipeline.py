@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from tfx_pipeline.report import Result
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command to an app."""
-    app.command("pipeline")(pipeline)
-
-
 @takes_options
 def pipeline(options: RunOptions) -> None:
     """Run the TFX pipeline: data, checks, training, blessing, push.

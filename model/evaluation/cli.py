@@ -13,11 +13,6 @@ from model.network.options import BatchOptions
 from model.workdir import check_trained
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command to an app."""
-    app.command("evaluate")(evaluate)
-
-
 @takes_options
 def evaluate(
     workdir: Annotated[Path, typer.Argument(help="Folder of a training run.")],

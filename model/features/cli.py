@@ -11,12 +11,6 @@ from beam_jobs.cli_options import takes_options
 from model.network.options import BatchOptions
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the commands to an app."""
-    app.command("features")(features)
-    app.command("similar")(similar)
-
-
 @takes_options
 def features(
     workdir: Annotated[Path, typer.Argument(help="Folder of a training run.")],

@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from model.scores.calibrate import Calibrated
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command to an app."""
-    app.command("calibrate")(calibrate)
-
-
 @takes_options
 def calibrate(
     workdir: Annotated[Path, typer.Argument(help="Folder of a training run.")],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from beam_jobs.cli_options import PASS_TO_BEAM, option_names, takes_options
+from beam_jobs.cli_options import option_names, takes_options
 from beam_jobs.errors import InputError
 from beam_jobs.option_fields import Without
 from serving.api import cli_options
@@ -17,11 +17,6 @@ from serving.bulk.options import BulkOptions
 
 if TYPE_CHECKING:
     from serving.bulk.manifest import Manifest
-
-
-def register(app: typer.Typer) -> None:
-    """Adds `bulk` to the root command."""
-    app.command("bulk", context_settings=PASS_TO_BEAM)(bulk)
 
 
 @takes_options

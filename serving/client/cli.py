@@ -14,11 +14,6 @@ from serving.api.tag_options import TagOptions
 from serving.client.client_options import TagRun
 
 
-def register(app: typer.Typer) -> None:
-    """Adds `tag` to the root command."""
-    app.command("tag")(tag)
-
-
 @takes_options
 def tag(
     *,

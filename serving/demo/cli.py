@@ -8,11 +8,6 @@ from typing import Annotated
 import typer
 
 
-def register(app: typer.Typer) -> None:
-    """Adds `demo` to the root command."""
-    app.command("demo")(demo)
-
-
 def demo(
     folder: Annotated[
         Path, typer.Argument(help="Where everything of the demo goes.")

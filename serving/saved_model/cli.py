@@ -10,11 +10,6 @@ import typer
 from beam_jobs.errors import InputError
 
 
-def register(app: typer.Typer) -> None:
-    """Adds `export` to the root command."""
-    app.command("export")(export)
-
-
 def export(
     workdir: Annotated[
         Path, typer.Argument(help="Folder that `tagforest train` wrote.")

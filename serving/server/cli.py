@@ -22,11 +22,6 @@ _PAGE = "Page"
 _Page = Callable[[str, str], str]
 
 
-def register(app: typer.Typer) -> None:
-    """Adds `serve` to the root command."""
-    app.command("serve")(serve)
-
-
 @takes_options
 def serve(
     options: ServerOptions,

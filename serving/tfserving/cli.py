@@ -22,14 +22,6 @@ if TYPE_CHECKING:
     from serving.tfserving.model_admin import ModelAdmin
 
 
-def register(app: typer.Typer) -> None:
-    """Adds `doctor` and `tfserving` to the root command."""
-    app.command("doctor")(doctor)
-    app.command("tfserving")(tfserving)
-    app.command("promote")(promote)
-    app.command("rollback")(rollback)
-
-
 def doctor(
     model_dir: Annotated[
         Path, typer.Argument(help="Base folder with numbered versions.")

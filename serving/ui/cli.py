@@ -11,11 +11,6 @@ from serving.api import contract
 from serving.ui.app import PageOptions
 
 
-def register(app: typer.Typer) -> None:
-    """Adds `ui` to the root command."""
-    app.command("ui")(ui)
-
-
 @takes_options
 def ui(
     options: PageOptions,

@@ -37,8 +37,8 @@ Path({out!r}, "got").write_text(text)
 print("ready", flush=True)
 signal.pause()
 """
-SERVE = "import typer; from serving.server import cli; " + (
-    "app = typer.Typer(); cli.register(app); app()"
+SERVE = "import typer; from serving.server.cli import serve; " + (
+    "app = typer.Typer(); app.command()(serve); app()"
 )
 
 
