@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from beam_jobs.classes.options import VocabularyOptions
 from beam_jobs.dataset import dataset_folder
-from beam_jobs.dataset.dataset_folder import SPLITS, TRAIN
+from beam_jobs.dataset.dataset_folder import CALIBRATION, SPLITS, TRAIN
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.images.options import MAX_DISTANCE, ImageLimits
@@ -71,28 +71,33 @@ KEEP_SPLITS = "source"
 def parse_fractions(text: str) -> dict[str, float]:
     """Returns fractions by split from `train=0.9,validation=0.1`.
 
-    None at all from `source`: the split of the sources is kept.
+    From `source` none, and from `source,calibration=0.1` that alone: the split
+    of the sources is kept, and a calibration split is drawn out of train.
 
     Raises:
         InputError: malformed, an unknown split, no train split, or a sum
             other than 1.
     """
     fractions: dict[str, float] = {}
-    if text == KEEP_SPLITS:
-        return fractions
-    for part in text.split(","):
+    first, *parts = text.split(",")
+    kept = first.strip() == KEEP_SPLITS
+    allowed = (CALIBRATION,) if kept else SPLITS
+    for part in parts if kept else text.split(","):
         name, _, value = part.partition("=")
         try:
             fraction = float(value)
         except ValueError:
             fraction = -1.0
-        if name not in SPLITS or not 0 <= fraction <= 1:
+        if name not in allowed or not 0 <= fraction <= 1:
             raise InputError(
                 "splits are written as train=0.9,validation=0.1 with names "
-                f"out of {', '.join(SPLITS)}, or as {KEEP_SPLITS}: the "
-                f"sources' own; received: {part!r}"
+                f"out of {', '.join(SPLITS)}, or as {KEEP_SPLITS} or "
+                f"{KEEP_SPLITS},calibration=0.1: the sources' own; received: "
+                f"{part!r}"
             )
         fractions[name] = fraction
+    if kept:
+        return fractions
     if abs(sum(fractions.values()) - 1) > 1e-9 or not fractions.get(TRAIN):
         raise InputError(
             "the fractions must add up to 1, with a part for train; "
@@ -103,8 +108,8 @@ def parse_fractions(text: str) -> dict[str, float]:
 
 def show_fractions(fractions: Mapping[str, float]) -> str:
     """Returns the text that `parse_fractions` reads."""
-    shown = (f"{name}={value:g}" for name, value in fractions.items())
-    return ",".join(shown) or KEEP_SPLITS
+    shown = [f"{name}={value:g}" for name, value in fractions.items()]
+    return ",".join([KEEP_SPLITS] * (TRAIN not in fractions) + shown)
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,8 @@ class SplitOptions(Options):
     """How images are split.
 
     The caps of validation are the paper's (section 2): 5 and 50,000. They are
-    for splits that are drawn; without fractions those of the sources are kept.
+    for splits that are drawn; without a fraction of train those of the sources
+    are kept.
     """
 
     fractions: Annotated[
@@ -120,7 +126,8 @@ class SplitOptions(Options):
         Option(
             "Fractions of train, validation, calibration, test; or `source`: "
             "the split of the sources is kept (val is validation), and an "
-            "image without one goes to train.",
+            "image without one goes to train; `source,calibration=0.1` draws "
+            "calibration out of train.",
             flag="--splits",
             typed=str,
             parse=parse_fractions,
@@ -167,7 +174,7 @@ class SplitOptions(Options):
     @property
     def kept(self) -> bool:
         """Whether the splits of the sources are kept."""
-        return not self.fractions
+        return TRAIN not in self.fractions
 
 
 @dataclass(frozen=True)

@@ -85,9 +85,7 @@ def plan_shards(
     report, kept, across = SplitReport(), {}, np.zeros(len(content), bool)
     if options.kept:
         given = np.concatenate([part.given for part in columns])
-        splits, across, found = keep_splits(
-            content, perceptual, given, options.near_duplicate_distance
-        )
+        splits, across, found = keep_splits(content, perceptual, given, options)
         kept = asdict(found)
     else:
         lengths = [np.diff(part.class_splits) for part in columns]

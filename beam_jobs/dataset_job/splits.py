@@ -134,19 +134,24 @@ def keep_splits(
     content: np.ndarray,
     perceptual: np.ndarray | None,
     given: np.ndarray,
-    max_distance: int,
+    options: SplitOptions,
 ) -> tuple[np.ndarray, np.ndarray, KeptReport]:
     """Keeps the splits of the sources, and finds what lies across them.
 
     Args:
         content, perceptual: as of `assign_splits`.
         given: int8 [images], index into `dataset_folder.SPLITS`; -1 for none.
-        max_distance: bits between near-duplicates; -1 looks for none.
+        options: the distance of near-duplicates; a fraction of calibration
+            is drawn out of train.
 
-    Returns: int8 [images], as `given` without -1; bool [images], outside train
-        and like one of another split; what there is to say.
+    Returns: int8 [images], as `given` but for these; bool [images], outside
+        train and like one of another split; what there is to say.
     """
     split = np.where(given < 0, np.int8(_TRAIN), given)
+    points = uniform(content, f"split:{options.seed}")
+    drawn = points < options.fractions.get(CALIBRATION, 0.0)
+    split[drawn & (split == _TRAIN)] = _CALIBRATION
+    max_distance = options.near_duplicate_distance
     held = split != _TRAIN
     copies = held & _shared(content, split)
     near = np.zeros_like(held)

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from beam_jobs.dataset.dataset_folder import SPLITS
-from beam_jobs.dataset_job.options import SplitOptions, parse_fractions
+from beam_jobs.dataset_job.options import (
+    SplitOptions,
+    parse_fractions,
+    show_fractions,
+)
 from beam_jobs.dataset_job.splits import (
     KeptReport,
     SplitReport,
@@ -59,7 +63,10 @@ def test_parses_fractions():
 
 @pytest.mark.parametrize(
     "text",
-    ["train", "train=x", "test=1", "train=0.5", "validation=1", "train=2"],
+    [
+        *("train", "train=x", "test=1", "train=0.5", "validation=1", "train=2"),
+        *("source,test=0.1", "source,calibration=2", "calibration=0.1,source"),
+    ],
 )
 def test_refuses_bad_fractions(text):
     with pytest.raises(InputError, match="received: "):
@@ -305,9 +312,26 @@ def test_caps_hold_after_near_duplicates_have_joined_validation():
         assert (found == VALIDATION).sum() <= 5
 
 
+def keep(content, perceptual, given, distance=6, **fractions):
+    chosen = options(fractions, near_duplicate_distance=distance)
+    return keep_splits(content, perceptual, given, chosen)
+
+
+def test_calibration_is_drawn_out_of_a_train_that_is_kept():
+    given = np.tile(np.array([-1, 0, 1, 3], np.int8), 1000)
+    found, _, _ = keep(contents(4000), None, given, calibration=0.25)
+    assert (found[given > 0] == given[given > 0]).all()
+    of_train = found[given <= 0]
+    assert set(of_train.tolist()) == {TRAIN, CALIBRATION}
+    # Four standard deviations of 2,000 draws are below 0.04.
+    assert abs((of_train == CALIBRATION).mean() - 0.25) < 0.04
+    again, _, _ = keep(contents(4000)[:50], None, given[:50], calibration=0.25)
+    assert again.tolist() == found[:50].tolist()
+
+
 def test_kept_splits_are_as_given_and_the_rest_is_trained_on():
     given = np.array([-1, 1, 3, 0, -1], np.int8)
-    found, across, report = keep_splits(contents(5), None, given, 6)
+    found, across, report = keep(contents(5), None, given)
     assert found.tolist() == [0, 1, 3, 0, 0] and not across.any()
     assert report == KeptReport(2, 0, 0)
 
@@ -317,7 +341,7 @@ def test_copies_across_kept_splits_count_outside_train():
     # A copy within a split, one of two held-out splits, one of train and test.
     given = np.array([1, 1, 1, 3, 0, 3, 3], np.int8)
     perceptual = contents(7)
-    _, across, report = keep_splits(content, perceptual, given, 0)
+    _, across, report = keep(content, perceptual, given, 0)
     assert report == KeptReport(0, 3, 0)
     assert np.flatnonzero(across).tolist() == [2, 3, 5]
 
@@ -329,11 +353,14 @@ def test_near_duplicates_across_kept_splits_are_no_copies():
     )
     given = np.array([0, 1, 1, 3, 3], np.int8)
     content = contents(5)
-    assert keep_splits(content, hashes, given, 3)[2] == KeptReport(0, 0, 3)
-    assert keep_splits(content, hashes, given, 2)[2] == KeptReport(0, 0, 2)
-    assert keep_splits(content, hashes, given, -1)[2] == KeptReport(0, 0, 0)
+    assert keep(content, hashes, given, 3)[2] == KeptReport(0, 0, 3)
+    assert keep(content, hashes, given, 2)[2] == KeptReport(0, 0, 2)
+    assert keep(content, hashes, given, -1)[2] == KeptReport(0, 0, 0)
 
 
 def test_parses_the_splits_of_the_sources():
     assert parse_fractions("source") == {}
+    assert parse_fractions("source,calibration=0.1") == {"calibration": 0.1}
     assert SplitOptions({}).kept and not SplitOptions().kept
+    for text in ("source", "source,calibration=0.1", "train=0.5,test=0.5"):
+        assert show_fractions(parse_fractions(text)) == text
