@@ -78,7 +78,7 @@ def figures(targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     """
     found = {}
     for k in _AT:
-        for name in ("precision", "recall", "f1"):
-            of_images = getattr(metrics, f"{name}_at_k")(targets, scores, k)
-            found[f"{name}_at_{k}"] = float(np.mean(np.asarray(of_images)))
+        for name, figure in metrics.FIGURES.items():
+            of_images = np.asarray(figure(targets, scores, k))
+            found[f"{name}_at_{k}"] = float(np.mean(of_images))
     return found

@@ -72,55 +72,20 @@ def f1_at_k(y_true: Any, y_pred: Any, k: int):
     return 2.0 * hits / (k + labels)
 
 
-class _MeanAtK(keras.metrics.Mean):
-    """The mean over images of a figure at k.
-
-    Args:
-        k: how many of the best-scored classes are chosen, at least 1.
-        name: by default the figure and k, as `f1_at_5`.
-    """
-
-    figure = ""
-
-    def __init__(self, k=5, name=None, dtype=None):
-        if k < 1:
-            raise ValueError(f"k must be at least 1. Received: k={k}")
-        super().__init__(name=name or f"{self.figure}_at_{k}", dtype=dtype)
-        self.k = int(k)
-
-    def of_images(self, y_true, y_pred):
-        """Returns the figure of every image, float32 [images]."""
-        # By name, so that the class is a word and the formula stands above.
-        figure = globals()[f"{self.figure}_at_k"]
-        return figure(y_true, y_pred, self.k)
-
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        values = self.of_images(y_true, y_pred)
-        return super().update_state(values, sample_weight)
-
-    def get_config(self):
-        return {**super().get_config(), "k": self.k}
+# By the name that they have in logs, as `f1_at_5`.
+FIGURES = {
+    "precision": precision_at_k,
+    "recall": recall_at_k,
+    "f1": f1_at_k,
+}
 
 
-@keras.saving.register_keras_serializable("tagforest")
-class PrecisionAtK(_MeanAtK):
-    """Mean of `precision_at_k` over images."""
-
-    figure = "precision"
-
-
-@keras.saving.register_keras_serializable("tagforest")
-class RecallAtK(_MeanAtK):
-    """Mean of `recall_at_k` over images."""
-
-    figure = "recall"
-
-
-@keras.saving.register_keras_serializable("tagforest")
-class F1AtK(_MeanAtK):
-    """Mean of `f1_at_k` over images."""
-
-    figure = "f1"
+def means_at_k(k: int) -> list[keras.metrics.Metric]:
+    """Returns metrics `precision_at_<k>` and so on, means over images."""
+    return [
+        keras.metrics.MeanMetricWrapper(figure, f"{name}_at_{k}", k=k)
+        for name, figure in FIGURES.items()
+    ]
 
 
 def _positives(y_true: Any):

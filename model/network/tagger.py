@@ -77,8 +77,7 @@ class Tagger(DistributedModel):
             trainable=False,
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
-        kinds = (metrics.PrecisionAtK, metrics.RecallAtK, metrics.F1AtK)
-        self.at_k = [kind(VALIDATION_K) for kind in kinds]
+        self.at_k = metrics.means_at_k(VALIDATION_K)
         self.built = True
 
     def call(self, images, training=False):

@@ -69,58 +69,23 @@ def test_unknown_and_soft_labels():
     np.testing.assert_array_equal(hits, [[0, 1]])
 
 
-@pytest.mark.parametrize(
-    ("kind", "expected"),
-    [
-        (metrics.PrecisionAtK, 0.5),
-        (metrics.RecallAtK, (1 / 2 + 2 / 3) / 3),
-        (metrics.F1AtK, 1.3 / 3),
-    ],
-)
-def test_metric_is_the_mean_over_images(kind, expected):
-    metric = kind(2)
-    metric.update_state(Y_TRUE[:1], Y_PRED[:1])
-    metric.update_state(Y_TRUE[1:], Y_PRED[1:])
-    assert float(metric.result()) == pytest.approx(expected)
-    metric.reset_state()
-    assert float(metric.result()) == 0.0
+def test_metrics_are_the_means_over_images():
+    expected = (0.5, (1 / 2 + 2 / 3) / 3, 1.3 / 3)
+    found = metrics.means_at_k(2)
+    assert [m.name for m in found] == [
+        "precision_at_2",
+        "recall_at_2",
+        "f1_at_2",
+    ]
+    for metric, mean in zip(found, expected, strict=True):
+        metric.update_state(Y_TRUE[:1], Y_PRED[:1])
+        metric.update_state(Y_TRUE[1:], Y_PRED[1:])
+        assert float(metric.result()) == pytest.approx(mean)
+        metric.reset_state()
+        assert float(metric.result()) == 0.0
 
 
-def test_metric_with_weights():
-    metric = metrics.PrecisionAtK(2)
-    metric.update_state(Y_TRUE, Y_PRED, sample_weight=[1, 3, 0])
-    assert float(metric.result()) == pytest.approx((0.5 + 3 * 1.0) / 4)
-
-
-def test_metric_names():
-    assert metrics.F1AtK().name == "f1_at_5"
-    assert metrics.RecallAtK(10).name == "recall_at_10"
-    assert metrics.PrecisionAtK(1, "best").name == "best"
-
-
-def test_metric_refuses_k_0():
-    with pytest.raises(ValueError, match="Received: k=0"):
-        metrics.F1AtK(0)
-
-
-@pytest.mark.parametrize(
-    "metric",
-    [
-        metrics.F1AtK(2),
-        metrics.PrecisionAtK(2),
-        metrics.RecallAtK(10, name="recall"),
-    ],
-)
-def test_serialization(metric):
-    copy = keras.metrics.deserialize(keras.metrics.serialize(metric))
-    assert copy.get_config() == metric.get_config()
-    for m in (metric, copy):
-        m.update_state(Y_TRUE, Y_PRED)
-    assert float(copy.result()) == float(metric.result())
-
-
-def test_in_a_compiled_model():
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Identity()])
-    model.compile(loss="mse", metrics=[metrics.F1AtK(2)])
-    found = model.evaluate(Y_PRED, Y_TRUE, return_dict=True, verbose=0)
-    assert found["f1_at_2"] == pytest.approx(1.3 / 3)
+def test_images_that_fill_a_batch_weigh_nothing():
+    precision, *_ = metrics.means_at_k(2)
+    precision.update_state(Y_TRUE, Y_PRED, sample_weight=[1, 3, 0])
+    assert float(precision.result()) == pytest.approx((0.5 + 3 * 1.0) / 4)
