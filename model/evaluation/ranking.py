@@ -79,6 +79,7 @@ class HitCounts:
         most = int(label_counts.max(initial=0))
         running = np.cumsum(hits, axis=1)
         for k, table in self._images.items():
+            # Room for an image with more labels than any before.
             if most >= table.shape[1]:
                 wider = np.zeros((k + 1, most + 1), np.int64)
                 wider[:, : table.shape[1]] = table

@@ -105,6 +105,7 @@ def read(path: str | os.PathLike[str]) -> Features:
 
 def _write_npz(path: Path, batches: Iterable, source: Source) -> int:
     paths: list[str] = []
+    # Of no image there is an array, too.
     rows = [np.zeros((0, 0), np.float32)]
     for names, embeddings in batches:
         paths += names

@@ -108,6 +108,7 @@ def batching_problems(path: Path) -> Iterator[str]:
 
 
 def _largest_batch(config: Any) -> tuple[int, str]:
+    # Split requests are run in parts, and these are what is bounded.
     if config.enable_large_batch_splitting.value:
         if config.HasField("max_execution_batch_size"):
             key = "max_execution_batch_size"

@@ -88,6 +88,7 @@ def last_promotion(
             continue
         if change.action == PROMOTE:
             standing.append(change)
+        # A rollback takes back the promotion before it; two take back two.
         elif standing:
             standing.pop()
     return standing[-1] if standing and standing[-1].after == current else None

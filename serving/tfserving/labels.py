@@ -105,6 +105,7 @@ def _move(
     moved = _with_label(loaded, target, version, drop)
     try:
         _apply(admin, target.config, loaded)
+        # From before the change: a failure of then may be none of now.
         was = states.get(version)
         admin.wait_until_available(target.model, version, was)
         on_step(f"version {version} of {target.model} is available")

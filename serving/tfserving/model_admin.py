@@ -22,7 +22,6 @@ _POLL_S = 0.1
 # A failure of a former try is listed until the server tries again.
 _STALE_S = 10.0
 
-
 _UNKNOWN = VersionStatus(0, "UNKNOWN")
 
 
@@ -91,6 +90,7 @@ class ModelAdmin:
                     f"version {version} of {model} does not load on "
                     f"{self.address}: {now.error}"
                 )
+            # Whatever it says from now on is of this try.
             if now != before:
                 before = None
             if waited > self._timeout_s:
