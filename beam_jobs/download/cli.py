@@ -82,7 +82,7 @@ def describe(summary: Summary, out: Path) -> str:
 
 def next_step(lists: Sequence[str], out: Path) -> str:
     """Returns the command that most likely follows."""
-    option = "--open-images" if lists[0].endswith(".csv") else "--tencent-lists"
+    option = "--csv" if lists[0].endswith(".csv") else "--tencent-lists"
     return (
         f"next: tagforest dataset {option} {lists[0]} --images "
         f"{out / 'images'} --out DATASET"

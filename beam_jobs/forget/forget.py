@@ -121,6 +121,21 @@ def _check_place(dataset: str) -> None:
         ) from error
 
 
+def _check_own(dataset: str, found: Found) -> None:
+    """Checks that shards are files, not links to files that would stay.
+
+    Raises:
+        InputError: one is a link.
+    """
+    for name in sorted(found.gone):
+        path = os.path.join(dataset, name)
+        if os.path.realpath(path) != path:
+            raise InputError(
+                f"{path} is a link: {os.path.realpath(path)} would keep the "
+                "images; put the file in its place"
+            )
+
+
 def _beside(dataset: str) -> str:
     return f".{os.path.basename(dataset)}.forget-"
 
@@ -176,6 +191,7 @@ class _Job:
             raise InputError(
                 f"no image would be left in {dataset}: remove the folder"
             )
+        _check_own(dataset, found)
         return cls(dataset, manifest, facts, found, statistics)
 
     def finish(self) -> tuple[int, Manifest]:

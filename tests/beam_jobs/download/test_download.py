@@ -210,6 +210,7 @@ def test_the_terminal_tells_what_was_done(tmp_path):
     assert next_step(["a.txt"], tmp_path).startswith(
         f"next: tagforest dataset --tencent-lists a.txt --images {tmp_path}"
     )
+    assert "dataset --csv a.csv --images" in next_step(["a.csv"], tmp_path)
 
 
 def test_an_opt_out_is_kept_until_it_is_ignored(tmp_path, server):

@@ -276,6 +276,14 @@ def test_a_damaged_shard_is_refused(copied):
         forget(copied, "csv/3.jpg")
 
 
+def test_a_linked_shard_is_refused(copied):
+    for path in (copied / "dataset").glob("*/*.tfrecord"):
+        path.rename(copied / path.name)
+        path.symlink_to(copied / path.name)
+    with pytest.raises(InputError, match="tfrecord would keep the images"):
+        forget(copied, "csv/3.jpg")
+
+
 def test_another_job_at_work_is_refused(copied):
     lock = str(copied / "dataset" / dataset_folder.LOCK)
     with hold_output(lock), pytest.raises(InputError, match="another job"):
