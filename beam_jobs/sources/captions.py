@@ -83,23 +83,18 @@ def read(part: Part) -> Read:
         )
         return
     columns = _columns_of(part.path, part.options)
-    images = _CaptionedImages(part, columns, "csv")
+    images = CaptionedImages(part, columns, "csv")
 
     def parse(line: str) -> tuple[AnnotatedImage]:
-        row = csv_tables.cells_of(line, columns)
-        image = images.image_of(row)
-        return (captioned(image.image_id, _texts(row, columns), image),)
+        return (images.image_of(csv_tables.cells_of(line, columns)),)
 
     rows = csv_tables.rows_of(columns)
     yield from read_rows(part, parse, columns.has_header, rows)
 
 
-def _texts(row: Sequence[Any], columns: Columns) -> list[str]:
-    value = row[columns.label or 0]
-    texts = value if isinstance(value, list) else [value or ""]
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"caption {str(value)[:80]!r}: a text is needed")
-    return texts
+def note(path: str) -> str:
+    """Returns what the user should know of a table without labels."""
+    return f"{path}: no labels: those of its captions are taken"
 
 
 def captioned(
@@ -125,8 +120,16 @@ def _keys(caption: str) -> list[str]:
     return [f"captions:{name}" for name in nouns_of(caption)]
 
 
-class _CaptionedImages(TableImages):
+class CaptionedImages(TableImages):
     """Images of a table whose labels are in sentences."""
+
+    def named(self, row: Sequence[Any], name: str) -> AnnotatedImage:
+        image = super().named(row, name)
+        value = row[self.columns.label or 0]
+        texts = value if isinstance(value, list) else [value or ""]
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError(f"caption {str(value)[:80]!r}: a text is needed")
+        return captioned(image.image_id, texts, image)
 
     def labels_in(self, row: Sequence[Any]) -> list[str]:
         return []

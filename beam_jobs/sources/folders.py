@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from beam_jobs import split_names
 from beam_jobs.classes.wordnet import WNID_PATTERN
@@ -23,7 +23,7 @@ from beam_jobs.images.find_images import (
 )
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
-from beam_jobs.sources import csv_tables, parquet
+from beam_jobs.sources import captions, csv_tables, parquet
 from beam_jobs.sources.cells import CLASS_NAMES, LABEL_SEPARATOR, class_key
 from beam_jobs.sources.csv_columns import (
     IMAGE_COLUMN,
@@ -43,9 +43,9 @@ from beam_jobs.sources.reader import (
 
 _TEXTS = TEXTS | {".parquet"}
 _TABLES = {
-    "metadata.csv": csv_tables.find,
-    "metadata.jsonl": csv_tables.find,
-    "metadata.parquet": parquet.find,
+    "metadata.csv": (csv_tables.find, captions.find),
+    "metadata.jsonl": (csv_tables.find, captions.find),
+    "metadata.parquet": (parquet.find, parquet.find_captions),
 }
 
 
@@ -62,83 +62,116 @@ def find(folder: str, context: Context) -> Found:
     check_folder(folder, "image folders")
     base = os.path.join(folder, "")
     listed = storage.list_files(storage.escape(base) + "**")
-    tables, said = _find_tables(base, [path for path, _ in listed], context)
-    told = [os.path.dirname(table.parts[0].path) for table in tables]
+    tables = _find_tables(base, [path for path, _ in listed], context)
+    told = [os.path.dirname(table.parts[0].path) for table in tables.labels]
     images = [path for path, _ in listed if _suffix(path) in SUFFIXES]
-    above = [_folders_of(path, base) for path in images]
-    splits = sorted(
-        {n for f in above for n in f[:-1] if n.lower() in split_names.FOLDERS}
-    )
+    splits = _splits_in(_folders_of(path, base) for path in images)
     classes = {
-        _class_of(_folders_of(path, base), bool(splits))
+        name
         for path in images
         if not _is_told(path, told)
-    } - {None}
-    names = {n for n in classes if n and n.lower() not in split_names.FOLDERS}
+        if (name := _class_of(_folders_of(path, base), bool(splits)))
+    }
+    names = {n for n in classes if n.lower() not in split_names.FOLDERS}
     # YOLO's images lie in one folder, their labels in another.
-    if not names - {"images"} and not tables:
-        if any("/labels/" in path[len(base) - 1 :] for path, _ in listed):
-            said.append(f"YOLO's images/ and labels/: --yolo {folder}")
-        raise InputError(
-            f"{folder}: no folder a class: images as "
-            f"{os.path.join(folder, 'dog', '1.jpg')} or "
-            f"{os.path.join(folder, 'train', 'dog', '1.jpg')}, or a table "
-            "metadata.csv, .jsonl or .parquet with file_name and label, are "
-            "needed" + "".join(f"; {note}" for note in said)
-        )
-    # What else lies among the images of a class is said to be none.
-    found = [
-        (path, size)
-        for path, size in listed
-        if _suffix(path) in SUFFIXES
-        or (_suffix(path) not in _TEXTS and _folders_of(path, base))
-    ]
-    known = {path for path, _ in found}
+    if not names - {"images"}:
+        if not tables.found:
+            raise _no_classes(folder, [path for path, _ in listed], tables)
+        told, classes = [folder], set()
+    found = [file for file in listed if _is_read(file[0], base)]
     options = context.part_options(("folder", base))
     options += [("told", path) for path in dict.fromkeys(told)]
     if splits:
         options.append(("splits", "yes"))
     if splits and not context.keep_splits:
-        said.append(
+        tables.notes.append(
             f"{folder}: its split ({', '.join(splits)}) is not used: the "
             "images are split anew; --splits source keeps it"
         )
-    parts = [part for table in tables for part in table.parts]
+    parts = [part for table in tables.found for part in table.parts]
     return Found(
         [*group_files("folders", found, options), *parts],
         images=len(found),
-        wnids=tuple(
-            sorted(n for n in classes if n and WNID_PATTERN.fullmatch(n))
-        ),
-        notes=(*said, *(note for table in tables for note in table.notes)),
+        wnids=tuple(sorted(filter(WNID_PATTERN.fullmatch, classes))),
+        notes=(*tables.notes, *(n for t in tables.found for n in t.notes)),
         passed_over=count_suffixes(
             path
             for path, _ in listed
-            if path not in known and os.path.basename(path) not in _TABLES
+            if not _is_read(path, base)
+            and os.path.basename(path) not in _TABLES
         ),
-        has_splits=bool(splits) or any(table.has_splits for table in tables),
+        has_splits=bool(splits) or any(t.has_splits for t in tables.found),
     )
 
 
-def _find_tables(
-    base: str, paths: list[str], context: Context
-) -> tuple[list[Found], list[str]]:
-    """Returns the tables with labels; says why others are not read."""
-    found: list[Found] = []
-    said: list[str] = []
+def _splits_in(folders: Iterable[list[str]]) -> list[str]:
+    names = {name for above in folders for name in above[:-1]}
+    return sorted(n for n in names if n.lower() in split_names.FOLDERS)
+
+
+def _is_read(path: str, base: str) -> bool:
+    """Tells whether a file is checked: an image, or what is said to be none.
+
+    The latter lies among the images of a class and is no text.
+    """
+    among = bool(_folders_of(path, base))
+    return _suffix(path) in SUFFIXES or (among and _suffix(path) not in _TEXTS)
+
+
+def _no_classes(folder: str, paths: list[str], tables: _Tables) -> InputError:
+    """Returns the refusal of a folder that says no classes."""
+    notes = list(tables.notes)
+    if any("/labels/" in path[len(folder) :] for path in paths):
+        notes.append(f"YOLO's images/ and labels/: --yolo {folder}")
+    return InputError(
+        f"{folder}: no folder a class: images as "
+        f"{os.path.join(folder, 'dog', '1.jpg')} or "
+        f"{os.path.join(folder, 'train', 'dog', '1.jpg')}, or a table "
+        "metadata.csv, .jsonl or .parquet with file_name and label, are "
+        "needed" + "".join(f"; {note}" for note in notes)
+    )
+
+
+@dataclass
+class _Tables:
+    """Tables beside the images.
+
+    Attributes:
+        labels, captions: with such a column.
+        notes: what else was found.
+    """
+
+    labels: list[Found] = field(default_factory=list)
+    captions: list[Found] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def found(self) -> list[Found]:
+        """All that are read."""
+        return self.labels + self.captions
+
+
+def _find_tables(base: str, paths: list[str], context: Context) -> _Tables:
+    """Finds tables; one without labels may have captions."""
+    tables = _Tables()
     for path in paths:
-        find_table = _TABLES.get(os.path.basename(path))
-        if find_table is None:
+        if os.path.basename(path) not in _TABLES:
             continue
+        find_labels, find_captions = _TABLES[os.path.basename(path)]
         folder = os.path.dirname(path)
         below = os.path.relpath(folder, base.rstrip("/") or "/")
         own = (("images", folder), ("kind", "folders"))
         options = (*context.options, *own, ("below", os.path.normpath(below)))
+        inner = replace(context, options=options)
         try:
-            found.append(find_table(path, replace(context, options=options)))
+            tables.labels.append(find_labels(path, inner))
         except NoColumnsError as error:
-            said.append(f"folders are the classes: {error}")
-    return found, said
+            try:
+                tables.captions.append(find_captions(path, inner))
+                tables.notes.append(captions.note(path))
+            except NoColumnsError:
+                tables.notes.append(f"folders are the classes: {error}")
+    return tables
 
 
 def _is_told(path: str, folders: Iterable[str]) -> bool:

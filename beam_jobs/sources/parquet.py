@@ -8,10 +8,9 @@ handed on, and lie beside the rows until the job is done.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -21,19 +20,20 @@ from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
 from beam_jobs.rejections import Reason, Rejection
-from beam_jobs.sources.cells import (
-    CLASS_NAMES,
-    LABEL_NAMES,
-    LABEL_SEPARATOR,
-    read_class_names,
-)
+from beam_jobs.sources import captions
+from beam_jobs.sources.captions import CaptionedImages
+from beam_jobs.sources.cells import CLASS_NAMES, LABEL_SEPARATOR
 from beam_jobs.sources.csv_columns import (
     IMAGE_COLUMN,
     LABEL_COLUMN,
-    Columns,
+    NoColumnsError,
     check_no_urls,
-    columns_among,
-    no_columns,
+)
+from beam_jobs.sources.parquet_layout import (
+    CAPTIONS,
+    Layout,
+    check_names,
+    find_layout,
 )
 from beam_jobs.sources.reader import (
     IMAGES,
@@ -53,27 +53,35 @@ _ROWS_AT_ONCE = 32
 _PART_BYTES = 64 << 20
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where a file holds images and labels.
+def find_any(path: str, context: Context) -> Found:
+    """Finds tables of labels, or else of captions.
 
-    Attributes:
-        columns: as of a CSV.
-        packed: the image column holds bytes.
-        names: of numbered classes.
+    Raises:
+        InputError: as `find`.
     """
+    try:
+        return find(path, context)
+    except NoColumnsError as error:
+        try:
+            found = find_captions(path, context)
+            return replace(found, notes=(captions.note(path),))
+        except NoColumnsError:
+            raise error from None
 
-    columns: Columns
-    packed: bool
-    names: tuple[str, ...]
+
+def find_captions(path: str, context: Context) -> Found:
+    """Finds tables as `find` does whose labels are in captions."""
+    options = (*context.options, (CAPTIONS, "yes"))
+    return find(path, replace(context, options=options))
 
 
 def find(path: str, context: Context) -> Found:
     """Finds a file, or a folder's files `*.parquet` at any depth.
 
     Raises:
-        InputError: no such file, no Parquet, no image or label column, or
-            numbers as labels and no names for them.
+        NoColumnsError: no image or label column.
+        InputError: no such file, no Parquet, or numbers as labels and no
+            names for them.
     """
     if os.path.isfile(path):
         base, files = os.path.dirname(path), [storage.find_file(path)]
@@ -88,7 +96,7 @@ def find(path: str, context: Context) -> Found:
             table = _open(file[0], opened)
             layout = find_layout(file[0], table.schema_arrow, dict(options))
             images += table.metadata.num_rows
-            _check_names(file[0], table.schema_arrow, layout)
+            check_names(file[0], table.schema_arrow, layout)
             own = [*options]
             if layout.columns.split is None:
                 own += context.split_option(file[0])
@@ -98,6 +106,8 @@ def find(path: str, context: Context) -> Found:
                 own.append(("images", os.path.dirname(file[0])))
             parts += _cut(file, table.metadata, own)
             has_splits |= layout.columns.split is not None
+    if not images:
+        raise InputError(f"{path}: rows are needed; received: none")
     return Found(parts, images=images, has_splits=has_splits)
 
 
@@ -136,88 +146,6 @@ def _cut(
             )
             start, size = group + 1, 0
     return parts
-
-
-def find_layout(
-    path: str, schema: pa.Schema, options: Mapping[str, str]
-) -> Layout:
-    """Finds the columns by their types and names.
-
-    Raises:
-        InputError: no image column or no label column, or several.
-    """
-    told = _class_names(schema)
-    packed = [f.name for f in schema if _holds_bytes(f.type)]
-    image = options.get(IMAGE_COLUMN.name)
-    if image is None and len(packed) == 1:
-        image = packed[0]
-    label = options.get(LABEL_COLUMN.name)
-    usual = {name.lower() for name in schema.names} & {*LABEL_NAMES}
-    if label is None and len(told) == 1 and not usual:
-        label = next(iter(told))
-    first = [0 if _is_mark(f.type) else None for f in schema]
-    found = columns_among(schema.names, image, label, first)
-    if found is None:
-        of_labels = f"; labels are in {' and '.join(told)}" if told else ""
-        header = ", ".join(schema.names) + of_labels
-        given = options.get(IMAGE_COLUMN.name)
-        raise no_columns(path, given, label, header)
-    names = read_class_names(options.get(CLASS_NAMES.name))
-    name = None if found.label is None else schema.names[found.label]
-    return Layout(
-        found,
-        schema.names[found.image] in packed,
-        names or told.get(name or "", ()),
-    )
-
-
-def _class_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
-    """Returns the class names in Hugging Face's metadata, by column."""
-    content = (schema.metadata or {}).get(b"huggingface", b"{}")
-    try:
-        features = json.loads(content)["info"]["features"]
-        found = {name: _names_in(value) for name, value in features.items()}
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return {}
-    return {name: names for name, names in found.items() if names}
-
-
-def _names_in(feature: Any) -> tuple[str, ...]:
-    """Returns the names of a feature, or of what it is a list of."""
-    if isinstance(feature, dict):
-        if feature.get("_type") == "ClassLabel":
-            return tuple(str(name) for name in feature.get("names") or ())
-        feature = [v for k, v in feature.items() if k != "_type"]
-    if isinstance(feature, list):
-        return next(filter(None, map(_names_in, feature)), ())
-    return ()
-
-
-def _holds_bytes(kind: pa.DataType) -> bool:
-    if pa.types.is_struct(kind):
-        position = kind.get_field_index("bytes")
-        return position >= 0 and _holds_bytes(kind.field(position).type)
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-
-
-def _is_mark(kind: pa.DataType) -> bool:
-    # A larger number may be a width.
-    return pa.types.is_boolean(kind) or kind in (pa.int8(), pa.uint8())
-
-
-def _check_names(path: str, schema: pa.Schema, layout: Layout) -> None:
-    if layout.columns.label is None or layout.names:
-        return
-    field = schema.field(layout.columns.label)
-    kind = field.type
-    while pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        kind = kind.value_type
-    if pa.types.is_integer(kind):
-        raise InputError(
-            f"{path}: {field.name} holds numbers, and no names of classes "
-            f"are in the file: name them with {CLASS_NAMES.flag} FILE, a name "
-            "a line, from 0"
-        )
 
 
 def read(part: Part) -> Read:
@@ -265,7 +193,8 @@ def _rows(
 def _images(
     part: Part, layout: Layout, rows: Iterator[tuple[int, list[Any]]]
 ) -> Read:
-    images = TableImages(part, layout.columns, "parquet", layout.names)
+    kind = CaptionedImages if layout.captions else TableImages
+    images = kind(part, layout.columns, "parquet", layout.names)
     labels_only = part.option("labels_only") is not None
     name = part.path[len(part.option("folder") or "") :]
     for number, row in rows:
@@ -301,7 +230,7 @@ READER = Reader(
         "Parquet file, or folder of them: image bytes or paths, and labels.",
         check_file,
     ),
-    find,
+    find_any,
     read,
     takes=(
         IMAGES,

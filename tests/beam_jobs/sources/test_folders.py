@@ -1,3 +1,5 @@
+import os
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -135,15 +137,37 @@ def test_a_table_of_json_lines_above_all_images(tmp_path):
 
 def test_a_table_without_labels_leaves_the_folders_their_say(tmp_path):
     folder = write(tmp_path, "dog/1.jpg")
-    (tmp_path / "metadata.csv").write_text("file_name,text\ndog/1.jpg,a dog\n")
+    (tmp_path / "metadata.csv").write_text("file_name,size\ndog/1.jpg,7\n")
     found, images = read(folder)
     assert classes(images) == {"folders/dog/1.jpg": ("folders:dog",)}
     (note,) = found.notes
     assert note.startswith("folders are the classes: ")
-    assert "received: file_name,text" in note
-    options = (("label_column", "text"),)
+    assert "received: file_name,size" in note
+    options = (("label_column", "size"),)
     _, told = read(folder, options=options)
-    assert classes(told[1:]) == {"folders/dog/1.jpg": ("folders:a dog",)}
+    assert classes(told[1:]) == {"folders/dog/1.jpg": ("folders:7",)}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_captions_of_a_table_join_the_folders(tmp_path, suffix):
+    rows = {"file_name": ["1.jpg"], "text": ["A zebra, asleep"]}
+    for name in ("a/dog/1.jpg", "b/1.jpg", "b/2.jpg"):
+        folder = write(tmp_path / name[0], name[2:])
+        table = tmp_path / os.path.dirname(name) / f"metadata.{suffix}"
+        if suffix == "csv":
+            table.write_text('file_name,text\n1.jpg,"A zebra, asleep"\n')
+        else:
+            pq.write_table(pa.table(rows), table)
+    zebra = ("captions:zebra.n.01",)
+    found, (image, told) = read(str(tmp_path / "a"))
+    assert found.notes == (
+        f"{tmp_path}/a/dog/metadata.{suffix}: no labels: those of its "
+        "captions are taken",
+    )
+    assert (image.classes, told.classes) == (("folders:dog",), zebra)
+    assert told.image_id == image.image_id
+    _, (one, two, told) = read(folder)
+    assert (one.classes, two.classes, told.classes) == ((), (), zebra)
 
 
 def test_a_table_of_parquet(tmp_path):

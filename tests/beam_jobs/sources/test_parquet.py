@@ -176,6 +176,11 @@ def test_other_files_are_refused_and_broken_pages_rejected(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no Parquet files"):
         find(tmp_path / "empty")
+    write(
+        tmp_path / "b.parquet", {"jpg": pa.array([], pa.binary()), "label": []}
+    )
+    with pytest.raises(InputError, match="rows are needed"):
+        find(tmp_path / "b.parquet")
     columns = {"jpg": [bytes([i]) * 999 for i in range(9)], "label": ["d"] * 9}
     path = tmp_path / "b.parquet"
     write(path, columns, compression="NONE", use_dictionary=False)
@@ -200,3 +205,19 @@ def test_the_split_of_a_column_or_file_name_is_kept(tmp_path):
     (packed,) = parquet.READER.read(found.parts[0])
     assert (found.has_splits, packed.image.split) == (True, "test")
     assert read(path)[0].image.split is None
+
+
+def test_captions_stand_in_where_there_are_no_labels(tmp_path):
+    columns = {"jpg": [b"x", b"y"], "caption": ["A zebra", None], "key": [1, 2]}
+    path = write(tmp_path / "00000.parquet", columns)
+    first, second = read(path)
+    assert first.data == b"x"
+    assert first.image.source == Source.CAPTIONS
+    assert first.image.classes == ("captions:zebra.n.01",)
+    assert first.image.confidences == (0.8,)
+    assert second.image.classes == ()
+    assert find(path).notes == (
+        f"{path}: no labels: those of its captions are taken",
+    )
+    path = write(tmp_path / "a.parquet", {**columns, "label": ["dog", "cat"]})
+    assert read(path)[0].image.classes == ("parquet:dog",)
