@@ -282,10 +282,10 @@ def _advice(
     names = [r["display_name"] for r in words]
     if names and all(name.isdecimal() for name in names):
         return ["  all names are numbers: --class-names FILE names them"]
-    if _are_lists(names):
+    if joined := _joined(names):
         return [
-            "  the names share their words: are they several labels? Then "
-            "--label-separator blank takes them apart"
+            f"  labels with blanks between? {', '.join(joined[:_SHOWN])}: "
+            "--label-separator blank takes cells apart at them"
         ]
     read = [r for r in words if r["rule"] == "names"]
     lost = [r for k in ("own", "foreign", "without") for r in kinds.get(k, ())]
@@ -299,11 +299,11 @@ def _advice(
     return []
 
 
-def _are_lists(names: Sequence[str]) -> bool:
-    """Tells whether names look like several labels with blanks between.
+def _joined(names: Sequence[str]) -> list[str]:
+    """Returns names that look like several labels with blanks between.
 
-    So they do where most have several words, and each word stands in several
-    names: `haze primary`, `clear primary road`.
+    So do those that consist of others (`dog cat`); and all of several words,
+    where most have several and each word stands in several names.
     """
     counts = Counter(word for name in names for word in set(name.split()))
     several = [
@@ -311,7 +311,9 @@ def _are_lists(names: Sequence[str]) -> bool:
         for name in names
         if len(words := name.split()) > 1 and all(counts[w] > 1 for w in words)
     ]
-    return len(several) >= _LEAST_LISTS and 2 * len(several) > len(names)
+    if len(several) >= _LEAST_LISTS and 2 * len(several) > len(names):
+        return several
+    return [n for n in several if set(n.split()) <= set(names)]
 
 
 def _listed(rows: Sequence[Mapping[str, str]]) -> str:

@@ -33,7 +33,7 @@ import re
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +45,13 @@ from beam_jobs.classes.class_choices import (
     kinds_of_map,
     note_merges,
 )
-from beam_jobs.classes.class_map import ClassMap
+from beam_jobs.classes.hints import Hints
 from beam_jobs.classes.lemmas import (
     candidates,
     denies,
     singular,
     split_qualifier,
-    words_of,
 )
-from beam_jobs.classes.name_lists import NameList
 from beam_jobs.classes.own_classes import find_synset, normalise, own_id
 from beam_jobs.errors import InputError
 from beam_jobs.files.text_files import read_tsv
@@ -65,44 +63,6 @@ _HYPERNYM_EDGES = 3
 _SYNSET_NAME = re.compile(r"(\S+)\.n\.\d\d")
 
 Wanted = Callable[[str], bool]
-
-
-@dataclass(frozen=True)
-class Hints:
-    """What is known beside the names.
-
-    Attributes:
-        overrides: class id by key, or by what follows the first `:` of a key;
-            "" leaves a class out.
-        class_map: rows of the user's, for keys and names.
-        vocabulary: class id by normalised name, of classes of the vocabulary
-            that WordNet lacks.
-        names: WordNet ids by normalised word of another language; with them
-            no name is read as English.
-        lists: what the names of a kind of source (`csv`) have in common.
-    """
-
-    overrides: Mapping[str, str] = field(default_factory=dict)
-    class_map: ClassMap = field(default_factory=ClassMap)
-    vocabulary: Mapping[str, str] = field(default_factory=dict)
-    names: Mapping[str, tuple[str, ...]] | None = None
-    lists: Mapping[str, NameList] = field(default_factory=dict)
-
-    def reads_english(self, key: str) -> bool:
-        """Whether the name of a key may be read as English."""
-        judged = self.lists.get(key.partition(":")[0])
-        return self.names is None and (judged is None or judged.english)
-
-    def is_sure(self, key: str) -> bool:
-        """Whether the names of a source are English beyond chance."""
-        judged = self.lists.get(key.partition(":")[0])
-        return judged is None or judged.sure
-
-    def is_proper(self, key: str, name: str) -> bool:
-        """Whether a name is a proper one, by the other names of its source."""
-        judged = self.lists.get(key.partition(":")[0])
-        one_word = len(words_of(name)) == 1 and name[:1].isupper()
-        return judged is not None and judged.proper and one_word
 
 
 def map_classes(
@@ -313,7 +273,7 @@ class _Chooser:
         others = tuple(senses)
         if not self.hints.reads_english(key):
             return ClassChoice(key, name, class_id, "foreign", others)
-        if self.hints.is_proper(key, name):
+        if self.hints.is_proper(key, name) or self.hints.joins(key, name):
             return ClassChoice(key, name, class_id, "own", others)
         seen = [
             s

@@ -32,6 +32,7 @@ class NameList:
         proper: whether a capital marks a proper name.
         sure: whether so many are English that one of several senses has what
             these have in common for its kind.
+        words: the names of one word, in lower case.
     """
 
     names: int
@@ -39,6 +40,12 @@ class NameList:
     english: bool
     proper: bool
     sure: bool = True
+    words: frozenset[str] = frozenset()
+
+    def joins(self, name: str) -> bool:
+        """Tells whether a name is others of the list, blanks between them."""
+        words = words_of(name)
+        return len(words) > 1 and self.words.issuperset(words)
 
 
 def judge_names(
@@ -79,7 +86,8 @@ def judge_names(
         )
         foreign |= latin > 0 and latin >= shown
     sure = len(names) >= _SHORT or shown >= _LEAST_SHOWN
-    return NameList(len(names), found, not foreign, proper, sure)
+    words = frozenset(n.lower() for n in names if len(words_of(n)) == 1)
+    return NameList(len(names), found, not foreign, proper, sure, words)
 
 
 def _is_shown(

@@ -25,12 +25,9 @@ from beam_jobs.classes.class_map import (
     read_class_map,
     say_unused,
 )
-from beam_jobs.classes.class_mapping import (
-    Hints,
-    map_classes,
-    visible_classes,
-)
+from beam_jobs.classes.class_mapping import map_classes, visible_classes
 from beam_jobs.classes.hierarchy import Hierarchy, nearest
+from beam_jobs.classes.hints import Hints
 from beam_jobs.classes.name_lists import judge_names, kinds_of, read_names
 from beam_jobs.classes.options import VocabularyOptions
 from beam_jobs.classes.own_classes import find_synset, is_own, normalise

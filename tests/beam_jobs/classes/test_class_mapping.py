@@ -4,10 +4,10 @@ from beam_jobs.classes import wordnet as wn
 from beam_jobs.classes.class_choices import save_choices
 from beam_jobs.classes.class_map import ClassMap, MapRow, read_overrides
 from beam_jobs.classes.class_mapping import (
-    Hints,
     map_classes,
     read_shipped_overrides,
 )
+from beam_jobs.classes.hints import Hints
 from beam_jobs.errors import InputError
 
 

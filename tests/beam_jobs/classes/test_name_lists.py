@@ -2,11 +2,8 @@ import pytest
 
 from beam_jobs.classes import wordnet as wn
 from beam_jobs.classes.class_choices import summarise
-from beam_jobs.classes.class_mapping import (
-    Hints,
-    map_classes,
-    visible_classes,
-)
+from beam_jobs.classes.class_mapping import map_classes, visible_classes
+from beam_jobs.classes.hints import Hints
 from beam_jobs.classes.name_lists import judge_names, read_names
 from beam_jobs.errors import InputError
 
@@ -69,6 +66,16 @@ def test_an_unsure_name_among_few_has_no_kind():
         found = map_classes({f"csv:{n}": n for n in names}, hints)
         choice = next(c for c in found if c.display_name == "chat")
         assert (choice.rule, choice.parent) == ("ambiguous", parent)
+
+
+def test_several_labels_in_one_have_no_kind():
+    wordnet = wn.load_wordnet()
+    names = ["dog", "cat", "dog cat", "wild cat"]
+    hints = Hints(lists={"csv": judge_names(names, wordnet)})
+    found = map_classes({f"csv:{n}": n for n in names}, hints)
+    rules = {c.display_name: (c.rule, c.parent) for c in found}
+    assert rules["dog cat"] == ("own", "")
+    assert rules["cat"][0] == "lemma"
 
 
 def test_few_names_are_said_with_what_they_are():
@@ -143,7 +150,8 @@ def test_last_lines_say_what_names_became():
     ("names", "advice"),
     [
         (["0", "1"], "all names are numbers: --class-names FILE"),
-        (["haze primary", "clear primary", "clear haze"], "blank takes them"),
+        (["haze primary", "clear primary", "clear haze"], "between? haze"),
+        (["dog", "cat", "dog cat", "bird dog"], "between? dog cat: --label"),
         (["red car", "blue car", "stop sign"], "--class-map FILE"),
     ],
 )
