@@ -23,6 +23,9 @@ def cooccurrence(context: typer.Context, options: CooccurrenceOptions) -> None:
 
     Options not listed here go to Beam: --direct_num_workers 2 and so on.
     """
+    from beam_jobs.files.checks import check_output_file
+
+    check_output_file(options.out)
     from beam_jobs.cooccurrence.pipeline import find_cooccurrence
 
     summary, pairs, classes = find_cooccurrence(options, context.args)

@@ -16,6 +16,7 @@ from beam_jobs.dataset import dataset_folder
 from beam_jobs.dataset_job.options import DatasetOptions, ImageChecks
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
+from beam_jobs.files.checks import check_output_file
 from beam_jobs.files.disk_errors import disk_errors
 from beam_jobs.files.folder_lock import hold_output
 from beam_jobs.option_fields import Option, Options
@@ -69,6 +70,7 @@ def list_classes(
 
 
 def _check_out(out: str, overwrite: bool) -> None:
+    check_output_file(out)
     if storage.exists(out) and not overwrite:
         raise InputError(
             f"{out} exists; name another file with --out, or give --overwrite"

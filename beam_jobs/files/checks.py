@@ -48,6 +48,25 @@ def check_output_folder(folder: str | os.PathLike[str]) -> None:
             raise InputError(f"{part} is a file; a folder is needed")
 
 
+def check_output_file(path: str | os.PathLike[str]) -> None:
+    """Checks that a file can be written here.
+
+    Raises:
+        InputError: it is a folder, a part of its path is a file, its folder
+            may not be written, or as `check_output_folder`.
+    """
+    check_output_folder(os.path.dirname(path) or ".")
+    if storage.is_remote(path):
+        return
+    if os.path.isdir(path):
+        raise InputError(f"{os.fspath(path)} is a folder; a file is needed")
+    folder = Path(path).absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{folder} cannot be written")
+
+
 _WILDCARDS = "*?["
 
 
