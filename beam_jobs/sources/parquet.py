@@ -11,10 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any
 
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
@@ -46,6 +43,10 @@ from beam_jobs.sources.reader import (
     SourceOption,
 )
 from beam_jobs.sources.table_images import TableImages
+
+# --help loads the readers, and this takes a while.
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 _SUFFIX = ".parquet"
 # Images are some hundred kilobytes each.
@@ -121,6 +122,9 @@ def _list(path: str) -> list[tuple[str, int]]:
 
 
 def _open(path: str, file: Any) -> pq.ParquetFile:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         return pq.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:
@@ -153,6 +157,8 @@ def read(part: Part) -> Read:
 
     The id of an image whose bytes are in the row is file and row.
     """
+    import pyarrow as pa
+
     path = part.path
     with storage.open_read(path) as file:
         try:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from beam_jobs.errors import InputError
 from beam_jobs.sources.captions import COLUMNS as CAPTION_COLUMNS
@@ -27,6 +25,10 @@ from beam_jobs.sources.csv_columns import (
     columns_among,
     no_columns,
 )
+
+# --help loads the readers, and this takes a while.
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # The option of parts whose labels are in sentences.
 CAPTIONS = "captions"
@@ -111,6 +113,8 @@ def _names_in(feature: Any) -> tuple[str, ...]:
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
     if pa.types.is_struct(kind):
         position = kind.get_field_index("bytes")
         return position >= 0 and _holds_bytes(kind.field(position).type)
@@ -118,6 +122,8 @@ def _holds_bytes(kind: pa.DataType) -> bool:
 
 
 def _is_mark(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
     # A larger number may be a width.
     return pa.types.is_boolean(kind) or kind in (pa.int8(), pa.uint8())
 
@@ -128,6 +134,8 @@ def check_names(path: str, schema: pa.Schema, layout: Layout) -> None:
     Raises:
         InputError: they do not.
     """
+    import pyarrow as pa
+
     if layout.columns.label is None or layout.names:
         return
     field = schema.field(layout.columns.label)
