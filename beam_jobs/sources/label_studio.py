@@ -17,7 +17,7 @@ from typing import Any
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
-from beam_jobs.images.find_images import SUFFIXES, AddressError
+from beam_jobs.images.find_images import SUFFIXES, AddressError, is_encodable
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.cells import LABEL_NAMES
 from beam_jobs.sources.csv_columns import (
@@ -86,35 +86,60 @@ def read(part: Part) -> Read:
     images = TableImages(part, _COLUMNS, "label_studio")
     column = part.option(IMAGE_COLUMN.name)
     for index, task in enumerate(tasks):
-        reason = Reason.MALFORMED_RECORD
+        item = f"{part.path}:[{index}]"
         try:
-            yield _image_of(task, column, images)
-            continue
+            labels, error = _labels_of(task)
+            if error is not None:
+                yield _malformed(item, part.path, error)
+            yield _image_of(task, column, labels, images)
         except AddressError as error:
-            reason, detail = Reason.BAD_URL, str(error)
-        except (ValueError, OSError) as error:
             detail = str(error)
-        yield Rejection(reason, f"{part.path}:[{index}]", detail, part.path)
+            yield Rejection(Reason.BAD_URL, item, detail, part.path)
+        except (ValueError, OSError) as error:
+            yield _malformed(item, part.path, error)
+
+
+def _malformed(item: str, path: str, error: Exception) -> Rejection:
+    return Rejection(Reason.MALFORMED_RECORD, item, str(error), path)
 
 
 def _keep(entry: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in entry.items() if k not in _LEFT_OUT}
 
 
-def _image_of(
-    task: Any, column: str | None, images: TableImages
-) -> AnnotatedImage:
-    """Returns the image of a task.
+def _labels_of(task: Any) -> tuple[list[str], ValueError | None]:
+    """Returns all labels of a task up to what is wrong with them, if anything.
 
     Raises:
-        ValueError: it has none, or several, or malformed labels.
+        ValueError: it is no task.
     """
     if not isinstance(task, dict):
         raise ValueError(f"{str(task)[:80]!r}: a task is needed")
     in_data = isinstance(task.get("data"), dict)
-    name = _name_in(task["data"] if in_data else task, column)
-    said = _annotated(task) if in_data else _said_at_once(task)
-    labels = list(dict.fromkeys(text.strip() for text in said))
+    found: dict[str, None] = {}
+    try:
+        for text in _annotated(task) if in_data else _said_at_once(task):
+            if not is_encodable(text):
+                raise ValueError("a label holds half a character")
+            found[text.strip()] = None
+    except ValueError as error:
+        return list(found), error
+    return list(found), None
+
+
+def _image_of(
+    task: dict[str, Any],
+    column: str | None,
+    labels: list[str],
+    images: TableImages,
+) -> AnnotatedImage:
+    """Returns the image of a task.
+
+    Raises:
+        ValueError: it has none, or several.
+    """
+    data = task.get("data")
+    name = _name_in(data if isinstance(data, dict) else task, column)
     image = images.image_of([name, labels])
     if image.ref is None or _is_there(image.ref.path):
         return image

@@ -97,12 +97,21 @@ def _check_some(parts: Sequence[Part]) -> None:
     errors: list[InputError] = []
     for part in parts[:_PARTS_TRIED]:
         try:
-            check_start(part, read, _SAMPLE)
+            check_start(part, _sound, _SAMPLE)
         except InputError as error:
             errors.append(error)
         else:
             return
     raise errors[0]
+
+
+def _sound(part: Part) -> Read:
+    """Yields what is malformed, and the images of samples without fault."""
+    faulty = False
+    for item in read(part):
+        if isinstance(item, Rejection) or not faulty:
+            yield item
+        faulty = isinstance(item, Rejection)
 
 
 def _is_folder(path: str) -> bool:
@@ -149,7 +158,7 @@ def _suffix(name: str) -> str:
 
 
 def read(part: Part) -> Read:
-    """Yields the samples; those that are malformed become Rejections."""
+    """Yields the samples, and a Rejection for what is malformed in them."""
     names = read_class_names(part.option(CLASS_NAMES.name))
     base, reader = part.option("folder") or "", ImageReader()
     labels_only = part.option("labels_only") is not None
@@ -162,19 +171,17 @@ def read(part: Part) -> Read:
             continue
         found = [m for m in sample if not isinstance(m, Rejection)]
         name = f"{part.path}/{key}" if is_tar else key
-        try:
-            if not is_encodable(key):
-                raise ValueError(f"{key!r}: a name in UTF-8 is needed")
-            image = _image_in(found)
-            fields = _fields(key, found, reader)
-            keys = _class_keys(fields, names)
-        except (ValueError, OSError, RecursionError) as error:
-            if is_tar or any(_suffix(m[0]) not in TEXTS for m in found):
-                yield Rejection(
-                    Reason.MALFORMED_RECORD, name, str(error), part.path
-                )
-            continue
         image_id = f"webdataset/{path_id(name.removeprefix(base))}"
+        try:
+            image = _image_in(key, found)
+        except ValueError as error:
+            if is_tar or any(_suffix(m[0]) not in TEXTS for m in found):
+                yield _malformed(name, part.path, error)
+            continue
+        fields, errors = _fields(key, found, reader)
+        keys, more = _class_keys(fields, names)
+        for error in (*errors, *more):
+            yield _malformed(name, part.path, error)
         yield AnnotatedImage(
             image_id,
             Source.WEBDATASET,
@@ -187,6 +194,10 @@ def read(part: Part) -> Read:
         if isinstance(caption, str):
             yield captioned(image_id, [caption])
     reader.close()
+
+
+def _malformed(name: str, path: str, error: Exception) -> Rejection:
+    return Rejection(Reason.MALFORMED_RECORD, name, str(error), path)
 
 
 def _key_in_tar(member: _Member | Rejection) -> str | None:
@@ -204,12 +215,14 @@ def _key_of_file(member: _Member | Rejection) -> str | None:
     return os.path.splitext(member[0])[0]
 
 
-def _image_in(sample: Sequence[_Member]) -> ImageRef:
+def _image_in(key: str, sample: Sequence[_Member]) -> ImageRef:
     """Returns the one image; of several (masks) that with the plain suffix.
 
     Raises:
-        ValueError: there is none, or it is unclear which.
+        ValueError: there is none, it is unclear which, or it cannot be named.
     """
+    if not is_encodable(key):
+        raise ValueError(f"{key!r}: a name in UTF-8 is needed")
     images = [m for m in sample if _suffix(m[0]) in SUFFIXES]
     if len(images) > 1:
         images = [m for m in images if os.path.basename(m[0]).count(".") == 1]
@@ -221,49 +234,62 @@ def _image_in(sample: Sequence[_Member]) -> ImageRef:
 
 def _fields(
     key: str, sample: Iterable[_Member], reader: ImageReader
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], list[Exception]]:
     """Returns what is said of a sample, by suffix or by key of its JSON.
 
-    Raises:
-        ValueError: malformed.
+    Returns:
+        That, and what is wrong with members that are left out.
     """
     found: dict[str, Any] = {}
+    errors: list[Exception] = []
     for name, ref in sample:
         kind = name[len(key) + 1 :].lower()
-        if kind == "json":
-            content = json.loads(_text_of(name, ref, reader))
-            if not isinstance(content, dict):
-                raise ValueError(f"{name}: a JSON object is needed")
-            found = content | found
-        elif kind.removesuffix(".txt") in ("txt", "cls", *LABEL_NAMES):
-            text = _text_of(name, ref, reader)
-            # A class has one name, whatever commas are in it.
-            field = kind.removesuffix(".txt")
-            found[field] = [text] if field == "cls" else text
-    return found
+        field = kind.removesuffix(".txt")
+        try:
+            if kind == "json":
+                content = json.loads(_text_of(name, ref, reader))
+                if not isinstance(content, dict):
+                    raise ValueError(f"{name}: a JSON object is needed")
+                found = content | found
+            elif field in ("txt", "cls", *LABEL_NAMES):
+                text = _text_of(name, ref, reader)
+                # A class has one name, whatever commas are in it.
+                found[field] = [text] if field == "cls" else text
+        except (ValueError, OSError, RecursionError) as error:
+            errors.append(error)
+    return found, errors
 
 
 def _class_keys(
     fields: Mapping[str, Any], names: Sequence[str]
-) -> tuple[str, ...]:
-    """Returns the class keys of all labels, each once.
+) -> tuple[tuple[str, ...], list[Exception]]:
+    """Returns the class keys of all labels, each once, and what is wrong."""
+    keys: dict[str, None] = {}
+    errors: list[Exception] = []
+    for field in ("cls", *LABEL_NAMES):
+        try:
+            for text in filter(None, labels_of(fields.get(field), names)):
+                _check_name(text, names)
+                keys[class_key(text, "webdataset")] = None
+        except ValueError as error:
+            errors.append(error)
+    return tuple(keys), errors
+
+
+def _check_name(text: str, names: Sequence[str]) -> None:
+    """Checks that a label is no number without a name.
 
     Raises:
-        ValueError: malformed labels, or a number without a name.
+        ValueError: it is, or no text.
     """
-    said = [fields[n] for n in ("cls", *LABEL_NAMES) if n in fields]
-    found = [text for value in said for text in labels_of(value, names)]
-    for text in found:
-        if text.isdecimal() and not names:
-            raise ValueError(
-                f"class {text} is a number: its name is needed in "
-                f"{_NAMES_BESIDE[0]} beside the tars, or with "
-                f"{CLASS_NAMES.flag} FILE, a name a line from 0"
-            )
-        if not is_encodable(text):
-            raise ValueError(f"label {text!r}: half a character")
-    keys = (class_key(text, "webdataset") for text in found if text)
-    return tuple(dict.fromkeys(keys))
+    if text.isdecimal() and not names:
+        raise ValueError(
+            f"class {text} is a number: its name is needed in "
+            f"{_NAMES_BESIDE[0]} beside the tars, or with "
+            f"{CLASS_NAMES.flag} FILE, a name a line from 0"
+        )
+    if not is_encodable(text):
+        raise ValueError(f"label {text!r}: half a character")
 
 
 def _text_of(name: str, ref: ImageRef, reader: ImageReader) -> str:

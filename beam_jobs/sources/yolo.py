@@ -8,7 +8,7 @@ in darknet's `obj.names` or `classes.txt`, a name a line.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import yaml
 
@@ -153,56 +153,68 @@ def read_names(path: str) -> tuple[str, ...]:
 def read(part: Part) -> Read:
     """Yields the images with the classes of their objects, each class once.
 
-    An image without a label file, or with an empty one, has no classes.
+    An image without a label file, or with an empty one, has no classes; a
+    malformed line becomes a Rejection, and the others count.
     """
     names = read_names(part.option(CLASS_NAMES.name) or "")
     base = part.option("folder") or ""
     labels_only = part.option("labels_only") is not None
     for path, size in part.files:
-        try:
-            keys = _class_keys(_texts_of(path, base), names)
-        except (ValueError, OSError) as error:
-            yield Rejection(Reason.MALFORMED_RECORD, path, str(error), path)
-            continue
+        keys: dict[str, None] = {}
+        for item in _objects(_texts_of(path, base), names):
+            if isinstance(item, Rejection):
+                yield item
+            else:
+                keys[class_key(item, "yolo")] = None
         yield AnnotatedImage(
             f"yolo/{path_id(path[len(base) :])}",
             Source.YOLO,
-            keys,
+            tuple(keys),
             (1.0,) * len(keys),
             None if labels_only else ImageRef(path, 0, size),
             split=part.split_of_path(path[len(base) :]),
         )
 
 
-def _class_keys(texts: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the class keys of the first of some files that is there.
-
-    Raises:
-        ValueError: a malformed line (file:line), or no UTF-8 text.
-    """
+def _objects(
+    texts: Sequence[str], names: Sequence[str]
+) -> Iterator[str | Rejection]:
+    """Yields the class of each line of the first file that is there."""
     path = next(filter(storage.exists, texts), None)
     if path is None:
-        return ()
-    found: dict[str, None] = {}
-    for number, line in enumerate(storage.read_text(path).splitlines(), 1):
+        return
+    try:
+        lines = storage.read_text(path).splitlines()
+    except OSError as error:
+        yield Rejection(Reason.MALFORMED_RECORD, path, str(error), path)
+        return
+    for number, line in enumerate(lines, 1):
         fields = line.split()
-        if not fields:
-            continue
         try:
-            index, *box = map(float, fields)
-            if len(box) < 4 or not index.is_integer() or index < 0:
-                raise ValueError
-        except ValueError:
-            raise ValueError(
-                f"{path}:{number}: {line[:80]!r}: a class's number and a box "
-                "or outline are needed"
-            ) from None
-        try:
-            (name,) = name_of(int(index), names)
+            if fields:
+                yield _class_of(fields, names)
         except ValueError as error:
-            raise ValueError(f"{path}:{number}: {error}") from None
-        found[class_key(name, "yolo")] = None
-    return tuple(found)
+            item = f"{path}:{number}"
+            yield Rejection(Reason.MALFORMED_ROW, item, str(error), path)
+
+
+def _class_of(fields: Sequence[str], names: Sequence[str]) -> str:
+    """Returns the class of an object.
+
+    Raises:
+        ValueError: it is none, or has no name.
+    """
+    try:
+        index, *box = map(float, fields)
+    except ValueError:
+        index, box = -1.0, []
+    if len(box) < 4 or not index.is_integer() or index < 0:
+        raise ValueError(
+            f"{' '.join(fields)[:80]!r}: a class's number and a box or "
+            "outline are needed"
+        )
+    (name,) = name_of(int(index), names)
+    return name
 
 
 READER = Reader(

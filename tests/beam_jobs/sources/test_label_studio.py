@@ -6,7 +6,7 @@ from beam_jobs.errors import InputError
 from beam_jobs.images.find_images import download_name
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
-from beam_jobs.rejections import Reason
+from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources import label_studio
 from beam_jobs.sources.reader import AnnotatedImage, Context
 
@@ -126,8 +126,12 @@ def test_malformed_tasks_become_rejections(folder):
         task("ftp://h/a.jpg"),
         task("c.jpg", annotation({"choices": ["\ud800"]})),
     ]
-    good, *rejected = read(folder, tasks)
-    assert good.classes == ("label_studio:cat",)
+    found = read(folder, tasks)
+    rejected = [i for i in found if isinstance(i, Rejection)]
+    images = [i for i in found if isinstance(i, AnnotatedImage)]
+    # A task with an image counts, whatever is wrong with its labels.
+    labels = ("label_studio:cat",)
+    assert [i.classes for i in images] == [labels, (), (), (), ()]
     path = folder / "export.json"
     assert [r.item for r in rejected] == [f"{path}:[{i}]" for i in range(1, 9)]
     assert [r.detail.partition(";")[0] for r in rejected[:6]] == [

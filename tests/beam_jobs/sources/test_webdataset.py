@@ -61,6 +61,7 @@ def test_malformed_samples_become_rejections(tmp_path):
         "2.png": b"x",
         "3.jpg": b"x",
         "3.json": b'{"label": ',
+        "3.cls": b"cat",
         "4.jpg": b"x",
         "4.json": b"[1]",
         "5.jpg": b"x",
@@ -76,8 +77,14 @@ def test_malformed_samples_become_rejections(tmp_path):
     }
     path = tmp_path / "a.tar"
     write_tar(path, members)
-    good, *rejected = read(path)
-    assert good.classes == ("webdataset:dog",)
+    found = read(path)
+    images = {i.image_id[-1]: i.classes for i in found if hasattr(i, "ref")}
+    # What has one image counts, with all that is sound.
+    assert images == dict.fromkeys("45678", ()) | {
+        "0": ("webdataset:dog",),
+        "3": ("webdataset:cat",),
+    }
+    rejected = [i for i in found if isinstance(i, Rejection)]
     assert {r.reason for r in rejected} == {Reason.MALFORMED_RECORD}
     items = [r.item.removeprefix(f"{path}/") for r in rejected]
     assert items == [*"1234567", "README", "\udcff", "8"]
@@ -99,7 +106,8 @@ def test_numbers_get_names_from_beside_or_an_option(tmp_path):
     names = tmp_path / "own.txt"
     names.write_text("cat\ndog\n")
     for options in ([("class_names", str(names))], []):
-        good, bad = read(path, *options)
+        good, bad, image = read(path, *options)
+        assert image.classes == ()
         assert good.classes == ("webdataset:dog",)
         assert bad.detail == "class 7: there are 2 names"
         names.rename(tmp_path / "classes.txt")

@@ -90,22 +90,30 @@ def test_names_may_be_given(tmp_path):
     assert classes(read(folder, given)) == {"yolo/a.jpg": ("yolo:bird",)}
 
 
-def test_malformed_labels_become_rejections(tmp_path):
-    texts = ["dog 1 2 3 4", "0 0.5 0.5", "0.5" + BOX, "-1" + BOX, "3" + BOX]
-    files = {f"{i}_txt": text for i, text in enumerate(texts)}
-    files |= {f"{i}_jpg": "x" for i in range(len(texts))}
-    folder = write(tmp_path, data_yaml=NAMES, **files)
-    (tmp_path / "5.jpg").write_bytes(b"x")
-    (tmp_path / "5.txt").write_bytes(b"\xff")
-    found = read(folder)
-    assert all(isinstance(item, Rejection) for item in found)
-    assert {r.reason for r in found} == {Reason.MALFORMED_RECORD}
-    assert found[0].detail == (
-        f"{folder}/0.txt:1: 'dog 1 2 3 4': a class's number and a box or "
-        "outline are needed"
+def test_malformed_lines_become_rejections(tmp_path):
+    bad = ["dog 1 2 3 4", "0 0.5 0.5", "0.5" + BOX, "-1" + BOX, "3" + BOX]
+    bad += ["nan" + BOX]
+    text = f"1{BOX}" + "\n".join(line.strip() for line in bad)
+    folder = write(tmp_path, data_yaml=NAMES, a_jpg="x", a_txt=text)
+    *rejected, image = read(folder)
+    assert image.classes == ("yolo:wine glass",)
+    path = f"{folder}/a.txt"
+    assert [r.item for r in rejected] == [f"{path}:{n}" for n in range(2, 8)]
+    assert {r.reason for r in rejected} == {Reason.MALFORMED_ROW}
+    assert rejected[0].detail == (
+        "'dog 1 2 3 4': a class's number and a box or outline are needed"
     )
-    assert found[4].detail == f"{folder}/4.txt:1: class 3: there are 3 names"
-    assert "UTF-8" in found[5].detail
+    assert rejected[4].detail == "class 3: there are 3 names"
+
+
+def test_a_label_file_that_is_no_text_is_a_rejection(tmp_path):
+    folder = write(tmp_path, data_yaml=NAMES, a_jpg="x")
+    (tmp_path / "a.txt").write_bytes(b"\xff")
+    rejection, image = read(folder)
+    assert isinstance(rejection, Rejection)
+    assert rejection.reason == Reason.MALFORMED_RECORD
+    assert "UTF-8" in rejection.detail
+    assert image.classes == ()
 
 
 @pytest.mark.parametrize(
