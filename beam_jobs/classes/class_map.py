@@ -11,6 +11,7 @@ from beam_jobs.classes.own_classes import (
     check_class_id,
     is_own,
     normalise,
+    own_id,
     plain_name,
 )
 from beam_jobs.errors import InputError
@@ -139,20 +140,21 @@ def say_unused(unused: Mapping[str, str], rows: int) -> str:
 
 
 def read_class_map(path: str) -> ClassMap:
-    """Reads a CSV or TSV with the columns name, class and parent.
+    """Reads a CSV, by `,` or `;`, or TSV with columns name, class and parent.
 
     `parent` may be left out; further columns are comments. An empty class
     leaves the name out. A `wordnet-overrides.csv` (LabelName, WordNetId) is
     such a map too.
 
     Raises:
-        InputError: another header, a class that is no id, or a name with two
-            rows (file:line).
+        InputError: another header, a class that is no id, a parent of one
+            that is not an own one, or a name with two rows (file:line).
     """
     # Files of any file system need Beam, which takes seconds to import.
     from beam_jobs.files import text_files
 
-    delimiter = "\t" if "\t" in _first_line(path) else ","
+    first = _first_line(path)
+    delimiter = next((d for d in "\t;" if d in first), ",")
     rows = text_files.read_sound_csv(path, delimiter)
     header = [n.strip().lower() for n in rows[0][1]] if rows else []
     if rows and rows[0][1] == _OVERRIDE_HEADER:
@@ -174,6 +176,11 @@ def read_class_map(path: str) -> ClassMap:
         parent = row[2].strip() if with_parent and len(row) > 2 else ""
         for text in filter(None, (class_id, parent)):
             check_class_id(text, place)
+        if parent and not is_own(class_id):
+            raise InputError(
+                f"{place}: a parent is given to a class of one's own alone, "
+                f"as {own_id(name)}; received: {class_id or 'no class'}"
+            )
         if not name or (name in found and found[name].class_id != class_id):
             what = (
                 f"a second row for {name!r}" if name else "a row without name"
