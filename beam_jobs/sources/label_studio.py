@@ -88,9 +88,9 @@ def read(part: Part) -> Read:
     for index, task in enumerate(tasks):
         item = f"{part.path}:[{index}]"
         try:
-            labels, error = _labels_of(task)
-            if error is not None:
-                yield _malformed(item, part.path, error)
+            labels, fault = _labels_of(task)
+            if fault is not None:
+                yield _malformed(item, part.path, fault)
             yield _image_of(task, column, labels, images)
         except AddressError as error:
             detail = str(error)

@@ -180,8 +180,8 @@ def read(part: Part) -> Read:
             continue
         fields, errors = _fields(key, found, reader)
         keys, more = _class_keys(fields, names)
-        for error in (*errors, *more):
-            yield _malformed(name, part.path, error)
+        for fault in (*errors, *more):
+            yield _malformed(name, part.path, fault)
         yield AnnotatedImage(
             image_id,
             Source.WEBDATASET,
