@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
+from beam_jobs.images.find_images import count_suffixes
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources import captions
 from beam_jobs.sources.captions import CaptionedImages
@@ -84,10 +85,11 @@ def find(path: str, context: Context) -> Found:
         InputError: no such file, no Parquet, or numbers as labels and no
             names for them.
     """
+    others: list[str] = []
     if os.path.isfile(path):
         base, files = os.path.dirname(path), [storage.find_file(path)]
     else:
-        base, files = path, _list(path)
+        base, (files, others) = path, _list(path)
     options = context.part_options(("folder", os.path.join(base, "")))
     named = "images" in dict(options)
     parts: list[Part] = []
@@ -109,16 +111,26 @@ def find(path: str, context: Context) -> Found:
             has_splits |= layout.columns.split is not None
     if not images:
         raise InputError(f"{path}: rows are needed; received: none")
-    return Found(parts, images=images, has_splits=has_splits)
+    return Found(
+        parts,
+        images=images,
+        has_splits=has_splits,
+        passed_over=count_suffixes(others),
+    )
 
 
-def _list(path: str) -> list[tuple[str, int]]:
+def _list(path: str) -> tuple[list[tuple[str, int]], list[str]]:
+    """Returns a folder's files to read, and paths of all others.
+
+    Raises:
+        InputError: there is none to read.
+    """
     pattern = storage.join(storage.escape(path), "**")
     found = storage.list_files(pattern) or storage.list_files(path)
     files = [f for f in found if f[0].lower().endswith(_SUFFIX)]
     if not files:
         raise InputError(f"no Parquet files: no *{_SUFFIX} in {path}")
-    return files
+    return files, [f[0] for f in found if f not in files]
 
 
 def _open(path: str, file: Any) -> pq.ParquetFile:

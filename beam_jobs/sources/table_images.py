@@ -31,6 +31,9 @@ from beam_jobs.sources.cells import (
 from beam_jobs.sources.csv_columns import Columns, marked
 from beam_jobs.sources.reader import AnnotatedImage, Part
 
+# No path or URL is longer; an image in base64 is.
+_MOST_LETTERS = 4096
+
 
 class TableImages:
     """Makes images of the rows of a part.
@@ -72,6 +75,10 @@ class TableImages:
         if not isinstance(image, str):
             raise ValueError(f"{str(image)[:200]!r}: a URL or a path is needed")
         image = without_scheme(image.strip())
+        if len(image) > _MOST_LETTERS or image.startswith("data:"):
+            raise ValueError(
+                f"{image[:80]!r}: a URL or a path is needed, no image in text"
+            )
         check_address(image)
         path = (
             plain_path(image) if _is_named(image) else image.removeprefix("/")

@@ -20,6 +20,7 @@ from beam_jobs.images.find_images import (
     ARCHIVE,
     SUFFIXES,
     TEXTS,
+    count_suffixes,
     is_encodable,
     list_images,
     path_id,
@@ -74,6 +75,7 @@ def find(path: str, context: Context) -> Found:
     read_class_names(names)
     if names and CLASS_NAMES.name not in dict(options):
         options.append((CLASS_NAMES.name, names))
+    listed = _list(path)
     parts = [
         Part(
             "webdataset",
@@ -81,11 +83,15 @@ def find(path: str, context: Context) -> Found:
             files=tuple(files),
             options=(*options, *context.split_option(files[0][0])),
         )
-        for files in _list(path)
+        for files in _group(path, listed)
     ]
     _check_some(parts)
-    files = [storage.find_file(names)] if names else []
-    return Found(parts, files=tuple(files))
+    read_ones = {name for part in parts for name, _ in part.files} | {names}
+    return Found(
+        parts,
+        files=(storage.find_file(names),) if names else (),
+        passed_over=count_suffixes(n for n, _ in listed if n not in read_ones),
+    )
 
 
 def _check_some(parts: Sequence[Part]) -> None:
@@ -125,18 +131,21 @@ def _beside(base: str) -> str | None:
     return next(filter(storage.exists, found), None)
 
 
-def _list(path: str) -> Iterator[list[tuple[str, int]]]:
+def _list(path: str) -> list[tuple[str, int]]:
+    if os.path.isfile(path):
+        return [storage.find_file(path)]
+    pattern = storage.join(storage.escape(path), "**")
+    return storage.list_files(path) or storage.list_files(pattern)
+
+
+def _group(
+    path: str, found: list[tuple[str, int]]
+) -> Iterator[list[tuple[str, int]]]:
     """Yields the files of each part: a tar, or a folder without one.
 
     Raises:
         InputError: there are none.
     """
-    if os.path.isfile(path):
-        found = [storage.find_file(path)]
-    else:
-        found = storage.list_files(path) or storage.list_files(
-            storage.join(storage.escape(path), "**")
-        )
     tars = [file for file in found if file[0].endswith(ARCHIVE)]
     if tars:
         yield from ([tar] for tar in tars)

@@ -15,7 +15,7 @@ import yaml
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_folder
-from beam_jobs.images.find_images import SUFFIXES, path_id
+from beam_jobs.images.find_images import SUFFIXES, count_suffixes, path_id
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
@@ -72,10 +72,12 @@ def find(folder: str, context: Context) -> Found:
     if named is None:
         options.append((CLASS_NAMES.name, names))
     read_names(names)
+    read_ones = {*labels, names, *(path for path, _ in images)}
     return Found(
         group_files("yolo", images, options, max_files=_FILES_OF_PART),
         images=len(images),
         files=(*labels.items(), storage.find_file(names)),
+        passed_over=count_suffixes(p for p, _ in listed if p not in read_ones),
         has_splits=any(split_of_folders(p[len(base) :]) for p, _ in images),
     )
 

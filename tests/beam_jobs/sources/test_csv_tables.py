@@ -342,3 +342,14 @@ def test_half_a_character_is_no_label(tmp_path):
     text += '{"image": "b.jpg", "label": "\\ud800"}\n'
     _, bad = read_lines(tmp_path, text)
     assert bad.detail == "a label holds half a character"
+
+
+def test_an_image_in_the_text_is_said_to_be_none(tmp_path):
+    text = "image,label\na.jpg,dog\n"
+    text += f"data:image/png;base64,iVBO,dog\n{'a' * 5000},dog\n"
+    text = text.replace("base64,", "base64")
+    _, *rejected = read(tmp_path, text)
+    assert {r.detail.partition("a path")[2] for r in rejected} == {
+        " is needed, no image in text"
+    }
+    assert max(len(r.detail) for r in rejected) < 150

@@ -76,6 +76,8 @@ def test_the_row_groups_of_a_folder_are_read_apart(tmp_path, monkeypatch):
     write(tmp_path / "b.parquet", columns)
     found = find(tmp_path)
     assert (len(found.parts), found.images) == (3, 10)
+    (tmp_path / "README.md").write_text("x")
+    assert find(tmp_path).passed_over == {".md": 1}
     packed = read(tmp_path)
     assert [p.image.image_id for p in packed] == [
         f"parquet/{name}/{number}"

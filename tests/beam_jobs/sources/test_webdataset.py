@@ -130,6 +130,7 @@ def test_a_folder_of_tars_has_splits_in_its_names(tmp_path):
     parts = find(tmp_path, keep_splits=True).parts
     assert [p.option("split") for p in parts] == ["train", "validation"]
     assert len(find(tmp_path / "*.tar").parts) == 1
+    assert find(tmp_path).passed_over == {".json": 1, ".parquet": 1}
 
 
 def test_samples_may_be_files_side_by_side(tmp_path):

@@ -43,6 +43,7 @@ def test_objects_become_positives_once_an_image(tmp_path):
         images__val__3_jpg="x",
         images__val__4_jpg="x",
         labels__val__4_txt="",
+        labels_cache="x",
     )
     first, *others = read(folder)
     assert first == AnnotatedImage(
@@ -59,6 +60,7 @@ def test_objects_become_positives_once_an_image(tmp_path):
     }
     kept = find(folder, keep_splits=True)
     assert kept.has_splits
+    assert kept.passed_over == {".cache": 1}
     assert [p for p, _ in kept.files] == [
         f"{folder}/labels/train/1.txt",
         f"{folder}/labels/val/2.txt",
