@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 from beam_jobs.errors import InputError
 from model import checkpoint_files as files
 from model.checkpoint_files import Checkpoint, Position
-from model.config import CheckpointConfig, Config
+from model.config import CheckpointConfig
 from model.training import strategy as strategy_
 
 
@@ -147,18 +146,21 @@ def agree(strategy, is_chief: bool, workdir: Path) -> Checkpoint | None:
     return found
 
 
-def check_same_config(strategy, config: Config) -> None:
-    """Raises InputError unless all workers train the same; all must call."""
+def check_same_weights(strategy, digest: str) -> None:
+    """Checks that all workers ended alike; all must call it.
+
+    Raises:
+        InputError: a SHA-256 (hex) of their weights differs.
+    """
     if strategy.num_replicas_in_sync == 1:
         return
-    digest = hashlib.sha256(config.to_result_json().encode()).hexdigest()
     # 28 bits: workers send each other numbers below 2^31.
     mine = int(digest[:7], 16)
     [chiefs] = strategy_.from_chief(strategy, [mine])
     if strategy_.any_worker(strategy, mine != chiefs):
         raise InputError(
-            "the workers do not have the same config: start all of them with "
-            "the same --config and --set"
+            "the workers ended with different weights (here "
+            f"{digest[:16]}...): none were written; train anew with --restart"
         )
 
 

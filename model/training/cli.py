@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from beam_jobs.cli_options import takes_options
+from beam_jobs.errors import InputError
 from model.training.options import TrainOptions
 
 
@@ -50,6 +51,8 @@ def train(
     wanted = override(load_config(config), set_ or [])
     if hosts is not None:
         cluster.join(hosts, worker_index)
+    elif worker_index is not None:
+        raise InputError("--worker-index is a place in --hosts: give both")
     result = run(wanted, dataset, workdir, options)
     typer.echo(
         f"trained {result.epochs} epochs, loss {result.loss:.4f}, "

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from beam_jobs.errors import InputError
 
 INDEX = "JOB_COMPLETION_INDEX"
+_JOBS = ("chief", "worker")
 
 
 def tf_config(hosts: Sequence[str], index: int) -> str:
@@ -33,22 +34,32 @@ def tf_config(hosts: Sequence[str], index: int) -> str:
         '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", \
 "index": 1}}'
     """
-    for host in hosts:
-        name, _, port = host.rpartition(":")
-        if not name or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise InputError(
-                f"--hosts takes host:port,host:port,...; received: {host!r}"
-            )
-    # Two workers cannot listen at one address.
-    if len(set(hosts)) != len(hosts):
-        raise InputError(f"--hosts names a worker twice: {','.join(hosts)}")
+    hosts = _checked("--hosts", hosts)
     if not 0 <= index < len(hosts):
         raise InputError(
             f"the worker's index must be from 0 to {len(hosts) - 1}, one for "
             f"each of --hosts; received: {index}"
         )
     task = {"type": "worker", "index": index}
-    return json.dumps({"cluster": {"worker": list(hosts)}, "task": task})
+    return json.dumps({"cluster": {"worker": hosts}, "task": task})
+
+
+def _checked(where: str, hosts: Iterable[str]) -> list[str]:
+    """Returns the addresses without blanks around them.
+
+    Raises:
+        InputError: one without a port, or twice the same.
+    """
+    hosts = [str(host).strip() for host in hosts]
+    for host in hosts:
+        name, _, port = host.rpartition(":")
+        if not name or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise InputError(
+                f"{where} takes host:port for each worker; received: {host!r}"
+            )
+    if len(set(hosts)) != len(hosts):
+        raise InputError(f"{where} names a worker twice: {','.join(hosts)}")
+    return hosts
 
 
 def join(hosts: str, index: int | None = None) -> None:
@@ -80,21 +91,29 @@ class Workers:
     Attributes:
         count: number of workers.
         index: this one; 0 is the chief, which writes the files.
+        addresses: `host:port` of each; none where there is one worker.
     """
 
     count: int = 1
     index: int = 0
+    addresses: tuple[str, ...] = ()
 
     @property
     def is_chief(self) -> bool:
         return self.index == 0
+
+    def address(self, index: int) -> tuple[str, int]:
+        """Returns host and port of a worker."""
+        host, _, port = self.addresses[index].rpartition(":")
+        return host.strip("[]"), int(port)
 
 
 def workers_from_environment() -> Workers:
     """Reads TF_CONFIG; without it there is one worker.
 
     Raises:
-        InputError: TF_CONFIG is not as TensorFlow wants it.
+        InputError: TF_CONFIG is not as TensorFlow wants it, or names tasks
+            other than workers.
     """
     text = os.environ.get("TF_CONFIG", "").strip()
     if not text:
@@ -102,15 +121,28 @@ def workers_from_environment() -> Workers:
     try:
         values = json.loads(text)
         cluster, task = values["cluster"], values["task"]
-        chiefs = len(cluster.get("chief", ()))
-        index = int(task["index"])
-        # TensorFlow numbers the chief first, then the workers.
-        if task["type"] == "worker":
-            index += chiefs
-        return Workers(chiefs + len(cluster.get("worker", ())), index)
+        jobs = {str(name): list(hosts) for name, hosts in cluster.items()}
+        kind, index = str(task["type"]), int(task["index"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             "TF_CONFIG must be JSON such as "
             '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": '
             f'"worker", "index": 0}}}}; received: {text!r}'
         ) from error
+    for name in (*jobs, kind):
+        if name not in _JOBS:
+            raise InputError(
+                f"TF_CONFIG: all tasks are workers here, which validate and "
+                f"write too: of the jobs {' and '.join(_JOBS)}; received: "
+                f"{name!r}"
+            )
+    if not 0 <= index < len(jobs.get(kind, ())):
+        raise InputError(
+            f"TF_CONFIG: the index of this {kind} must be from 0 to "
+            f"{len(jobs.get(kind, ())) - 1}; received: {index}"
+        )
+    # TensorFlow numbers the chief first, then the workers.
+    hosts = [host for name in _JOBS for host in jobs.get(name, ())]
+    before = len(jobs.get("chief", ())) if kind == "worker" else 0
+    addresses = tuple(_checked("TF_CONFIG", hosts))
+    return Workers(len(addresses), before + index, addresses)

@@ -23,6 +23,9 @@ class TrainOptions(Options):
     max_restarts: Annotated[
         int, Option("Times to go on by itself if a worker dies.", min=0)
     ] = 0
+    join_seconds: Annotated[
+        int, Option("Longest wait for the other workers of a cluster.", min=1)
+    ] = 600
     restart: Annotated[
         bool, Option("Throws an earlier training there away.")
     ] = False

@@ -15,7 +15,7 @@ from beam_jobs.files.folder_lock import lock_folder
 from model import workdir as files
 from model.config import Config
 from model.inputs import train_counts
-from model.training import local_workers
+from model.training import cluster, local_workers
 from model.training import prepare_workdir as prepare_workdir_
 from model.training.options import TrainOptions
 from model.training.worker import TrainResult, train_worker
@@ -48,9 +48,11 @@ def train(
     """
     dataset, workdir = os.fspath(dataset), Path(workdir)
     options = options or TrainOptions()
+    workers = cluster.workers_from_environment()
     _check_joined(options)
+    _check_batch(config, max(workers.count, options.local_workers))
     _check(config, dataset, workdir)
-    if _is_joined() and not _is_chief():
+    if not workers.is_chief:
         return _train_beside_chief(config, dataset, workdir, options)
     # Only the chief: the others share its folder.
     with lock_folder(os.fspath(workdir), "training"):
@@ -63,7 +65,9 @@ def train(
             return done
         # To be started again, even a single worker is a process of its own.
         if options.local_workers == 1 and not options.max_restarts:
-            return train_worker(config, dataset, workdir, options.profile)
+            return train_worker(
+                config, dataset, workdir, options.profile, options.join_seconds
+            )
         return _train_locally(dataset, workdir, options)
 
 
@@ -96,7 +100,9 @@ def _train_beside_chief(
 ) -> TrainResult:
     # Started again after the chief is through, it would wait for ever.
     done = None if options.restart else finished(workdir)
-    return done or train_worker(config, dataset, workdir, options.profile)
+    return done or train_worker(
+        config, dataset, workdir, options.profile, options.join_seconds
+    )
 
 
 def finished(workdir: Path) -> TrainResult | None:
@@ -105,6 +111,17 @@ def finished(workdir: Path) -> TrainResult | None:
     if values is None or not (workdir / files.WEIGHTS).is_file():
         return None
     return TrainResult(**{**values, "workdir": os.fspath(workdir)})
+
+
+def _check_batch(config: Config, workers: int) -> None:
+    # Of its devices a worker knows only with TensorFlow: see strategy.check.
+    schedule = config.schedule
+    if schedule.batch_size % (workers * schedule.accumulation_steps):
+        raise InputError(
+            f"schedule.batch_size must be a multiple of the {workers} workers "
+            f"times schedule.accumulation_steps "
+            f"({schedule.accumulation_steps}); received: {schedule.batch_size}"
+        )
 
 
 def _check(config: Config, dataset: str, workdir: Path) -> None:
@@ -140,12 +157,6 @@ def _about_parameters(config: Config, classes: int) -> int:
         before = filters
     # The head with its bias, and two run lengths of the loss.
     return total + classes * (before + 3)
-
-
-def _is_chief() -> bool:
-    from model.training.cluster import workers_from_environment
-
-    return workers_from_environment().is_chief
 
 
 def _train_locally(

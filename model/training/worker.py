@@ -9,6 +9,7 @@ saying which. `tagforest train` is the way in for everyone else.
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
 import os
 import sys
@@ -20,13 +21,13 @@ from typing import Any
 from beam_jobs.classes.load_classes import load_vocabulary
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
-from beam_jobs.files import tensorflow_files
+from beam_jobs.files import storage, tensorflow_files
 from model import workdir as files
 from model.checkpoint_files import Position
 from model.config import Config
 from model.inputs import train_counts
 from model.inputs.train_counts import TrainCounts
-from model.training import local_workers, profiling
+from model.training import cluster, local_workers, profiling, rendezvous
 from model.training.endings import StoppedError, WorkerLostError
 
 
@@ -58,46 +59,60 @@ def train_worker(
     dataset: str,
     workdir: Path,
     profile: tuple[int, int] | None = None,
+    join_seconds: float = 600.0,
 ) -> TrainResult:
     """Trains in this process, from the last checkpoint or from scratch.
 
     Args:
         profile: first and last step of this run to profile.
+        join_seconds: longest wait for other workers.
 
     Raises:
         InputError: fewer images than a batch, fewer steps than to profile,
             a broken record, the loss is NaN, or the workers do not see the
             same config and checkpoint.
         StoppedError: SIGTERM or Ctrl-C; all is saved.
-        WorkerLostError: another worker ended.
+        WorkerLostError: another worker ended, or did not come.
     """
     # Before TensorFlow is loaded: `seconds` tell how long one waits.
     start = time.monotonic()
+    workers = cluster.workers_from_environment()
+    rendezvous.meet(workers, _plan(config, dataset), join_seconds)
     import keras
     import tensorflow as tf
 
-    from model.training import checkpoints, cluster
+    from model.training import checkpoints
     from model.training import strategy as strategy_
     from model.training.strategy import others_may_end
 
     _limit_threads(tf)
-    workers = cluster.workers_from_environment()
     # The strategy of several workers must be the first to use TensorFlow.
     strategy = strategy_.make_strategy(workers)
     # The same on all workers, whose fresh weights must be equal.
     keras.utils.set_random_seed(config.seed)
     strategy_.check(config, strategy)
     with others_may_end(workers):
-        checkpoints.check_same_config(strategy, config)
         checkpoint = checkpoints.agree(strategy, workers.is_chief, workdir)
         run = _make_run(config, dataset, workdir, strategy, workers, checkpoint)
         fit_start = time.monotonic()
         _fit(run, profile)
         seconds = time.monotonic() - fit_start
-    steps = config.schedule.epochs * run.steps
-    trained = (steps - run.position.step) * config.schedule.batch_size
-    rate = trained / seconds if trained else 0.0
-    return _finish(run, rate=rate, start=start)
+        steps = config.schedule.epochs * run.steps
+        trained = (steps - run.position.step) * config.schedule.batch_size
+        rate = trained / seconds if trained else 0.0
+        return _finish(run, rate=rate, start=start)
+
+
+def _plan(config: Config, dataset: str) -> dict[str, str]:
+    """Returns digests of what all workers must have alike."""
+    shards = dataset_folder.shard_paths(dataset, dataset_folder.TRAIN)
+    # Sizes besides, for data sets without a fingerprint.
+    sizes = [(os.path.basename(s), storage.size(s)) for s in shards]
+    data = f"{train_counts.fingerprint(dataset)}{sizes}"
+    return {
+        "config": hashlib.sha256(config.to_result_json().encode()).hexdigest(),
+        "data set": hashlib.sha256(data.encode()).hexdigest(),
+    }
 
 
 @dataclass(frozen=True)
@@ -323,6 +338,8 @@ def _print_start(run: _Run) -> None:
 def _finish(run: _Run, *, rate, start) -> TrainResult:
     """Writes the final weights and the result; a worker only its report."""
     from model.network.load_tagger import weights_sha256
+    from model.training import checkpoints
+    from model.training import strategy as strategy_
 
     tagger, workdir, workers = run.tagger, run.workdir, run.workers
     epochs = run.config.schedule.epochs
@@ -336,6 +353,7 @@ def _finish(run: _Run, *, rate, start) -> TrainResult:
         seconds=time.monotonic() - start,
         weights_sha256=weights_sha256(tagger.weights),
     )
+    checkpoints.check_same_weights(run.strategy, result.weights_sha256)
     if workers.is_chief:
         # Keras would save its state too, twice the size of the weights.
         tagger.optimizer = None
@@ -349,6 +367,9 @@ def _finish(run: _Run, *, rate, start) -> TrainResult:
         report = {"weights_sha256": result.weights_sha256}
         name = f"worker-{workers.index}.json"
         files.write_json(workdir / files.WORKERS / name, report)
+        # Who ends well is not started again: not before the chief has written
+        # what one that is started again goes by.
+        strategy_.any_worker(run.strategy, False)
     return result
 
 

@@ -30,13 +30,34 @@ def test_workers_from_environment(monkeypatch):
         workers_from_environment()
 
 
+@pytest.mark.parametrize(
+    ("jobs", "kind", "index", "problem"),
+    [
+        ({"worker": ["a:1", "b:1"]}, "worker", 2, "from 0 to 1; received: 2"),
+        ({"worker": ["a:1", "b:1"]}, "worker", -1, "received: -1"),
+        ({"worker": ["a:1"]}, "chief", 0, "this chief must be"),
+        ({"worker": ["a:1"]}, "evaluator", 0, "received: 'evaluator'"),
+        ({"worker": ["a:1"], "ps": ["c:1"]}, "ps", 0, "received: 'ps'"),
+        ({"worker": ["a", "b:1"]}, "worker", 0, "received: 'a'"),
+        ({"worker": ["a:1", "a:1"]}, "worker", 0, "names a worker twice"),
+        ({"worker": 3}, "worker", 0, "TF_CONFIG must be"),
+    ],
+)
+def test_a_wrong_tf_config_is_refused(monkeypatch, jobs, kind, index, problem):
+    task = {"type": kind, "index": index}
+    text = json.dumps({"cluster": jobs, "task": task})
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(InputError, match=problem):
+        workers_from_environment()
+
+
 def test_index_comes_from_the_option_or_the_job(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", "")
     monkeypatch.setenv(cluster.INDEX, "1")
-    cluster.join("a:1,b:2")
-    assert workers_from_environment() == Workers(2, 1)
+    cluster.join("a:1, b:2")
+    assert workers_from_environment() == Workers(2, 1, ("a:1", "b:2"))
     cluster.join("a:1,b:2", 0)
-    assert workers_from_environment() == Workers(2, 0)
+    assert workers_from_environment() == Workers(2, 0, ("a:1", "b:2"))
 
 
 @pytest.mark.parametrize(
@@ -81,5 +102,6 @@ def test_kubernetes_example_makes_one_cluster(monkeypatch):
     for index in range(spec["completions"]):
         monkeypatch.setenv(cluster.INDEX, str(index))
         cluster.join(options["hosts"])
-        assert workers_from_environment() == Workers(len(hosts), index)
+        found = workers_from_environment()
+        assert (found.count, found.index) == (len(hosts), index)
     override(load_config(options["config"]), [options["set"]])
