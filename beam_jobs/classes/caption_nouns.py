@@ -25,12 +25,16 @@ _MOST_CHARACTERS = 2000
 _CLAUSES = re.compile(r"[.;:!?\n]+|,\s|\s--?\s")
 _WORDS = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", re.UNICODE)
 # What is said before them is there, what follows them is not.
-_LACKING = frozenset("without no minus lacks lacking".split())
+_LACKING = frozenset(
+    "without no minus lack lacks lacking absence devoid nobody nothing "
+    "nowhere hardly barely".split()
+)
 # What follows only looks like what it names, is elsewhere, or is on an image.
 _LIKENESS = frozenset(
     "like as resembling resembles shaped shape named called saying says reads "
     "for from about than instead imagine pretending depicting depicts "
-    "advertising labeled wants wanting waiting if "
+    "advertising labeled wants wanting waiting if maybe perhaps possibly "
+    "might appears appear seems seem "
     "card cartoon decal drawing figurine graffiti illustration image logo "
     "mosaic mural ornament painting photograph photo picture portrait poster "
     "print reflection sculpture shadow silhouette sketch sticker tattoo "
@@ -61,7 +65,7 @@ _NO_THINGS = frozenset(
     "center centre left right group bunch couple pair set piece slice line "
     "row kind type variety lot display pose way look one ones others day "
     "night time black white red green blue yellow orange pink purple brown "
-    "gray grey gold silver".split()
+    "gray grey gold silver tan".split()
 )
 # What one does has the name of what one does it with: baseball.
 _DOINGS = frozenset({"noun.act", "noun.event"})
@@ -70,6 +74,8 @@ _FUNCTION_WORDS = _BEFORE | _BEHIND | _LACKING | {"of", "to", "for", "from"}
 _KNOWN_SHARE = 0.6
 # Who looks at the camera is seen, the camera is not.
 _UNSEEN = frozenset("camera photographer viewer lens".split())
+_LIVING = frozenset({"noun.animal", "noun.plant"})
+_BEINGS = frozenset({"noun.animal", "noun.person"})
 # Least ratio of a lemma's use as a noun to that as another kind of word.
 _NOUN_RATIO = 3
 # The same of what follows a noun and is what it does.
@@ -129,9 +135,26 @@ def _read(words: Sequence[str], wordnet) -> Iterator[str]:
         count, synset = _longest(before, next_words, wordnet)
         after = words[position + count : position + count + 1]
         if synset and _ends_phrase(after, wordnet):
-            yield synset
+            if not _is_of_things(before, synset, wordnet):
+                yield synset
         position += count
         before = words[position - 1]
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _is_of_things(before: str, name: str, wordnet) -> bool:
+    """Tells whether a living thing is named by a thing: a corn dog is none.
+
+    Of another living thing it is one: a baby elephant.
+    """
+    if wordnet.synset(name).lexname() not in _LIVING:
+        return False
+    plain = before in _FUNCTION_WORDS | _NO_THINGS or before.endswith("ing")
+    noun = "" if plain else _noun_of(before, wordnet)
+    if not noun or wordnet.synsets(noun, pos="n")[0].lexname() in _BEINGS:
+        return False
+    as_noun = _count(wordnet, noun, "n")
+    return as_noun > sum(_count(wordnet, before, pos) for pos in "av")
 
 
 def _ends_phrase(after: Sequence[str], wordnet) -> bool:

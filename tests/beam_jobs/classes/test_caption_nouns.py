@@ -50,6 +50,9 @@ def test_nouns_that_are_surely_a_class(read, caption, nouns):
         ("The man isn't wearing a hat", ""),
         ("a dog-free beach", ""),
         ("a hat is missing. A dog", "dog"),
+        ("a zebra and a lack of trees", "zebra"),
+        ("neither a dog nor a zebra", ""),
+        ("a street and nothing but grass", "street"),
     ],
 )
 def test_nothing_is_read_past_a_negation(read, caption, nouns):
@@ -65,6 +68,9 @@ def test_nothing_is_read_past_a_negation(read, caption, nouns):
         "a cake shaped like a zebra",
         "a child dressed as a giraffe",
         "shirt with a picture of a dog",
+        "what appears to be a zebra",
+        "horse statue",
+        "a giraffe print dress",
     ],
 )
 def test_what_only_looks_like_it_is_no_label(read, caption):
@@ -85,6 +91,8 @@ def test_what_only_looks_like_it_is_no_label(read, caption):
         ("a boy playing baseball", ""),
         ("a saw, a crane and a controller", ""),
         ("a bunch of bananas", "banana"),
+        ("a corn dog and two star fish", ""),
+        ("a baby elephant and a brown dog", "elephant dog"),
     ],
 )
 def test_words_are_read_as_they_stand_in_the_sentence(read, caption, nouns):
