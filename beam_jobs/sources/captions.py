@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from beam_jobs.classes.caption_nouns import nouns_of
+from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
 from beam_jobs.labels.ledger import Source
@@ -41,7 +42,7 @@ from beam_jobs.sources.table_images import TableImages
 # Over the default of --min-confidence, under what people marked.
 CONFIDENCE = 0.8
 COLUMNS = ("caption", "captions", "text", "description", "sentence", "comment")
-_JSON = ".json"
+_JSON, _PARQUET = ".json", ".parquet"
 
 
 def find(path: str, context: Context) -> Found:
@@ -60,6 +61,8 @@ def find(path: str, context: Context) -> Found:
             "captions", path, files=((path, size),), options=(*options,)
         )
         return Found([part])
+    if path.lower().endswith(_PARQUET):
+        raise InputError(f"{path}: captions of Parquet are read with --parquet")
     columns = _columns_of(path, options)
     if not context.labels_only and "images" not in dict(options):
         check_no_urls(path, columns)

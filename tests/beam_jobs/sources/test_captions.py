@@ -6,7 +6,7 @@ from beam_jobs.errors import InputError
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason
-from beam_jobs.sources import captions
+from beam_jobs.sources import captions, coco
 from beam_jobs.sources.reader import AnnotatedImage, Context
 
 DOG, ZEBRA, TREE = (
@@ -51,6 +51,19 @@ def test_nouns_of_all_captions_of_an_image_are_labels(tmp_path):
     assert part.option("split") == "validation"
 
 
+def test_captions_join_the_objects_of_their_images(tmp_path):
+    path = write(tmp_path / "a.json", [{"image_id": 7, "caption": "A dog"}])
+    content = json.loads(path.read_text())
+    content["annotations"] = [{"image_id": 7, "category_id": 1}]
+    content["categories"] = [{"id": 1, "name": "cat"}]
+    objects = tmp_path / "b.json"
+    objects.write_text(json.dumps(content))
+    (part,) = coco.READER.find(str(objects), Context()).parts
+    said = {i.image_id: i.classes for i in coco.READER.read(part)}
+    assert said == {"coco/a.jpg": ("coco:cat",), "coco/b.jpg": ()}
+    assert {i.image_id for i in read(path)} == said.keys()
+
+
 def test_malformed_captions_become_rejections(tmp_path):
     entries = [{"image_id": 9, "caption": "A dog"}, {"image_id": 7}, 3]
     *rejected, _, _ = read(write(tmp_path / "a.json", entries))
@@ -92,6 +105,7 @@ def test_rows_of_a_table_have_captions(tmp_path):
         ("a.json", "[]", "a JSON object with images and annotations is needed"),
         ("a.csv", "image,label\na,dog\n", "label column .caption, captions"),
         ("a.csv", "", "an empty file"),
+        ("a.parquet", "x", "of Parquet are read with --parquet"),
         ("a.csv", "url,caption\nhttps://x/a,dog\n", "names URLs"),
     ],
 )
