@@ -1,1 +1,1 @@
-"""Raw image annotations to TFRecords with WordNet-augmented labels."""
+"""Raw image annotations to TFRecords with labels closed under WordNet."""

@@ -176,7 +176,7 @@ def has_positive(
     confidences: np.ndarray,
     min_confidence: float,
 ) -> np.ndarray:
-    """Returns bool [images]: `Augmenter` with all rules gives it a label.
+    """Returns bool [images]: `LabelRules` with all rules gives it a label.
 
     The rules add labels to a positive and never take one away, so it is
     enough to look for a positive of a known class.

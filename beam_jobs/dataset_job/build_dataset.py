@@ -38,7 +38,7 @@ from beam_jobs.files.disk_errors import disk_errors
 from beam_jobs.files.folder_lock import check_output_free, hold_output
 from beam_jobs.files.storage import request_digest
 from beam_jobs.images.find_images import list_folder
-from beam_jobs.labels.label_rules import Augmenter
+from beam_jobs.labels.label_rules import LabelRules
 from beam_jobs.labels.pairs import Pairs
 from beam_jobs.runners import progress
 from beam_jobs.runners.beam_options import check_beam_args, check_reachable
@@ -314,7 +314,7 @@ def _context(options: DatasetOptions, classes: ChosenClasses):
         class_ids=classes.ids,
         inexact=classes.inexact,
         by_parent=classes.by_parent,
-        augmenter=Augmenter(
+        label_rules=LabelRules(
             classes.hierarchy,
             Pairs.load(pairs, classes.vocabulary) if pairs else None,
             min_confidence=options.labels.min_confidence,

@@ -25,7 +25,7 @@ _REUSED = (
 
 @takes_options
 def dataset(context: typer.Context, options: DatasetOptions) -> None:
-    """Build TFRecords with augmented labels from raw annotations.
+    """Build TFRecords with closed labels from raw annotations.
 
     Options not listed here go to Beam: --direct_num_workers 2 and so on.
     """

@@ -19,7 +19,7 @@ import numpy as np
 
 from beam_jobs.dataset import records
 from beam_jobs.labels import ledger as ledger_
-from beam_jobs.labels.label_rules import AugmentedBatch
+from beam_jobs.labels.label_rules import LabelledBatch
 from beam_jobs.labels.ragged_columns import Annotations
 
 # Field numbers of tf.train.Feature, as tags of length-delimited fields.
@@ -46,12 +46,12 @@ class EncodedRows(NamedTuple):
 
 
 def encode_labels(
-    batch: AugmentedBatch, annotations: Annotations
+    batch: LabelledBatch, annotations: Annotations
 ) -> EncodedRows:
     """Returns the entries `absent/*`, `annotation/*`, `label/*` of each row.
 
     Args:
-        batch: as `Augmenter.augment` returns it.
+        batch: as `LabelRules.label` returns it.
         annotations: what it was made of.
     """
     labels, hidden = batch.labels, batch.hidden

@@ -29,7 +29,7 @@ from beam_jobs.dataset_job.plan_shards import Plan, ShardPlan, plan_shards
 from beam_jobs.dataset_job.read_annotations import ReadPart, read_to_file
 from beam_jobs.dataset_job.write_shards import write_shard
 from beam_jobs.files import storage
-from beam_jobs.labels.label_rules import Augmenter
+from beam_jobs.labels.label_rules import LabelRules
 from beam_jobs.rejections import count_images
 from beam_jobs.runners.transforms import AllTogether, Spread, pipeline_of
 from beam_jobs.sources.reader import Part
@@ -67,7 +67,7 @@ class WriteContext:
         class_ids: class index by class key.
         inexact: keys whose class means more than they do.
         by_parent: those of them whose own class the vocabulary lacks.
-        augmenter: makes labels.
+        label_rules: makes labels.
         classes: size of the vocabulary.
         checks: how images are read.
         splits: of the images.
@@ -79,7 +79,7 @@ class WriteContext:
     class_ids: dict[str, int]
     inexact: frozenset[str]
     by_parent: frozenset[str]
-    augmenter: Augmenter
+    label_rules: LabelRules
     classes: int
     checks: ImageChecks
     splits: SplitOptions
@@ -202,7 +202,7 @@ def _assemble(
         context.class_ids,
         context.inexact,
         context.by_parent,
-        context.augmenter.min_confidence,
+        context.label_rules.min_confidence,
         context.checks,
     )
 
@@ -241,7 +241,7 @@ def _write(plan: ShardPlan | None, context: WriteContext) -> ShardInfo | None:
         context.dataset,
         plan,
         [partition.path for partition in assembled],
-        context.augmenter,
+        context.label_rules,
         context.classes,
         context.checks.labels_only,
     )

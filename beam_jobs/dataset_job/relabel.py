@@ -30,7 +30,7 @@ from beam_jobs.files import storage
 from beam_jobs.files.disk_errors import disk_errors
 from beam_jobs.files.folder_lock import hold_output
 from beam_jobs.labels import ledger as ledger_
-from beam_jobs.labels.label_rules import Augmenter
+from beam_jobs.labels.label_rules import LabelRules
 from beam_jobs.labels.ledger import Rule, Source
 from beam_jobs.labels.pairs import Pairs
 from beam_jobs.labels.ragged_columns import Annotations, Labels, take_rows
@@ -67,7 +67,7 @@ def relabel(
     source = Manifest.load(options.dataset)
     _check_out(options)
     vocabulary, hierarchy = load_classes.load_folder(options.dataset)
-    augmenter = _augmenter(options, source, vocabulary, hierarchy)
+    label_rules = _label_rules(options, source, vocabulary, hierarchy)
     described = {**source.options, "relabelled": options.described()}
     request = json.dumps([source.fingerprint, described], sort_keys=True)
     facts = DatasetFacts(
@@ -80,14 +80,16 @@ def relabel(
     with disk_errors(options.out), hold_output(lock):
         _check_out(options)
         _prepare(options)
-        return _run(options, source, facts, augmenter, beam_args, show_progress)
+        return _run(
+            options, source, facts, label_rules, beam_args, show_progress
+        )
 
 
 def _run(
     options: RelabelOptions,
     source: Manifest,
     facts: DatasetFacts,
-    augmenter: Augmenter,
+    label_rules: LabelRules,
     beam_args: Sequence[str],
     show_progress: bool,
 ) -> Manifest:
@@ -105,7 +107,7 @@ def _run(
             | "Shards" >> beam.Create(tasks)
             | "Spread shards" >> Spread(_path_of)
             | "Relabel shard"
-            >> beam.Map(_relabel, options, augmenter, len(facts.vocabulary))
+            >> beam.Map(_relabel, options, label_rules, len(facts.vocabulary))
             | "All shards" >> AllTogether()
             | "Finish" >> beam.Map(_finish, options.out, facts, source.images)
         )
@@ -119,7 +121,7 @@ def relabel_shard(
     split: str,
     path: str,
     options: RelabelOptions,
-    augmenter: Augmenter,
+    label_rules: LabelRules,
     classes: int,
 ) -> RelabelledShard:
     """Writes one shard anew, images and their order as they are.
@@ -131,7 +133,7 @@ def relabel_shard(
     final = storage.join(options.out, path)
     source = storage.join(options.dataset, path)
     size, digest = write_shards.write_records(
-        final, state.examples(source, augmenter)
+        final, state.examples(source, label_rules)
     )
     work = storage.join(options.out, dataset_folder.WORK)
     letters = storage.join(work, path + ".jsonl")
@@ -165,13 +167,13 @@ class _Relabelling:
     label_bytes: int = 0
 
     def examples(
-        self, source: str, augmenter: Augmenter
+        self, source: str, label_rules: LabelRules
     ) -> Iterator[write_shards.Example]:
         for part in read_batches(source, _BATCH):
             rows, ids = to_numpy(part.parsed), part.image_ids
             annotations = annotations_of(rows)
-            batch = augmenter.augment(annotations)
-            write_shards.check_closed(batch, ids, augmenter)
+            batch = label_rules.label(annotations)
+            write_shards.check_closed(batch, ids, label_rules)
             kept = np.diff(batch.labels.row_splits) > 0
             self._reject(ids, kept)
             labels = encode_records.encode_labels(batch, annotations)
@@ -273,14 +275,14 @@ def _examples(
             yield example
 
 
-def _augmenter(
+def _label_rules(
     options: RelabelOptions,
     source: Manifest,
     vocabulary: Vocabulary,
     hierarchy: Hierarchy,
-) -> Augmenter:
+) -> LabelRules:
     pairs = options.cooccurrence
-    return Augmenter(
+    return LabelRules(
         hierarchy,
         Pairs.load(pairs, vocabulary) if pairs else None,
         min_confidence=source.options["labels"]["min_confidence"],
@@ -322,10 +324,10 @@ def _path_of(task: tuple[str, str]) -> str:
 def _relabel(
     task: tuple[str, str],
     options: RelabelOptions,
-    augmenter: Augmenter,
+    label_rules: LabelRules,
     classes: int,
 ) -> RelabelledShard:
-    return relabel_shard(*task, options, augmenter, classes)
+    return relabel_shard(*task, options, label_rules, classes)
 
 
 def _finish(

@@ -18,7 +18,7 @@ from beam_jobs.dataset_job.plan_shards import ShardPlan, load_splits
 from beam_jobs.dataset_job.splits import uniform
 from beam_jobs.files import storage
 from beam_jobs.images.image_ref import ImageReader, ImageRef
-from beam_jobs.labels.label_rules import AugmentedBatch, Augmenter
+from beam_jobs.labels.label_rules import LabelledBatch, LabelRules
 from beam_jobs.labels.ragged_columns import Annotations
 from beam_jobs.runners import progress
 from beam_jobs.runners.shuffle_files import open_partitions, ragged
@@ -37,7 +37,7 @@ def write_shard(
     dataset: str,
     plan: ShardPlan,
     paths: Sequence[str],
-    augmenter: Augmenter,
+    label_rules: LabelRules,
     classes: int,
     labels_only: bool,
 ) -> ShardInfo:
@@ -47,7 +47,7 @@ def write_shard(
         dataset: folder of the data set.
         plan: which shard.
         paths: all files of the second stage.
-        augmenter: makes the labels.
+        label_rules: makes the labels.
         classes: size of the vocabulary.
         labels_only: write no images.
 
@@ -57,8 +57,8 @@ def write_shard(
     """
     rows, path_names = _read_shard(plan, paths)
     annotations = _annotations(rows)
-    batch = augmenter.augment(annotations)
-    check_closed(batch, rows.column("image_id").to_pylist(), augmenter)
+    batch = label_rules.label(annotations)
+    check_closed(batch, rows.column("image_id").to_pylist(), label_rules)
     labels = encode_records.encode_labels(batch, annotations)
     ids = encode_records.encode_ids(rows.column("image_id").to_pylist())
     origin = _origin(rows)
@@ -158,14 +158,14 @@ def _annotations(rows: pa.Table) -> Annotations:
 
 
 def check_closed(
-    batch: AugmentedBatch, image_ids: Sequence[str], augmenter: Augmenter
+    batch: LabelledBatch, image_ids: Sequence[str], label_rules: LabelRules
 ) -> None:
     """Proves that every record is closed under the hierarchy.
 
     Raises:
         UnclosedRecordError: one is not; it is named.
     """
-    unclosed = augmenter.find_unclosed(batch.labels)
+    unclosed = label_rules.find_unclosed(batch.labels)
     if unclosed:
         names = [
             f"{image_ids[row]}: class {index}, ancestor {ancestor} missing "

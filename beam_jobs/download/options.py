@@ -79,7 +79,7 @@ class FetchOptions(Options):
         float, Option("Seconds until a connection stands.", over=0)
     ] = 10.0
     read_timeout: Annotated[
-        float, Option("Seconds between two pieces of an answer.", over=0)
+        float, Option("Seconds between two parts of an answer.", over=0)
     ] = 20.0
     timeout: Annotated[float, Option("Seconds for a whole answer.", over=0)] = (
         60.0

@@ -15,7 +15,7 @@ _NUM_BANDS = 4
 _BAND_BITS = 16
 _BAND_MASK = np.uint64(0xFFFF)
 # Values compared at a time: a few megabytes.
-_CHUNK = 1 << 18
+_PART = 1 << 18
 
 
 def _cosines() -> np.ndarray:
@@ -139,7 +139,7 @@ def _search_band(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     radius = max_distance // _NUM_BANDS
     starts, members = _index(_band(hashes[places], band), radius)
-    for first, last, keys, counts in _chunks(hashes, band, starts):
+    for first, last, keys, counts in _parts(hashes, band, starts):
         ends = np.cumsum(counts)
         query = np.repeat(np.arange(first, last), counts)
         shift = np.repeat(starts[keys] - (ends - counts), counts)
@@ -170,16 +170,16 @@ def _index(keys: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([[0], np.cumsum(counts)]), members.astype(np.int32)
 
 
-def _chunks(
+def _parts(
     hashes: np.ndarray, band: int, starts: np.ndarray
 ) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
-    """Cuts the hashes into parts of about `_CHUNK` comparisons."""
-    for begin in range(0, len(hashes), _CHUNK):
-        keys = _band(hashes[begin : begin + _CHUNK], band).astype(np.int64)
+    """Cuts the hashes into parts of about `_PART` comparisons."""
+    for begin in range(0, len(hashes), _PART):
+        keys = _band(hashes[begin : begin + _PART], band).astype(np.int64)
         counts = starts[keys + 1] - starts[keys]
         done = np.cumsum(counts)
-        parts = np.arange(_CHUNK, done[-1] + _CHUNK, _CHUNK)
-        cuts = np.searchsorted(done, parts - _CHUNK, side="right")
+        parts = np.arange(_PART, done[-1] + _PART, _PART)
+        cuts = np.searchsorted(done, parts - _PART, side="right")
         cuts = np.unique(np.append(cuts, len(keys)))
         for low, high in zip(cuts[:-1], cuts[1:], strict=True):
             part = slice(low, high)

@@ -32,7 +32,7 @@ from beam_jobs.labels.ragged_columns import Annotations, Labels
 
 
 @dataclass(frozen=True)
-class AugmentedBatch:
+class LabelledBatch:
     """The labels of many images, and what the labels do not show.
 
     Attributes:
@@ -52,7 +52,7 @@ class AugmentedBatch:
     hidden: np.ndarray
 
 
-class Augmenter:
+class LabelRules:
     """Applies the rules to a shard of images at a time.
 
     The first use in a process imports numba and takes the compiled loops from
@@ -74,8 +74,8 @@ class Augmenter:
         InputError: a bad confidence, no ANNOTATED, pairs of other classes.
 
     Example:
-        >>> augmenter = Augmenter(Hierarchy([(), (0,), (1,)]))
-        >>> batch = augmenter.augment(
+        >>> rules = LabelRules(Hierarchy([(), (0,), (1,)]))
+        >>> batch = rules.label(
         ...     Annotations(
         ...         row_splits=np.array([0, 1]),
         ...         ids=np.array([2], np.int32),
@@ -114,7 +114,7 @@ class Augmenter:
         if Rule.PARENT not in rules:
             self._allowed[BY_PARENT:] = False
 
-    def augment(self, annotations: Annotations) -> AugmentedBatch:
+    def label(self, annotations: Annotations) -> LabelledBatch:
         """Labels images.
 
         An id of -1 says nothing. A source may be one plus BY_PARENT. A
@@ -131,7 +131,7 @@ class Augmenter:
         confidences = _check_confidences(annotations.confidences)
         sources = np.ascontiguousarray(annotations.sources, np.uint8)
         row_splits, labels, absent_splits, absent_ids, hidden = (
-            label_rules_kernel.augment(
+            label_rules_kernel.label_rows(
                 (splits, ids, confidences.view(np.uint32), sources),
                 *(self._allowed, self._min_bits),
                 *(self._above, self._below, self._pairs),
@@ -140,7 +140,7 @@ class Augmenter:
         columns = (np.ascontiguousarray(labels[n]) for n in labels.dtype.names)
         label_ids, bits, parents, rules, sources = columns
         by_parent = (rules == Rule.ANNOTATED) & (sources >= BY_PARENT)
-        return AugmentedBatch(
+        return LabelledBatch(
             Labels(
                 *(row_splits, label_ids, bits.view(np.float32)),
                 *(np.where(by_parent, np.uint8(Rule.PARENT), rules), parents),
@@ -156,7 +156,7 @@ class Augmenter:
         breach where Rule A is switched off.
 
         Raises:
-            InputError: as `augment` does.
+            InputError: as `label` does.
         """
         from beam_jobs.labels import label_rules_kernel
 

@@ -296,8 +296,8 @@ def _rule_out_row(
     *(_array(types.boolean), types.int64),
     *(types.Tuple((_INT64, _INT32)),) * 3,
 )
-def augment(annotations, allowed, min_bits, above, below, pairs):
-    """Labels every row: see `label_rules.Augmenter.augment`.
+def label_rows(annotations, allowed, min_bits, above, below, pairs):
+    """Labels every row: see `label_rules.LabelRules.label`.
 
     Args:
         annotations: the columns of `Annotations`; confidences as uint32 bits.

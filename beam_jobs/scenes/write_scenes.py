@@ -40,7 +40,7 @@ _UNSEEN_ORDER_STREAM = 4
 # Below this many scenes, starting processes takes longer than drawing.
 _FEW_SCENES = 1000
 _MAX_PROCESSES = 8
-_CHUNK = 32
+_A_TASK = 32
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def write_scenes(
         synsets = drawn(draw_class, load_catalogue(), 1, len)
         images = write_imagenet(staged / "imagenet", synsets)
         draw_number = functools.partial(draw_annotated, image_size, seed)
-        scenes = drawn(draw_number, range(scenes_wanted), _CHUNK, lambda _: 1)
+        scenes = drawn(draw_number, range(scenes_wanted), _A_TASK, lambda _: 1)
         write_open_images(staged / "open_images", scenes, kinds)
     return _count(images, open_images, kinds)
 
@@ -241,12 +241,12 @@ def _ordered_map(
         def ordered_map(
             function: Callable[[Any], Any],
             items: Sequence[Any],
-            chunk: int,
+            a_task: int,
             size: Callable[[Any], int],
         ) -> Iterator[Any]:
             results: Iterator[Any] = map(function, items)
             if processes > 1:
-                results = pool.map(function, items, chunksize=chunk)
+                results = pool.map(function, items, chunksize=a_task)
             for result in results:
                 yield result
                 bar.update(size(result))

@@ -48,7 +48,7 @@ class Statistics:
         rule_sources: int64 [rules, sources], labels.
         labels_per_image: number of labels -> images with that many.
         annotated_per_image: number of annotated labels -> images with that
-            many: the tags before augmentation.
+            many: the tags before the label rules.
         added_by_pair: (class, class that co-occurs) -> labels it added.
         licenses: licence -> images; nothing is known of the others.
 

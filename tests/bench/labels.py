@@ -1,4 +1,4 @@
-"""Augmented labels: the compiled loops against NLTK's closure, row by row.
+"""Labels by the rules: the compiled loops against NLTK's closure, row by row.
 
 Both give the same classes and confidences, which is checked on every row. Ours
 writes the ledger as well. The classes are the 11,166 published ones with their
@@ -19,7 +19,7 @@ from beam_jobs.classes import wordnet as wn
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.load_classes import load_published
 from beam_jobs.classes.vocabulary import Vocabulary
-from beam_jobs.labels.label_rules import Augmenter
+from beam_jobs.labels.label_rules import LabelRules
 from beam_jobs.labels.ledger import Source
 from beam_jobs.labels.ragged_columns import Annotations, Labels
 from tests.helpers.shared_data import TENCENT_DICTIONARY
@@ -37,27 +37,27 @@ Row = Sequence[tuple[str, float]]
 
 
 def run(folder: Path, short: bool = False) -> list[timing.Comparison]:
-    """Augments the same rows both ways."""
+    """Labels the same rows both ways."""
     count = _ROWS_SHORT if short else _ROWS
     vocabulary, hierarchy = classes()
     wordnet = wn.load_wordnet()
     annotations = draw_annotations(count, len(vocabulary))
     rows = rows_of(annotations, vocabulary)
-    augmenter = Augmenter(hierarchy, min_confidence=_MIN_CONFIDENCE)
+    label_rules = LabelRules(hierarchy, min_confidence=_MIN_CONFIDENCE)
 
     def bare():
         return [nltk_closure(row, vocabulary, wordnet) for row in rows]
 
-    labels = augmenter.augment(annotations).labels
+    labels = label_rules.label(annotations).labels
     if confidences_of(labels) != bare():
         raise RuntimeError("the two ways give different labels")
     arms = {
         timing.BARE: timing.timed(bare, count),
         timing.OURS: timing.repeated(
-            lambda: augmenter.augment(annotations), count
+            lambda: label_rules.label(annotations), count
         ),
         "proof": timing.repeated(
-            lambda: augmenter.find_unclosed(labels), count
+            lambda: label_rules.find_unclosed(labels), count
         ),
     }
     took = timing.interleave(arms, 1 if short else _ROUNDS)

@@ -3,7 +3,7 @@ import pytest
 
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.dataset_job.assemble_images import has_positive
-from beam_jobs.labels.label_rules import Augmenter
+from beam_jobs.labels.label_rules import LabelRules
 from beam_jobs.labels.ledger import BY_PARENT
 from beam_jobs.labels.pairs import Pairs
 from beam_jobs.labels.ragged_columns import Annotations
@@ -45,12 +45,12 @@ def some_annotations(rng) -> Annotations:
 @pytest.mark.parametrize("seed", range(5))
 def test_a_positive_of_a_known_class_is_all_that_a_label_takes(seed):
     rng = np.random.default_rng(seed)
-    augmenter = Augmenter(some_hierarchy(rng), some_pairs(rng))
+    label_rules = LabelRules(some_hierarchy(rng), some_pairs(rng))
     said = some_annotations(rng)
-    labels = augmenter.augment(said).labels
+    labels = label_rules.label(said).labels
     labelled = np.diff(labels.row_splits) > 0
     assert 0.2 < labelled.mean() < 0.8
     found = has_positive(
-        said.row_splits, said.ids, said.confidences, augmenter.min_confidence
+        said.row_splits, said.ids, said.confidences, label_rules.min_confidence
     )
     assert found.tolist() == labelled.tolist()

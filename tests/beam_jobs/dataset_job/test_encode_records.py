@@ -6,7 +6,7 @@ import tensorflow as tf
 from beam_jobs.dataset import records
 from beam_jobs.dataset_job import encode_records
 from beam_jobs.labels import ledger
-from beam_jobs.labels.label_rules import AugmentedBatch
+from beam_jobs.labels.label_rules import LabelledBatch
 from beam_jobs.labels.ledger import Rule, Source
 from beam_jobs.labels.ragged_columns import Annotations, Labels
 from tests.helpers.records import Label, Record, to_example
@@ -74,7 +74,7 @@ def encode(wanted: list[Record]) -> encode_records.EncodedRows:
     annotations = Annotations(parts[0][0], *(values for _, values in parts))
     absent = ragged([r.absent for r in wanted], np.int32)
     hidden = np.tile([True, False], len(annotations.ids) // 2)
-    batch = AugmentedBatch(labels, *absent, hidden)
+    batch = LabelledBatch(labels, *absent, hidden)
     return encode_records.encode_labels(batch, annotations)
 
 

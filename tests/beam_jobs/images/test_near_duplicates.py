@@ -165,7 +165,7 @@ def test_cuts_long_work_into_parts(monkeypatch):
     hashes[100:] = hashes[:400] ^ np.uint64(3)
     candidates = random.random(500) < 0.5
     whole = near_duplicates(hashes, candidates, 6)
-    monkeypatch.setattr("beam_jobs.images.near_duplicates._CHUNK", 7)
+    monkeypatch.setattr("beam_jobs.images.near_duplicates._PART", 7)
     parts = near_duplicates(hashes, candidates, 6)
     assert whole[0].tolist() == parts[0].tolist()
     assert whole[1].tolist() == parts[1].tolist()

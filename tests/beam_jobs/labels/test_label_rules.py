@@ -5,7 +5,7 @@ import pytest
 
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.errors import InputError
-from beam_jobs.labels.label_rules import Augmenter
+from beam_jobs.labels.label_rules import LabelRules
 from beam_jobs.labels.ledger import Rule, Source
 from beam_jobs.labels.pairs import Pairs
 from beam_jobs.labels.ragged_columns import Annotations, Labels
@@ -63,16 +63,16 @@ def columns_of(*labels, row_splits=None) -> Labels:
     return Labels(np.array(splits), *map(np.array, columns, dtypes))
 
 
-def augment(*row, pairs=None, hierarchy=TREE, **options):
+def by_rules(*row, pairs=None, hierarchy=TREE, **options):
     """Returns labels, absent ids and hidden of one row."""
-    batch = Augmenter(hierarchy, pairs, **options).augment(said(row))
+    batch = LabelRules(hierarchy, pairs, **options).label(said(row))
     (labels,) = rows_of(batch.labels)
     assert batch.absent_splits.tolist() == [0, len(batch.absent_ids)]
     return labels, batch.absent_ids.tolist(), batch.hidden.tolist()
 
 
 def test_ancestors_are_added_with_their_parent_and_source():
-    labels, absent, hidden = augment((DOG, 1.0))
+    labels, absent, hidden = by_rules((DOG, 1.0))
     assert labels == [
         (ANIMAL, 1.0, ANCESTOR, DOG, HUMAN),
         (CANINE, 1.0, ANCESTOR, DOG, HUMAN),
@@ -82,7 +82,7 @@ def test_ancestors_are_added_with_their_parent_and_source():
 
 
 def test_columns_have_their_types():
-    batch = Augmenter(TREE).augment(said([(DOG, 1.0), (STONE, 0.0)]))
+    batch = LabelRules(TREE).label(said([(DOG, 1.0), (STONE, 0.0)]))
     found = [
         *vars(batch.labels).values(),
         *(batch.absent_splits, batch.absent_ids, batch.hidden),
@@ -92,7 +92,7 @@ def test_columns_have_their_types():
 
 
 def test_an_ancestor_takes_the_largest_confidence_below_it():
-    labels, _, _ = augment((DOG, 0.75), (CAT, 0.875, MACHINE))
+    labels, _, _ = by_rules((DOG, 0.75), (CAT, 0.875, MACHINE))
     assert labels[:2] == [
         (ANIMAL, 0.875, ANCESTOR, CAT, MACHINE),
         (CANINE, 0.75, ANCESTOR, DOG, HUMAN),
@@ -100,30 +100,30 @@ def test_an_ancestor_takes_the_largest_confidence_below_it():
 
 
 def test_an_annotated_ancestor_is_raised_and_its_annotation_hidden():
-    labels, _, hidden = augment((ANIMAL, 0.75), (DOG, 1.0))
+    labels, _, hidden = by_rules((ANIMAL, 0.75), (DOG, 1.0))
     assert labels[ANIMAL] == (ANIMAL, 1.0, ANCESTOR, DOG, HUMAN)
     assert hidden == [True, False]
 
 
 def test_annotated_wins_over_derived_at_equal_confidence():
-    labels, _, hidden = augment((ANIMAL, 1.0), (DOG, 1.0))
+    labels, _, hidden = by_rules((ANIMAL, 1.0), (DOG, 1.0))
     assert labels[ANIMAL].rule == ANNOTATED
     assert hidden == [False, False]
 
 
 def test_equal_claims_go_to_the_lower_class_and_the_lower_source():
-    labels, _, hidden = augment((CAT, 1.0), (DOG, 1.0, MACHINE), (DOG, 1.0))
+    labels, _, hidden = by_rules((CAT, 1.0), (DOG, 1.0, MACHINE), (DOG, 1.0))
     assert labels[ANIMAL].parent == DOG
     assert labels[DOG].source == HUMAN
     assert hidden == [False, True, False]
 
 
 def test_the_same_annotation_twice_is_visible():
-    assert augment((DOG, 1.0), (DOG, 1.0))[2] == [False, False]
+    assert by_rules((DOG, 1.0), (DOG, 1.0))[2] == [False, False]
 
 
 def test_absent_rules_out_descendants_but_never_what_is_present():
-    labels, absent, hidden = augment((CANINE, 0.0), (CAT, 1.0), (ANIMAL, 0.0))
+    labels, absent, hidden = by_rules((CANINE, 0.0), (CAT, 1.0), (ANIMAL, 0.0))
     assert [label.index for label in labels] == [ANIMAL, CAT]
     assert absent == [CANINE, DOG]
     assert hidden == [False] * 3
@@ -131,25 +131,25 @@ def test_absent_rules_out_descendants_but_never_what_is_present():
 
 def test_low_confidence_and_unknown_classes_say_nothing():
     row = [(DOG, 0.69), (-1, 1.0), (-1, 0.0)]
-    assert augment(*row) == ([], [], [False] * 3)
+    assert by_rules(*row) == ([], [], [False] * 3)
 
 
 def test_least_confidence_is_met_by_the_float32_nearest_to_it():
     # Which lies under the 0.7 of the option.
-    assert len(augment((STONE, 0.7))[0]) == 1
+    assert len(by_rules((STONE, 0.7))[0]) == 1
     assert (
-        len(augment((STONE, np.nextafter(np.float32(0.7), np.float32(0))))[0])
+        len(by_rules((STONE, np.nextafter(np.float32(0.7), np.float32(0))))[0])
         == 0
     )
 
 
 def test_minus_zero_is_absent():
-    assert augment((DOG, -0.0))[1] == [DOG]
+    assert by_rules((DOG, -0.0))[1] == [DOG]
 
 
 def test_rows_do_not_touch_each_other():
     rows = [[(DOG, 1.0)], [], [(CANINE, 0.0)], [(CAT, 0.0)], [(STONE, 1.0)]]
-    batch = Augmenter(TREE, pairs_of((CAT, STONE))).augment(said(*rows))
+    batch = LabelRules(TREE, pairs_of((CAT, STONE))).label(said(*rows))
     assert batch.labels.row_splits.tolist() == [0, 3, 3, 3, 3, 4]
     assert batch.absent_splits.tolist() == [0, 0, 0, 2, 3, 3]
     assert batch.absent_ids.tolist() == [CANINE, DOG, CAT]
@@ -159,18 +159,18 @@ def test_long_rows_are_sorted():
     order = np.random.default_rng(0).permutation(500)
     present = [(int(i), 1.0) for i in order if i % 3]
     row = [*present, *((int(i), 0.0) for i in order if not i % 3)]
-    labels, absent, _ = augment(*row, hierarchy=Hierarchy([()] * 500))
+    labels, absent, _ = by_rules(*row, hierarchy=Hierarchy([()] * 500))
     assert [x.index for x in labels] == [i for i in range(500) if i % 3]
     assert absent == list(range(0, 500, 3))
 
 
 def test_no_rows():
-    batch = Augmenter(TREE).augment(said())
+    batch = LabelRules(TREE).label(said())
     assert (len(batch.labels), len(batch.hidden)) == (0, 0)
 
 
 def test_co_occurring_classes_bring_their_ancestors():
-    labels, _, _ = augment((STONE, 0.75), pairs=pairs_of((STONE, DOG)))
+    labels, _, _ = by_rules((STONE, 0.75), pairs=pairs_of((STONE, DOG)))
     assert labels == [
         (ANIMAL, 0.75, ANCESTOR, DOG, HUMAN),
         (CANINE, 0.75, ANCESTOR, DOG, HUMAN),
@@ -182,7 +182,7 @@ def test_co_occurring_classes_bring_their_ancestors():
 def test_pairs_apply_to_derived_labels_until_nothing_changes():
     # The dog's canine adds the stone, and that the cat.
     pairs = pairs_of((CANINE, STONE), (STONE, CAT))
-    labels, _, _ = augment((DOG, 1.0), pairs=pairs)
+    labels, _, _ = by_rules((DOG, 1.0), pairs=pairs)
     assert [(x.index, x.rule, x.parent) for x in labels] == [
         (ANIMAL, ANCESTOR, DOG),
         (CANINE, ANCESTOR, DOG),
@@ -193,7 +193,7 @@ def test_pairs_apply_to_derived_labels_until_nothing_changes():
 
 
 def test_a_surer_pair_raises_an_annotated_label():
-    labels, _, hidden = augment(
+    labels, _, hidden = by_rules(
         (STONE, 1.0), (CAT, 0.75, MACHINE), pairs=pairs_of((STONE, CAT))
     )
     assert labels[1] == (CAT, 1.0, CO_OCCURRENCE, STONE, HUMAN)
@@ -202,7 +202,7 @@ def test_a_surer_pair_raises_an_annotated_label():
 
 def test_of_co_occurring_classes_the_lowest_claims_their_ancestors():
     pairs = pairs_of((STONE, CANINE), (STONE, DOG))
-    labels, _, _ = augment((STONE, 1.0), pairs=pairs)
+    labels, _, _ = by_rules((STONE, 1.0), pairs=pairs)
     assert [(x.index, x.rule, x.parent) for x in labels[:3]] == [
         (ANIMAL, ANCESTOR, DOG),
         (CANINE, ANCESTOR, DOG),
@@ -213,7 +213,7 @@ def test_of_co_occurring_classes_the_lowest_claims_their_ancestors():
 def test_a_ring_of_pairs_and_ancestors_still_ends_in_the_annotation():
     # STONE adds CANINE, that CAT, and that DOG, which is below CANINE.
     pairs = pairs_of((STONE, CANINE), (CANINE, CAT), (CAT, DOG), (DOG, STONE))
-    labels, _, _ = augment((STONE, 1.0), pairs=pairs)
+    labels, _, _ = by_rules((STONE, 1.0), pairs=pairs)
     assert [x.parent for x in labels] == [CANINE, STONE, CAT, CANINE, STONE]
 
 
@@ -221,7 +221,7 @@ def test_rules_can_be_switched_off():
     row, pairs = [(DOG, 1.0)], pairs_of((DOG, STONE), (CANINE, CAT))
 
     def labelled(*rules):
-        found, _, _ = augment(*row, pairs=pairs, rules=(ANNOTATED, *rules))
+        found, _, _ = by_rules(*row, pairs=pairs, rules=(ANNOTATED, *rules))
         return [label.index for label in found]
 
     assert labelled() == [DOG]
@@ -232,18 +232,18 @@ def test_rules_can_be_switched_off():
 
 def test_sources_can_be_switched_off():
     row = [(DOG, 1.0, MACHINE), (CAT, 1.0), (STONE, 0.0, MACHINE)]
-    labels, absent, hidden = augment(*row, sources=[HUMAN])
+    labels, absent, hidden = by_rules(*row, sources=[HUMAN])
     assert [label.index for label in labels] == [ANIMAL, CAT]
     assert absent == []
     assert hidden == [True, False, False]
-    assert augment(*row, sources=[])[0] == []
+    assert by_rules(*row, sources=[])[0] == []
 
 
 def test_read_only_columns_are_taken():
     annotations = said([(DOG, 1.0)])
     for column in vars(annotations).values():
         column.flags.writeable = False
-    labels = Augmenter(TREE).augment(annotations).labels
+    labels = LabelRules(TREE).label(annotations).labels
     assert labels.ids.tolist() == [ANIMAL, CANINE, DOG]
 
 
@@ -258,7 +258,7 @@ def test_read_only_columns_are_taken():
 )
 def test_bad_options_are_refused(options, message):
     with pytest.raises(InputError, match=message):
-        Augmenter(TREE, **options)
+        LabelRules(TREE, **options)
 
 
 @pytest.mark.parametrize(
@@ -273,31 +273,31 @@ def test_bad_options_are_refused(options, message):
 )
 def test_bad_values_are_refused(row, message):
     with pytest.raises(InputError, match=message):
-        Augmenter(TREE).augment(said([row]))
+        LabelRules(TREE).label(said([row]))
 
 
 def test_columns_of_unequal_length_are_refused():
     annotations = said([(DOG, 1.0)])
     short = Annotations(np.array([0, 2]), *list(vars(annotations).values())[1:])
     with pytest.raises(InputError, match=r"\[2\] for \(1, 1, 1\)"):
-        Augmenter(TREE).augment(short)
+        LabelRules(TREE).label(short)
 
 
 def test_unclosed_labels_are_found():
     dog = Label(DOG, 1.0, ANNOTATED, DOG, HUMAN)
     weak = Label(ANIMAL, 0.5, ANNOTATED, ANIMAL, HUMAN)
     labels = columns_of(weak, dog, weak, dog, row_splits=[0, 2, 2, 3, 4])
-    assert Augmenter(TREE).find_unclosed(labels) == [
+    assert LabelRules(TREE).find_unclosed(labels) == [
         (0, DOG, ANIMAL),
         (0, DOG, CANINE),
         (3, DOG, ANIMAL),
         (3, DOG, CANINE),
     ]
-    off = Augmenter(TREE, rules=(ANNOTATED, CO_OCCURRENCE))
+    off = LabelRules(TREE, rules=(ANNOTATED, CO_OCCURRENCE))
     assert off.find_unclosed(labels) == []
 
 
 def test_unclosed_labels_of_an_unknown_class_are_refused():
     labels = columns_of(Label(-1, 1.0, ANNOTATED, 0, HUMAN))
     with pytest.raises(InputError, match="0 to 4; received: -1"):
-        Augmenter(TREE).find_unclosed(labels)
+        LabelRules(TREE).find_unclosed(labels)

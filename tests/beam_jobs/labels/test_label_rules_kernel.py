@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from beam_jobs.classes.hierarchy import Hierarchy
-from beam_jobs.labels.label_rules import Augmenter
+from beam_jobs.labels.label_rules import LabelRules
 from beam_jobs.labels.ledger import Rule
 from beam_jobs.labels.pairs import Pairs
 from beam_jobs.labels.ragged_columns import Annotations, Labels
@@ -48,7 +48,7 @@ def rows_of(labels: Labels) -> list[list[Label]]:
     return [values[a:b] for a, b in zip(splits, splits[1:], strict=False)]
 
 
-def slow_augment(row, hierarchy, pairs, rules=tuple(Rule)) -> list[Label]:
+def slow_labels(row, hierarchy, pairs, rules=tuple(Rule)) -> list[Label]:
     """Rules A and B in turn, as the module describes them; slow and plain."""
     best: dict[int, Label] = {}
     for index, confidence, source in row:
@@ -143,11 +143,11 @@ def test_random_rows_equal_the_plain_rules(seed):
     off = {ANCESTOR, CO_OCCURRENCE} if seed % 10 == 0 else set()
     off = {ANCESTOR} if seed % 10 == 1 else off
     rules = set(Rule) - off
-    augmenter = Augmenter(hierarchy, pairs_of(pairs), rules=rules)
-    batch = augmenter.augment(said(rows))
+    label_rules = LabelRules(hierarchy, pairs_of(pairs), rules=rules)
+    batch = label_rules.label(said(rows))
     found = rows_of(batch.labels)
-    assert found == [slow_augment(r, hierarchy, pairs, rules) for r in rows]
-    assert augmenter.find_unclosed(batch.labels) == []
+    assert found == [slow_labels(r, hierarchy, pairs, rules) for r in rows]
+    assert label_rules.find_unclosed(batch.labels) == []
     for row, labels in zip(rows, found, strict=True):
         check_chains(row, {x.index: x for x in labels})
     visible = [
@@ -180,7 +180,7 @@ def test_other_rules_can_be_applied_to_what_a_record_keeps(seed):
     rng = np.random.default_rng(1000 + seed)
     hierarchy, pairs, rows = draw_case(rng)
     first = said(rows)
-    batch = Augmenter(hierarchy, pairs_of(pairs)).augment(first)
+    batch = LabelRules(hierarchy, pairs_of(pairs)).label(first)
     splits = first.row_splits
     kept = []
     for r, labels in enumerate(rows_of(batch.labels)):
@@ -188,7 +188,7 @@ def test_other_rules_can_be_applied_to_what_a_record_keeps(seed):
         apart = [v for v, h in zip(rows[r], hidden, strict=True) if h]
         shown = [(x[0], x[1], x[4]) for x in labels if x.rule == ANNOTATED]
         kept.append(shown + apart)
-    alone = Augmenter(hierarchy, rules=(ANNOTATED, ANCESTOR))
-    assert rows_of(alone.augment(said(kept)).labels) == rows_of(
-        alone.augment(first).labels
+    alone = LabelRules(hierarchy, rules=(ANNOTATED, ANCESTOR))
+    assert rows_of(alone.label(said(kept)).labels) == rows_of(
+        alone.label(first).labels
     )

@@ -16,7 +16,7 @@ from beam_jobs.dataset_job.options import (
     ImageChecks,
     SplitOptions,
 )
-from beam_jobs.labels.label_rules import Augmenter
+from beam_jobs.labels.label_rules import LabelRules
 from beam_jobs.runners import prepare_runner
 from tests.helpers.raw_sources import CAT, DOG, write_imagenet
 
@@ -129,7 +129,7 @@ def write_arguments():
         class_ids={DOG: 0, CAT: 1},
         inexact=frozenset(),
         by_parent=frozenset(),
-        augmenter=Augmenter(hierarchy),
+        label_rules=LabelRules(hierarchy),
         classes=2,
         checks=ImageChecks(),
         splits=SplitOptions(),
