@@ -69,8 +69,8 @@ def build_classes(
     Without a base it holds them and their WordNet ancestors, but for the
     abstract ones. Parents come before children, equals by WordNet id: the
     same classes always give the same indices. A base is used as it is, or
-    grows by the annotated classes that it lacks and, where none of the
-    ancestors of such a class is in it, by those.
+    grows by the annotated classes that it lacks, their own parents and, where
+    none of the ancestors of such a class is in it, by those.
 
     Args:
         counts: annotated images by class key by kind of source (`imagenet`,
@@ -218,8 +218,10 @@ def _assemble(
     depths: dict[str, int] = {}
     for wnid in kept:
         paths = _paths(wnid, rules, wordnet, own)
-        known = base and any(w in base[0] for path in paths for w in path)
-        for path in [[wnid]] if known else paths:
+        if base and any(w in base[0] for path in paths for w in path):
+            # Parents of one's own are asked for, WordNet's are not.
+            paths = [[w for w in p if w == wnid or is_own(w)] for p in paths]
+        for path in paths:
             for depth, above in enumerate(path):
                 depths[above] = max(depth, depths.get(above, 0))
     order = sorted(depths, key=lambda wnid: (depths[wnid], wnid))

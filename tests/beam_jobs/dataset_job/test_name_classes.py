@@ -157,6 +157,25 @@ def test_own_parents_have_parents(csv, tmp_path):
     assert tree.parents[cams] == (vocabulary.index_of(SIGN),)
 
 
+def test_a_vocabulary_grows_by_own_parents(csv, tmp_path):
+    base, rows = tmp_path / "vocabulary.tsv", tmp_path / "map.csv"
+    base.write_text(f"index\twnid\tname\n0\t{DOG}\tdog\n1\t{SIGN}\tsign\n")
+    rows.write_text(
+        f"name;class;parent\nGoPro;own:gopro;own:cams\nCams;own:cams;{SIGN}\n"
+    )
+    build(
+        csv,
+        tmp_path / "d",
+        base=str(base),
+        grow=True,
+        class_map=str(rows),
+    )
+    vocabulary, tree = load_classes(str(tmp_path / "d" / "vocabulary.tsv"))
+    assert [c.wnid for c in vocabulary][:3] == [DOG, SIGN, "own:cams"]
+    assert tree.parents[vocabulary.index_of("own:gopro")] == (2,)
+    assert tree.parents[2] == (1,)
+
+
 def test_own_ids_are_names_of_their_classes(tmp_path):
     rows = ["1.jpg,own:stop_sign", "2.jpg,own:gopro;GoPro", "3.jpg,own:No"]
     path = tmp_path / "labels.csv"
