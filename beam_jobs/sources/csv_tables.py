@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from beam_jobs.errors import InputError
@@ -18,6 +19,7 @@ from beam_jobs.files import storage, text_files
 from beam_jobs.files.checks import check_file
 from beam_jobs.sources.cells import (
     CLASS_NAMES,
+    LABEL_NAMES,
     LABEL_SEPARATOR,
     numbers_of,
     read_class_names,
@@ -60,6 +62,8 @@ def find(path: str, context: Context) -> Found:
     path, size = storage.find_file(path)
     options = context.part_options()
     columns = _columns_of(path, dict(options))
+    if [n.lower() for n in columns.names].count("confidence") > 1:
+        raise InputError(f"{path}:1: a column confidence once; received: twice")
     read_class_names(dict(options).get(CLASS_NAMES.name))
     if not context.labels_only and "images" not in dict(options):
         check_no_urls(path, columns)
@@ -69,7 +73,22 @@ def find(path: str, context: Context) -> Found:
     found = cut_table("csv", (path, size), columns, options)
     check_start(found.parts[0], read, "a row with an image and its labels")
     _check_confidences(found.parts[0], columns)
-    return found
+    if LABEL_COLUMN.name in dict(options):
+        return found
+    return replace(found, notes=(*found.notes, *_others(path, columns)))
+
+
+def _others(path: str, columns: Columns) -> list[str]:
+    """Returns a line on further columns that usually hold labels."""
+    named = [n for n in columns.names if n.lower() in LABEL_NAMES]
+    if columns.label is None or len(named) < 2:
+        return []
+    taken = columns.names[columns.label]
+    others = ", ".join(name for name in named if name != taken)
+    return [
+        f"{path}: labels are in its column {taken}; there is {others}, too: "
+        f"{LABEL_COLUMN.flag} takes another"
+    ]
 
 
 def cut_table(

@@ -143,6 +143,21 @@ def test_percents_are_read_with_their_sign_alone(tmp_path):
     assert read(tmp_path, text)[1].reason == Reason.MALFORMED_ROW
 
 
+def test_further_columns_of_labels_are_said(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("image,Label,category,n\na.jpg,dog,animal,1\n")
+    found = csv_tables.READER.find(str(path), Context(labels_only=True))
+    assert found.notes == (
+        f"{path}: labels are in its column Label; there is category, too: "
+        "--label-column takes another",
+    )
+    given = Context((("label_column", "category"),), labels_only=True)
+    assert csv_tables.READER.find(str(path), given).notes == ()
+    path.write_text("image,label,confidence,Confidence\na.jpg,dog,1,1\n")
+    with pytest.raises(InputError, match="a column confidence once"):
+        csv_tables.READER.find(str(path), Context(labels_only=True))
+
+
 def test_a_text_is_no_label(tmp_path):
     text = f"image,label\na.jpg,dog\nb.jpg,{'very ' * 99}long\n"
     _, bad = read(tmp_path, text, labels_only=True)
