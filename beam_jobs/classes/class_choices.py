@@ -38,6 +38,8 @@ _CHOICES_HEADER = (
 _GIVEN = "given"
 _GENERAL = frozenset({"reviewed_general", "hypernym"})
 _OWN = ("own", "kind", "ambiguous", "foreign")
+# Class keys that come from the cells of tables.
+_OF_TABLES = ("csv:", "parquet:")
 _GLOSS_WORDS = 12
 # What a class map names and no source: its own parents.
 MAPPED = "class_map:"
@@ -314,6 +316,23 @@ def _joined(names: Sequence[str]) -> list[str]:
     if len(several) >= _LEAST_LISTS and 2 * len(several) > len(names):
         return several
     return [n for n in several if set(n.split()) <= set(names)]
+
+
+def joined_names(choices: Iterable[ClassChoice]) -> list[str]:
+    """Returns names of tables that WordNet lacks and that consist of others.
+
+    `dog cat` where there are a dog and a cat: nothing tells whether it is one
+    label or two.
+    """
+    found = [c for c in choices if c.key.startswith(_OF_TABLES)]
+    names = {c.display_name for c in found}
+    return sorted(
+        c.display_name
+        for c in found
+        if c.rule in _OWN
+        and " " in c.display_name
+        and names.issuperset(c.display_name.split())
+    )
 
 
 def _listed(rows: Sequence[Mapping[str, str]]) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from beam_jobs.classes.class_choices import joined_names
 from beam_jobs.classes.class_map import ClassMap
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.load_classes import is_published, load_classes
@@ -42,6 +43,7 @@ from beam_jobs.labels.label_rules import LabelRules
 from beam_jobs.labels.pairs import Pairs
 from beam_jobs.runners import progress
 from beam_jobs.runners.beam_options import check_beam_args, check_reachable
+from beam_jobs.sources.cells import LABEL_SEPARATOR
 from beam_jobs.sources.find_sources import (
     SourcePaths,
     Sources,
@@ -157,6 +159,7 @@ def _build(
             inputs.base,
             _count_classes(options, sources, index, beam_args),
         )
+        _check_separated(options, classes)
     for note in classes.notes:
         on_note(note)
     classes.save(options.out)
@@ -173,6 +176,18 @@ def _build(
     if passed_over := _passed_over(sources):
         on_note(passed_over)
     return manifest
+
+
+def _check_separated(options: DatasetOptions, classes: ChosenClasses) -> None:
+    """Refuses cells of a table that hold several labels, as it seems."""
+    joined = joined_names(classes.choices)
+    if joined and options.sources.label_separator is None:
+        raise InputError(
+            f"{len(joined)} of the labels consist of others, blanks between "
+            f"({joined[0]!r}): correct these cells, or say what stands "
+            f"between labels, {LABEL_SEPARATOR.flag} "
+            + " or ".join(LABEL_SEPARATOR.choices)
+        )
 
 
 def _passed_over(sources: Sources) -> str:

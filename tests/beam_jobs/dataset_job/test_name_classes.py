@@ -34,11 +34,11 @@ def csv(tmp_path):
     return str(path)
 
 
-def build(csv, out, **vocabulary):
+def build(csv, out, separator=None, **vocabulary):
     return build_dataset(
         DatasetOptions(
             out=str(out),
-            sources=SourcePaths(csv=(csv,)),
+            sources=SourcePaths(csv=(csv,), label_separator=separator),
             vocabulary=VocabularyOptions(**vocabulary),
             images=ImageChecks(labels_only=True),
             splits=SplitOptions(validation_per_class=0),
@@ -81,6 +81,18 @@ def test_own_classes_are_labels_with_their_parents(csv, tmp_path):
     for image in ("csv/1.jpg", "csv/2.jpg"):
         assert ("own:stop_sign", Rule.ANNOTATED, Source.CSV) in found[image]
         assert (SIGN, Rule.ANCESTOR, Source.CSV) in found[image]
+
+
+def test_a_label_of_other_labels_is_refused_until_it_is_said_to_be_one(
+    tmp_path,
+):
+    path = tmp_path / "labels.csv"
+    path.write_text("image,labels\n1.jpg,dog;sign\n2.jpg,stop;stop dog\n")
+    with pytest.raises(InputError, match="'stop dog'.*--label-separator"):
+        build(str(path), tmp_path / "out")
+    build(str(path), tmp_path / "out", separator=";")
+    found = {wnid for wnid, _, _ in labels(tmp_path / "out")["csv/2.jpg"]}
+    assert "own:stop_dog" in found
 
 
 def test_parent_stands_for_a_class_that_a_fixed_vocabulary_lacks(csv, tmp_path):
