@@ -275,14 +275,13 @@ class _Chooser:
             return ClassChoice(key, name, class_id, "foreign", others)
         if self.hints.is_proper(key, name) or self.hints.joins(key, name):
             return ClassChoice(key, name, class_id, "own", others)
-        seen = [
-            s
-            for w in senses
-            if self.visible(s := wn.synset_of(w, self.wordnet))
-        ]
+        synsets = [wn.synset_of(w, self.wordnet) for w in senses]
+        seen = [s for s in synsets if self.visible(s)]
         if seen and not denies(name):
             parent = ""
-            if self.hints.is_sure(key):
+            if self.hints.is_sure(key) and class_senses.are_mostly_seen(
+                synsets, seen, name
+            ):
                 parent = parents.common_kind(seen, self.visible)
             return ClassChoice(
                 key, name, class_id, "ambiguous", others, parent=parent

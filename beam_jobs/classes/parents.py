@@ -121,6 +121,9 @@ def _kind(lemma: str, visible: Visible, wordnet) -> Synset | None:
             synset = best
     if synset is None or synset.lexname() not in _KINDS:
         return None
+    seen = [s for s in all_senses if visible(s)]
+    if not class_senses.are_mostly_seen(all_senses, seen, lemma):
+        return None
     shown = [
         c
         for c in compounds

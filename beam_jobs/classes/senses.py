@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from beam_jobs.classes import wordnet as wn
+from beam_jobs.classes.lemmas import words_of
 
 if TYPE_CHECKING:
     from nltk.corpus.reader.wordnet import Synset
@@ -137,6 +138,8 @@ def sure_sense(
     best = max(named, key=lambda s: _count(s, lemma))
     others = [s for s in [*named, *hidden] if s != best]
     most = max((_count(s, lemma) for s in others), default=0)
+    if not hint and _is_rather_no_noun(best, lemma, wordnet):
+        return None
     if len(named) == 1:
         if best.lexname() == "noun.person":
             # Not met, it is no more likely than what no image shows: a
@@ -146,6 +149,42 @@ def sure_sense(
     if _other_name(best, lemma) and _count(best, lemma) < _MEANT:
         return None
     return best if _outweighs(best, named, lemma, most, wordnet) else None
+
+
+def _is_rather_no_noun(best: Synset, lemma: str, wordnet) -> bool:
+    """Tells whether text means a deed or a property by a word: `stop`, `yield`.
+
+    A person is never met by its name where others are: `neutral`.
+    """
+    count = _count(best, lemma)
+    person = best.lexname() == "noun.person"
+    if count > (0 if person else _RARE):
+        return False
+    met = sum(
+        _count(synset, lemma)
+        for pos in "vars"
+        for synset in wordnet.synsets(lemma, pos=pos)
+    )
+    return met >= (1 if person else _MEANT)
+
+
+def are_mostly_seen(
+    senses: Sequence[Synset], seen: Sequence[Synset], name: str
+) -> bool:
+    """Tells whether text does not mean what no image shows by a name.
+
+    Most `smoke` is no cigar.
+
+    Args:
+        senses: all of the name.
+        seen: those of them that an image can show.
+        name: in one of its spellings.
+    """
+    lemma = "_".join(words_of(name))
+    hidden = [_count(s, lemma) for s in senses if s not in seen]
+    return max(hidden, default=0) <= max(
+        (_count(s, lemma) for s in seen), default=0
+    )
 
 
 def sure_synset(

@@ -61,6 +61,11 @@ def test_rules(name, wnid, rule):
         ("non-helmet", "own:non_helmet", "own", ""),
         ("un cover", "own:un_cover", "own", ""),
         ("scratch", "own:scratch", "ambiguous", ""),
+        # Rather a deed, a property, or what no image shows.
+        ("Stop", "own:stop", "ambiguous", ""),
+        ("neutral", "own:neutral", "ambiguous", ""),
+        ("smoke", "own:smoke", "ambiguous", ""),
+        ("Road work", "own:road_work", "own", ""),
         ("Starbucks", "own:starbucks", "own", ""),
         ("MacBook Pro", "own:macbook_pro", "own", ""),
         ("ford mustang", "own:ford_mustang", "own", ""),
