@@ -13,7 +13,7 @@ import pyarrow as pa
 from beam_jobs.dataset_job.carried import COLUMNS, to_columns
 from beam_jobs.dataset_job.unpack_images import unpack_images
 from beam_jobs.files import storage
-from beam_jobs.images.find_images import is_encodable
+from beam_jobs.images.image_names import is_encodable
 from beam_jobs.images.origin import Origin
 from beam_jobs.rejections import Reason, Rejection, save_rejections
 from beam_jobs.runners import progress

@@ -9,7 +9,7 @@ from collections.abc import Set
 
 from beam_jobs.download.log import IMAGES, OK, Outcome
 from beam_jobs.images.check_image import ImageError, check_image
-from beam_jobs.images.find_images import download_name
+from beam_jobs.images.image_names import download_name
 from beam_jobs.images.options import ImageLimits
 from beam_jobs.rejections import Reason
 

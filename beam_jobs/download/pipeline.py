@@ -22,7 +22,7 @@ from beam_jobs.download.share import Batch, Run, share_of
 from beam_jobs.download.worker import Counts, Finished, finish_share
 from beam_jobs.files import storage
 from beam_jobs.files.folder_lock import is_held
-from beam_jobs.images.find_images import download_name
+from beam_jobs.images.image_names import download_name
 from beam_jobs.rejections import Reason, Rejection, save_rejections
 from beam_jobs.runners.transforms import pipeline_of
 from beam_jobs.sources.reader import Part, cut_text

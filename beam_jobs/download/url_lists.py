@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, text_files
-from beam_jobs.images.find_images import is_url
+from beam_jobs.images.image_names import is_url
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.reader import MalformedRows, Part, check_start, cut_text
 

@@ -12,7 +12,7 @@ from beam_jobs.files import storage
 from beam_jobs.files.folder_lock import lock_folder
 from beam_jobs.forget.letters import forget_lines, is_value_of, letters_in
 from beam_jobs.forget.names import Names
-from beam_jobs.images.find_images import download_name
+from beam_jobs.images.image_names import download_name
 from beam_jobs.rejections import DEAD_LETTERS, count_images
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from beam_jobs.errors import InputError
 from beam_jobs.files import text_files
-from beam_jobs.images.find_images import download_name, is_url
+from beam_jobs.images.image_names import download_name, is_url
 from beam_jobs.labels.ledger import Source
 
 _KINDS = tuple(sorted({f"{source.kind}/" for source in Source}))

@@ -14,8 +14,8 @@ from beam_jobs.classes.wordnet import WNID_PATTERN
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
-from beam_jobs.images.find_images import (
-    ImageFolders,
+from beam_jobs.images.image_folders import ImageFolders
+from beam_jobs.images.image_names import (
     is_encodable,
     is_inside,
     path_id,

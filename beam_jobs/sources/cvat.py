@@ -15,7 +15,7 @@ from defusedxml.ElementTree import iterparse
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
-from beam_jobs.images.find_images import AddressError
+from beam_jobs.images.image_names import AddressError
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.csv_columns import Columns
 from beam_jobs.sources.reader import (

@@ -15,7 +15,7 @@ from beam_jobs.classes.wordnet import WNID_PATTERN
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_folder
-from beam_jobs.images.find_images import (
+from beam_jobs.images.image_names import (
     SUFFIXES,
     TEXTS,
     count_suffixes,

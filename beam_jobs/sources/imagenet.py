@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
 
 from beam_jobs.classes.load_classes import read_dictionary
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file, check_folder
-from beam_jobs.images import find_images
-from beam_jobs.images.find_images import ImageFolders, is_inside
+from beam_jobs.images.find_images import list_images
+from beam_jobs.images.image_folders import ImageFolders
+from beam_jobs.images.image_names import (
+    SUFFIXES,
+    TEXTS,
+    count_suffixes,
+    is_inside,
+    suffix_of,
+)
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.cached_tokens import ClassTokens
@@ -61,13 +67,13 @@ def find(folder: str, context: Context) -> Found:
     patterns = [os.path.join(folder, nesting) for nesting in _NESTINGS]
     for path, size in storage.list_files(*patterns):
         wnid = _wnid_of(path, folder)
-        suffix = PurePosixPath(path).suffix.lower()
+        suffix = suffix_of(path)
         # What else lies among the images is checked, and said to be none.
-        if wnid and suffix not in find_images.TEXTS:
+        if wnid and suffix not in TEXTS:
             found.append((wnid, path, size))
             continue
         others.append(path)
-        if suffix in find_images.SUFFIXES:
+        if suffix in SUFFIXES:
             a_class_each |= "/" in path[len(folder) :].strip("/")
     if not found:
         raise InputError(
@@ -82,7 +88,7 @@ def find(folder: str, context: Context) -> Found:
         group_files("imagenet", listed, options),
         images=_estimate_images(listed),
         wnids=tuple(sorted({wnid for wnid, _, _ in found})),
-        passed_over=find_images.count_suffixes(others),
+        passed_over=count_suffixes(others),
         has_splits=any(
             split_of_folders(path[len(folder) :]) for path, _ in listed
         ),
@@ -97,7 +103,7 @@ def _estimate_images(found: Sequence[tuple[str, int]]) -> int:
     total = sum(size for size, _ in tars)
     # A tar that is empty or broken says nothing of the others.
     for size, path in sorted(tars)[:_TARS_TRIED]:
-        listed = find_images.list_images(path, size) if size else ()
+        listed = list_images(path, size) if size else ()
         images = sum(not isinstance(item, Rejection) for item in listed)
         if images:
             return len(found) - len(tars) + total * images // size
@@ -115,7 +121,7 @@ def read(part: Part) -> Read:
             yield Rejection(Reason.UNREADABLE_ARCHIVE, path, detail, path)
             continue
         split = part.split_of_path(path[len(folder) :])
-        for item in find_images.list_images(path, size):
+        for item in list_images(path, size):
             if isinstance(item, Rejection):
                 yield item
             elif wnid:

@@ -17,7 +17,7 @@ from typing import Any
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
-from beam_jobs.images.find_images import SUFFIXES, AddressError, is_encodable
+from beam_jobs.images.image_names import SUFFIXES, AddressError, is_encodable
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.cells import LABEL_NAMES
 from beam_jobs.sources.csv_columns import (

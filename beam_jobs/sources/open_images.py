@@ -16,7 +16,7 @@ from beam_jobs.classes.class_map import read_overrides
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, text_files
 from beam_jobs.files.checks import check_folder
-from beam_jobs.images.find_images import count_suffixes
+from beam_jobs.images.image_names import count_suffixes
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.images.origin import Origin, make_origin
 from beam_jobs.labels.ledger import Source

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
-from beam_jobs.images.find_images import count_suffixes
+from beam_jobs.images.image_names import count_suffixes
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources import captions
 from beam_jobs.sources.captions import CaptionedImages

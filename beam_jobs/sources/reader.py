@@ -15,7 +15,7 @@ from typing import NamedTuple
 from beam_jobs.errors import InputError
 from beam_jobs.files.checks import check_file, check_folder
 from beam_jobs.files.text_files import BadRow, first_line_number, read_lines
-from beam_jobs.images.find_images import AddressError
+from beam_jobs.images.image_names import AddressError
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.images.origin import Origin
 from beam_jobs.labels.ledger import Source

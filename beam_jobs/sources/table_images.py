@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from beam_jobs.files import storage
-from beam_jobs.images.find_images import (
-    ImageFolders,
+from beam_jobs.images.image_folders import ImageFolders
+from beam_jobs.images.image_names import (
     check_address,
     is_encodable,
     is_inside,

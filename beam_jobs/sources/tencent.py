@@ -23,12 +23,8 @@ from beam_jobs.classes.load_classes import read_dictionary
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
-from beam_jobs.images.find_images import (
-    ImageFolders,
-    check_address,
-    is_inside,
-    is_url,
-)
+from beam_jobs.images.image_folders import ImageFolders
+from beam_jobs.images.image_names import check_address, is_inside, is_url
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection

@@ -16,7 +16,8 @@ from beam_jobs.classes.wordnet import WNID_PATTERN
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_folder
-from beam_jobs.images.find_images import is_inside, path_id, with_suffix
+from beam_jobs.images.image_folders import with_suffix
+from beam_jobs.images.image_names import is_inside, path_id
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection

@@ -16,13 +16,12 @@ from typing import Any
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
-from beam_jobs.images.find_images import (
-    ARCHIVE,
+from beam_jobs.images.find_images import ARCHIVE, list_images
+from beam_jobs.images.image_names import (
     SUFFIXES,
     TEXTS,
     count_suffixes,
     is_encodable,
-    list_images,
     path_id,
 )
 from beam_jobs.images.image_ref import ImageReader, ImageRef

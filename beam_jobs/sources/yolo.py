@@ -15,7 +15,7 @@ import yaml
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_folder
-from beam_jobs.images.find_images import SUFFIXES, count_suffixes, path_id
+from beam_jobs.images.image_names import SUFFIXES, count_suffixes, path_id
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection

@@ -21,7 +21,7 @@ from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.read_ahead import ReadAhead
 from beam_jobs.images import check_image
-from beam_jobs.images.find_images import SUFFIXES
+from beam_jobs.images.image_names import SUFFIXES
 from beam_jobs.images.options import ImageLimits
 from beam_jobs.rejections import Reason, Rejection, save_rejections
 from model.features import feature_files

@@ -16,7 +16,7 @@ from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import is_pattern
-from beam_jobs.images import find_images
+from beam_jobs.images import find_images, image_names
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.rejections import Rejection
 from beam_jobs.sources.reader import Part, group_files
@@ -108,7 +108,7 @@ def _list_part(part: Part) -> Iterator[tuple[str, ImageRef] | Rejection]:
         for item in find_images.list_images(path, size):
             if part.reader == IMAGES or isinstance(item, Rejection):
                 yield item
-            elif item[0].lower().endswith(find_images.SUFFIXES):
+            elif item[0].lower().endswith(image_names.SUFFIXES):
                 yield f"{path}/{item[0]}", item[1]
 
 
@@ -133,7 +133,7 @@ def _list_source(source: str) -> tuple[list[tuple[str, int]], int]:
     # What was named itself is tried, whatever its ending.
     wanted = [file for file in found if named or _is_wanted(file[0])]
     if not wanted:
-        endings = ", ".join((*find_images.SUFFIXES, find_images.ARCHIVE))
+        endings = ", ".join((*image_names.SUFFIXES, find_images.ARCHIVE))
         raise InputError(
             f"{source}: no image there; folders are searched for {endings} "
             f"and {_RECORD_SUFFIX}"
@@ -159,7 +159,7 @@ def _list_dataset(folder: str) -> list[tuple[str, int]]:
 
 
 def _is_wanted(path: str) -> bool:
-    return _kind(path) != IMAGES or path.lower().endswith(find_images.SUFFIXES)
+    return _kind(path) != IMAGES or path.lower().endswith(image_names.SUFFIXES)
 
 
 def _is_folder(source: str) -> bool:
@@ -170,5 +170,5 @@ def _is_folder(source: str) -> bool:
 
 
 def _has_known_ending(path: str) -> bool:
-    endings = (*find_images.SUFFIXES, find_images.ARCHIVE, _RECORD_SUFFIX)
+    endings = (*image_names.SUFFIXES, find_images.ARCHIVE, _RECORD_SUFFIX)
     return path.lower().endswith(endings)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
-from beam_jobs.images.find_images import is_url
+from beam_jobs.images.image_names import is_url
 from beam_jobs.rejections import Reason
 from serving.api import contract
 

@@ -15,7 +15,7 @@ from beam_jobs.download.options import (
 )
 from beam_jobs.errors import InputError
 from beam_jobs.files.folder_lock import is_held, lock_folder
-from beam_jobs.images.find_images import download_name
+from beam_jobs.images.image_names import download_name
 from beam_jobs.rejections import Reason
 from tests.helpers.misbehaving_server import serving
 

@@ -10,7 +10,7 @@ from beam_jobs.download.log import OK, Outcome, log_files, read_log
 from beam_jobs.download.options import DownloadOptions
 from beam_jobs.download.share import Batch, Run
 from beam_jobs.download.worker import Counts, JobGoneError, finish_share
-from beam_jobs.images.find_images import download_name
+from beam_jobs.images.image_names import download_name
 from beam_jobs.images.options import ImageLimits
 from beam_jobs.rejections import Reason
 from tests.helpers.images import noise_image

@@ -13,7 +13,7 @@ from beam_jobs.forget import proof
 from beam_jobs.forget.downloads import forget_downloads
 from beam_jobs.forget.names import Names
 from beam_jobs.forget.shards import Found
-from beam_jobs.images.find_images import download_name
+from beam_jobs.images.image_names import download_name
 from tests.helpers.misbehaving_server import serving
 
 

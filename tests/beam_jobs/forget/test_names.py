@@ -2,7 +2,7 @@ import pytest
 
 from beam_jobs.errors import InputError
 from beam_jobs.forget.names import Names, read_names, say, url_of
-from beam_jobs.images.find_images import download_name
+from beam_jobs.images.image_names import download_name
 
 URL = "https://example.org/a.jpg"
 

@@ -1,7 +1,7 @@
 import pytest
 
 from beam_jobs.errors import InputError
-from beam_jobs.images.find_images import download_name
+from beam_jobs.images.image_names import download_name
 from beam_jobs.sources.find_sources import SourcePaths, check_sources
 from tests.helpers.commands import loaded_by
 

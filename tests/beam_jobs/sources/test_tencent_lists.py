@@ -2,11 +2,8 @@ import hashlib
 
 import pytest
 
-from beam_jobs.images.find_images import (
-    ImageFolders,
-    download_name,
-    is_inside,
-)
+from beam_jobs.images.image_folders import ImageFolders
+from beam_jobs.images.image_names import download_name, is_inside
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
