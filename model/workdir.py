@@ -3,6 +3,7 @@
 config.json         the Config
 vocabulary.tsv      copied from the data set, as hierarchy.tsv
 dataset.json        which data set it is
+dataset_path.txt    where it lay
 counts.json         what had to be counted in its records
 checkpoints/        see `model.checkpoint_files`
 model.weights.h5    the final weights; where they lie, the training is over
@@ -26,6 +27,7 @@ WEIGHTS = "model.weights.h5"
 HISTORY = "history.json"
 RESULT = "result.json"
 DATASET = "dataset.json"
+DATASET_PATH = "dataset_path.txt"
 COUNTS = "counts.json"
 LOGS = "logs"
 WORKERS = "workers"

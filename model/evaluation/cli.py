@@ -10,6 +10,7 @@ import typer
 from beam_jobs.cli_options import takes_options
 from beam_jobs.dataset.dataset_folder import VALIDATION
 from model.network.options import BatchOptions
+from model.scores.trained_on import find_trained_on
 from model.workdir import check_trained
 
 
@@ -21,6 +22,13 @@ def evaluate(
     split: Annotated[
         str, typer.Option(help="Which images to judge by.")
     ] = VALIDATION,
+    trained_on: Annotated[
+        str | None,
+        typer.Option(
+            help="The data set that the run was trained on, where it lies "
+            "now: its training images are left out of another data set."
+        ),
+    ] = None,
 ) -> None:
     """Judge a trained tagger beside a baseline and the ceiling.
 
@@ -34,15 +42,19 @@ def evaluate(
     # Before TensorFlow is imported, which takes seconds.
     check_trained(workdir, dataset)
     dataset_folder.shard_paths(dataset, split)
+    find_trained_on(workdir, trained_on)
     from rich.console import Console
 
     from model.evaluation import evaluate as evaluate_
     from model.evaluation import report_tables
     from model.evaluation.evaluate import evaluate as run
 
-    evaluation = run(workdir, dataset, split, options)
+    evaluation = run(workdir, dataset, split, options, trained_on)
     for table in report_tables.tables(evaluation):
         Console().print(table)
-    for path in evaluate_.paths_in(workdir / evaluate_.FOLDER, split):
+    folder = evaluate_.report_folder(workdir, evaluation)
+    if evaluation.judge and (said := evaluation.judge.describe(workdir)):
+        typer.echo(said)
+    for path in evaluate_.paths_in(folder, split):
         typer.echo(f"  {path}")
     typer.echo(f"next: tagforest export {workdir} --out {workdir}/export")

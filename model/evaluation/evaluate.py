@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,13 @@ def evaluate(
     dataset: str | os.PathLike[str],
     split: str = dataset_folder.VALIDATION,
     options: BatchOptions | None = None,
+    trained_on: str | None = None,
 ) -> Evaluation:
     """Evaluates a training run and writes `<workdir>/evaluation/<split>*`.
+
+    The report on another data set than the training's lies in a folder of its
+    name; images that were trained on are left out of it, where the training's
+    own data set is to be found.
 
     Every class that is not among an image's labels counts as wrong, unknown
     ones too: the figures are those of observed labels, as the paper's. A
@@ -43,13 +49,15 @@ def evaluate(
     Args:
         dataset: data set folder with the classes of that training.
         options: how many at once, and whether a bar is shown.
+        trained_on: see `scoring.open_split`.
 
     Raises:
         InputError: nothing trained there, no such data set or split, the
             data set has other classes, or a calibration of other weights.
     """
     workdir, dataset = Path(workdir), os.fspath(dataset)
-    given = open_split(workdir, dataset, split, options or BatchOptions())
+    options = options or BatchOptions()
+    given = open_split(workdir, dataset, split, options, trained_on)
     fitted = tagging.load(
         workdir, given.vocabulary, weights_fingerprint(given.tagger)
     )
@@ -60,8 +68,16 @@ def evaluate(
         split,
         fitted,
     )
-    write(evaluation, workdir / FOLDER, given.vocabulary)
+    evaluation = replace(evaluation, judge=given.judge)
+    write(evaluation, report_folder(workdir, evaluation), given.vocabulary)
     return evaluation
+
+
+def report_folder(workdir: Path, evaluation: Evaluation) -> Path:
+    """Returns where the report lies; of another data set in its own folder."""
+    judge, folder = evaluation.judge, workdir / FOLDER
+    foreign = judge is not None and judge.is_own is False
+    return folder / judge.folder if judge and foreign else folder
 
 
 def evaluate_scores(

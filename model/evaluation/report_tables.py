@@ -87,17 +87,16 @@ def _frequencies(evaluation: Evaluation) -> Table:
 
 
 def _origins(title: str, rows: Sequence[OriginRow]) -> Table:
-    names = list(rows[0].recalls) if rows else []
-    headings = [
-        heading
-        for name in names
-        for heading in (TITLES[name], "baseline", "ceiling")
-    ]
-    result = _table(f"{title}: how many are found", ("", "labels", *headings))
+    result = _table(
+        f"{title}: how many are found",
+        ("", "labels", "", "model", "baseline", "ceiling"),
+    )
     for row in rows:
-        values = [v for name in names for v in _three(row.recalls[name])]
-        name = row.origin.replace("_", " ")
-        result.add_row(name, f"{row.labels:,}", *values)
+        first = (row.origin.replace("_", " "), f"{row.labels:,}")
+        # A line each, so that 80 columns are enough.
+        for name, figure in row.recalls.items():
+            result.add_row(*first, TITLES[name], *_three(figure))
+            first = ("", "")
     return result
 
 
@@ -107,7 +106,7 @@ def _tags(report: CalibrationReport) -> Table:
         goal = f"precision {report.precision}"
     result = _table(
         f"tags by thresholds for {goal}",
-        ("", "tags", "precision", "recall", "F1", "macro F1", "of all tags"),
+        ("", "tags", "precision", "recall", "F1", "macro F1", "all tags"),
     )
     for name, figures in report.tags.items():
         result.add_row(

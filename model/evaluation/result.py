@@ -17,6 +17,7 @@ from model.evaluation.breakdowns import (
 )
 from model.scores.reliability import Reliability
 from model.scores.tagging import TagFigures
+from model.scores.trained_on import Judge
 
 TITLES = {
     "precision_at_5": "precision at 5",
@@ -82,6 +83,7 @@ class Evaluation:
         calibration: what calibration gained; None without one.
         tags_of_classes: precision, recall and F1 of every class by its
             threshold [3, classes], or None.
+        judge: what the training knows of the split; None for bare scores.
     """
 
     split: str
@@ -102,6 +104,7 @@ class Evaluation:
     reliability: Reliability
     calibration: CalibrationReport | None = None
     tags_of_classes: np.ndarray | None = None
+    judge: Judge | None = None
 
     def __getitem__(self, name: str) -> Comparison:
         return self.figures[name]
@@ -111,6 +114,7 @@ class Evaluation:
         fitted, known = self.calibration, self.known
         return {
             "split": self.split,
+            "data_set": None if self.judge is None else self.judge.to_json(),
             "images": self.images,
             "labels_per_image": round(self.labels_per_image, 6),
             "classes_with_images": int((self.positives > 0).sum()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from model.scores.options import CalibrateOptions
 from model.scores.reliability import Reliability
 from model.scores.score_histogram import ScoreHistogram
 from model.scores.scoring import Scored, open_split
+from model.scores.trained_on import Judge
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Calibrated:
         calibration: values [classes, 2], slope and offset.
         thresholds: values [classes, 3], threshold, precision and recall.
         before, after: reliability on the calibration split itself.
+        judge: what the training knows of that split; None for bare scores.
     """
 
     images: int
@@ -38,6 +40,7 @@ class Calibrated:
     thresholds: BackOff
     before: Reliability
     after: Reliability
+    judge: Judge | None = None
 
     @property
     def unreachable(self) -> int:
@@ -49,6 +52,7 @@ def calibrate(
     workdir: str | os.PathLike[str],
     dataset: str | os.PathLike[str],
     options: CalibrateOptions | None = None,
+    trained_on: str | None = None,
 ) -> Calibrated:
     """Fits a training's probabilities and thresholds; writes them there.
 
@@ -58,6 +62,7 @@ def calibrate(
     Args:
         dataset: data set folder with the classes of that training.
         options: by default for the maximum F1.
+        trained_on: see `scoring.open_split`.
 
     Raises:
         InputError: nothing trained there, no such data set, it has no
@@ -65,9 +70,13 @@ def calibrate(
     """
     options = options or CalibrateOptions()
     fit_calibration.check_calibration_split(dataset)
-    split = open_split(workdir, dataset, dataset_folder.CALIBRATION, options)
+    split = open_split(
+        workdir, dataset, dataset_folder.CALIBRATION, options, trained_on
+    )
     found = calibrate_scores(split.batches, split.hierarchy, options)
+    found = replace(found, judge=split.judge)
     summary = summarize(found, options)
+    summary["data_set"] = split.judge.to_json()
     summary["vocabulary"] = split.vocabulary.fingerprint
     # So that later weights do not get these thresholds.
     summary["weights"] = weights_fingerprint(split.tagger)

@@ -22,6 +22,13 @@ def calibrate(
         str, typer.Argument(help="Data set with a calibration split.")
     ],
     options: CalibrateOptions,
+    trained_on: Annotated[
+        str | None,
+        typer.Option(
+            help="The data set that the run was trained on, where it lies "
+            "now: its training images are left out of another data set."
+        ),
+    ] = None,
 ) -> None:
     """Turn scores into probabilities, and fit a threshold for each class.
 
@@ -33,11 +40,16 @@ def calibrate(
     from model.scores.fit_calibration import check_calibration_split
 
     check_calibration_split(dataset)
+    from model.scores.trained_on import find_trained_on
+
+    find_trained_on(workdir, trained_on)
     from model.scores import tagging
     from model.scores.calibrate import calibrate as run
 
-    found = run(workdir, dataset, options)
+    found = run(workdir, dataset, options, trained_on)
     typer.echo(describe(found))
+    if found.judge and (said := found.judge.describe(workdir)):
+        typer.echo(said)
     for name in (tagging.SUMMARY, tagging.THRESHOLDS):
         typer.echo(f"  {workdir / name}")
     typer.echo(f"next: tagforest evaluate {workdir} {dataset}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,8 @@ from model.inputs import input_pipeline
 from model.network.load_tagger import load_tagger
 from model.network.options import BatchOptions
 from model.network.tagger import Tagger
+from model.scores import trained_on as trained_on_
+from model.scores.trained_on import Judge
 
 # A class that is no label of an image has no ledger there.
 NO_LEDGER = -1
@@ -53,12 +55,14 @@ class Split:
 
     Attributes:
         batches: scores them, once.
+        judge: what the training knows of them.
     """
 
     tagger: Tagger
     vocabulary: Vocabulary
     hierarchy: Hierarchy
     batches: Iterable[Scored]
+    judge: Judge
 
 
 def open_split(
@@ -66,16 +70,23 @@ def open_split(
     dataset: str | os.PathLike[str],
     split: str,
     options: BatchOptions,
+    trained_on: str | None = None,
 ) -> Split:
     """Loads a training and opens a split of a data set.
+
+    Of another data set than it was trained on the images are left out that
+    it has been trained on, where its own data set is still to be found.
 
     Args:
         dataset: data set folder with the classes of that training.
         options: how many at once, and whether a bar is shown.
+        trained_on: where the data set of that training lies now; by default
+            where it lay then.
 
     Raises:
-        InputError: nothing trained there, no such data set or split, or the
-            data set has other classes.
+        InputError: nothing trained there, no such data set or split, the
+            data set has other classes, `trained_on` is another one, or every
+            image has been trained on.
     """
     # What is quickly checked comes first: loading a tagger takes seconds.
     workdir, dataset = Path(workdir), os.fspath(dataset)
@@ -83,6 +94,7 @@ def open_split(
     shards = dataset_folder.shard_paths(dataset, split)
     tagger = load_tagger(workdir)
     vocabulary = _common_vocabulary(workdir, dataset)
+    judge, seen = _judge(workdir, dataset, split, trained_on)
     images = input_pipeline.make_eval_dataset(
         dataset,
         # Tells verified absent from unknown, however the training took them.
@@ -91,17 +103,48 @@ def open_split(
         batch_size=options.batch_size,
         split=split,
         with_features=True,
+        choose=None if seen is None else _without(seen),
     )
+    left = input_pipeline.count_records(shards) - (judge.left_out or 0)
     bar = tqdm(
         score_batches(tagger, images),
         f"score {split}",
-        -(-input_pipeline.count_records(shards) // options.batch_size),
+        -(-left // options.batch_size),
         unit=" batches",
         mininterval=0.5,
         disable=None if options.progress else True,
     )
     _, hierarchy = load_folder(workdir)
-    return Split(tagger, vocabulary, hierarchy, bar)
+    return Split(tagger, vocabulary, hierarchy, bar, judge)
+
+
+def _judge(
+    workdir: Path, dataset: str, split: str, trained_on: str | None
+) -> tuple[Judge, np.ndarray | None]:
+    """Returns the judge; which images were trained on, bool, if looked for."""
+    judge = trained_on_.judge(workdir, dataset, split)
+    own = trained_on_.find_trained_on(workdir, trained_on)
+    if judge.is_own or own is None:
+        return judge, None
+    with input_pipeline.as_input_errors():
+        seen = trained_on_.trained_images(own, dataset, split)
+    if len(seen) and seen.all():
+        raise InputError(
+            f"{workdir} was trained on all {len(seen)} {split} images of "
+            f"{dataset} (by id or bytes, of {own}): they judge nothing"
+        )
+    return dataclasses.replace(judge, left_out=int(seen.sum())), seen
+
+
+def _without(seen: np.ndarray) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
+    """Returns what leaves out the records of these places."""
+    is_seen = tf.constant(seen)
+
+    def choose(rows):
+        places = rows.enumerate().filter(lambda i, _: ~is_seen[i])
+        return places.map(lambda _, row: row)
+
+    return choose
 
 
 def score_batches(tagger: Tagger, batches: tf.data.Dataset) -> Iterator[Scored]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from model.workdir import (
     CONFIG,
     COUNTS,
     DATASET,
+    DATASET_PATH,
     HISTORY,
     LOGS,
     RESULT,
@@ -50,8 +52,16 @@ def prepare(
             raise InputError(_refusal(workdir, f"another {what}"))
     for name, text in texts.items():
         storage.write_text(workdir / name, text)
+    # Beside what is compared: a data set may be moved.
+    storage.write_text(workdir / DATASET_PATH, f"{_place(dataset)}\n")
     # Last: where it lies, the rest does.
     storage.write_text(workdir / CONFIG, config.to_json())
+
+
+def _place(dataset: str) -> str:
+    """Returns where a data set lies, from whatever folder one looks."""
+    remote = storage.is_remote(dataset)
+    return dataset if remote else os.path.abspath(dataset)
 
 
 def _check_config(workdir: Path, config: Config) -> None:
@@ -82,7 +92,7 @@ def clear(workdir: Path) -> None:
     """Deletes what a training wrote, and nothing else."""
     for name in (checkpoint_files.FOLDER, LOGS, WORKERS):
         shutil.rmtree(workdir / name, ignore_errors=True)
-    names = (CONFIG, WEIGHTS, HISTORY, RESULT, DATASET, COUNTS)
+    names = (CONFIG, WEIGHTS, HISTORY, RESULT, DATASET, DATASET_PATH, COUNTS)
     for name in (*names, load_classes.VOCABULARY, load_classes.HIERARCHY):
         (workdir / name).unlink(missing_ok=True)
 

@@ -1,6 +1,7 @@
 """`evaluate` on files: a tiny data set and a tagger that knows nothing."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from model.config import Config, DataConfig, NetworkConfig
 from model.evaluation.evaluate import evaluate
 from model.network.options import BatchOptions
 from model.network.tagger import Tagger
-from model.workdir import CONFIG, WEIGHTS
+from model.workdir import CONFIG, DATASET, DATASET_PATH, WEIGHTS
 from tests.helpers.commands import run
 from tests.helpers.datasets import write_classes, write_shards
 from tests.helpers.images import encode
@@ -41,7 +42,9 @@ QUIET = BatchOptions(progress=False)
 
 
 def record(name, labels, confidence=1.0):
-    image = encode(np.full((20, 24, 3), 128, np.uint8), "JPEG")
+    # No two images of the same bytes.
+    pixels = np.full((20, 24, 3), 100 + 2 * int(name), np.uint8)
+    image = encode(pixels, "JPEG", quality=95)
     rows = [
         Label(i, confidence, Rule.ANNOTATED, i, Source.IMAGENET) for i in labels
     ]
@@ -55,19 +58,24 @@ def annotated(images) -> Labels:
     return Labels(splits, ids, np.ones(len(ids)), codes, ids, codes)
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dataset")
+def write_dataset(folder, manifest, first=0):
+    """Writes the splits; the first validation image has number `first`."""
     counts = {}
     for split, images in SPLITS.items():
-        rows = [record(f"{i}", labels) for i, labels in enumerate(images)]
+        start = first if split == "validation" else 0
+        rows = [record(f"{i}", y) for i, y in enumerate(images, start)]
         write_shards(folder, split, rows)
         counts[split] = Statistics(len(VOCABULARY))
         counts[split].add(annotated(images))
     write_classes(folder, VOCABULARY, TREE)
     page.write(counts, folder / dataset_folder.STATISTICS, VOCABULARY)
-    (folder / dataset_folder.MANIFEST).write_text("{}")
+    (folder / dataset_folder.MANIFEST).write_text(json.dumps(manifest))
     return folder
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("dataset"), {})
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +183,50 @@ def test_command_refuses(tmp_path, workdir, dataset):
     assert "no such folder" in str(result.exception)
     result = run("evaluate", workdir, dataset, "--split", "test")
     assert "no records in split 'test'" in str(result.exception)
+
+
+@pytest.fixture
+def two_data_sets(tmp_path, workdir):
+    """The training's own, and one whose validation has its image 3."""
+    run_ = shutil.copytree(workdir, tmp_path / "run")
+    own, other = tmp_path / "own", tmp_path / "other"
+    for folder, fingerprint, first in ((own, "aa", 10), (other, "bb", 3)):
+        folder.mkdir()
+        write_dataset(folder, {"fingerprint": fingerprint * 8}, first)
+    (run_ / DATASET).write_text('{"fingerprint": "' + "aa" * 8 + '"}')
+    (run_ / DATASET_PATH).write_text(f"{own}\n")
+    return run_, own, other
+
+
+def test_images_trained_on_are_left_out_of_another_data_set(two_data_sets):
+    run_, own, other = two_data_sets
+    assert evaluate(run_, own, options=QUIET).judge.is_own
+    before = (run_ / "evaluation/validation.json").read_bytes()
+    assert evaluate(run_, other, options=QUIET).images == 2
+    written = run_ / "evaluation/other-bbbbbbbb/validation.json"
+    content = json.loads(written.read_text())
+    # Of animal & dog, animal & cat & chair, animal the first is image 3.
+    assert (content["images"], content["labels_per_image"]) == (2, 2.0)
+    assert content["data_set"]["is_trained_on"] is False
+    assert content["data_set"]["training_images_left_out"] == 1
+    assert (run_ / "evaluation/validation.json").read_bytes() == before
+    with pytest.raises(InputError, match="trained on all 4 train images"):
+        evaluate(run_, other, "train", options=QUIET)
+
+
+def test_command_says_that_it_is_another_data_set(two_data_sets, tmp_path):
+    run_, own, other = two_data_sets
+    own.rename(tmp_path / "moved")
+    result = run("evaluate", run_, other, "--no-progress")
+    assert f"not the data set that {run_} was trained on" in result.output
+    assert "validation images may be training images" in result.output
+    assert "3 validation images" in result.output
+    trained_on = ("--trained-on", tmp_path / "moved")
+    result = run("evaluate", run_, other, "--no-progress", *trained_on)
+    assert "; 1 of its validation images are training" in result.output
+    assert f"{run_}/evaluation/other-bbbbbbbb/validation.png" in result.output
+    result = run("evaluate", run_, other, "--trained-on", other)
+    assert "was trained on another data set" in str(result.exception)
 
 
 def test_command(workdir, dataset):

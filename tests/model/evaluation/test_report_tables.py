@@ -136,6 +136,27 @@ def test_tables(evaluation):
     assert "labels an image, expected" in text
 
 
+def test_tables_fit_80_columns(evaluation):
+    console = Console(width=200)
+    wide = dataclasses.replace(
+        evaluation,
+        depths=[
+            dataclasses.replace(row, classes=11_166)
+            for row in evaluation.depths
+        ],
+        sources=[
+            dataclasses.replace(row, labels=154_000_000)
+            for row in evaluation.sources
+        ],
+        calibration=dataclasses.replace(
+            evaluation.calibration,
+            tags={"probability 0.5": evaluation.calibration.tags["thresholds"]},
+        ),
+    )
+    for table in report_tables.tables(wide):
+        assert console.measure(table).maximum <= 80, table.title
+
+
 def test_table(evaluation):
     console = Console(width=80, record=True, file=None, quiet=False)
     with console.capture() as capture:

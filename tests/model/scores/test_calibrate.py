@@ -1,6 +1,7 @@
 """`calibrate` on scores, on files, and as a command."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from model.scores import tagging
 from model.scores.calibrate import calibrate, calibrate_scores
 from model.scores.options import CalibrateOptions
 from model.scores.scoring import Scored
-from model.workdir import CONFIG, WEIGHTS
+from model.workdir import CONFIG, DATASET, WEIGHTS
 from tests.helpers.commands import run
 from tests.helpers.datasets import write_dataset
 
@@ -158,6 +159,20 @@ def test_calibrate_writes(workdir, dataset):
     # A third of the images has each of the classes 1 to 3.
     third = expit(fitted.calibration[1] @ [1.0, 1.0])
     assert third == pytest.approx(1 / 3, abs=0.03)
+
+
+def test_another_data_set_is_said(workdir, dataset):
+    (workdir / DATASET).write_text('{"fingerprint": "aa"}')
+    result = run("calibrate", workdir, dataset, "--no-progress")
+    assert f"not the data set that {workdir} was trained on" in result.output
+    summary = json.loads((workdir / "calibration.json").read_text())
+    assert summary["data_set"]["is_trained_on"] is False
+    assert summary["data_set"]["training_images_left_out"] is None
+    # It is the training's own images that this split was copied from.
+    own = shutil.copytree(dataset, workdir.parent / "own")
+    (own / dataset_folder.MANIFEST).write_text('{"fingerprint": "aa"}')
+    result = run("calibrate", workdir, dataset, "--trained-on", own)
+    assert "trained on all 90 calibration images" in str(result.exception)
 
 
 def test_calibrate_is_deterministic(workdir, dataset):

@@ -30,6 +30,7 @@ def test_files_and_result(finished):
         ".lock",
         "config.json",
         "dataset.json",
+        "dataset_path.txt",
         "counts.json",
         "vocabulary.tsv",
         "hierarchy.tsv",
@@ -43,6 +44,15 @@ def test_files_and_result(finished):
     assert [row["epoch"] for row in rows] == [1, 2]
     assert rows[-1]["loss"] == result.loss
     assert rows[0]["images_per_second"] > 0
+
+
+def test_it_says_which_data_set_and_where(finished, tiny_dataset):
+    folder, _ = finished
+    said = (folder / files.DATASET_PATH).read_text()
+    assert said == f"{tiny_dataset.absolute()}\n"
+    assert json.loads((folder / files.DATASET).read_text()) == {
+        "fingerprint": None
+    }
 
 
 def test_loaded_tagger_has_the_trained_weights(finished):
