@@ -21,7 +21,8 @@ from beam_jobs.classes.own_classes import is_class_id
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, text_files
 from beam_jobs.rejections import Rejection
-from beam_jobs.sources.reader import TEXT_BYTES, MalformedRows, Part, cut_text
+from beam_jobs.sources.reader import Part
+from beam_jobs.sources.text_rows import TEXT_BYTES, MalformedRows, cut_text
 
 IMAGE_ID, WNID, SCORE = "image_id", "wnid", "score"
 SCORES = "scores"

@@ -25,7 +25,8 @@ from beam_jobs.files.folder_lock import is_held
 from beam_jobs.images.image_names import download_name
 from beam_jobs.rejections import Reason, Rejection, save_rejections
 from beam_jobs.runners.transforms import pipeline_of
-from beam_jobs.sources.reader import Part, cut_text
+from beam_jobs.sources.reader import Part
+from beam_jobs.sources.text_rows import cut_text
 
 LOG_KIND = "log"
 # Items of a batch: few elements for Beam, and short lists in memory.

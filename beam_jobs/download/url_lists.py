@@ -8,7 +8,8 @@ from beam_jobs.errors import InputError
 from beam_jobs.files import storage, text_files
 from beam_jobs.images.image_names import is_url
 from beam_jobs.rejections import Reason, Rejection
-from beam_jobs.sources.reader import MalformedRows, Part, check_start, cut_text
+from beam_jobs.sources.reader import Part, check_start
+from beam_jobs.sources.text_rows import MalformedRows, cut_text
 
 # Tried in this order; the last two are those of the Open Images image CSVs.
 COLUMNS = ("url", "OriginalURL", "Thumbnail300KURL")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
+
+# White space around JSON is seldom more.
+_ENDS_BYTES = 64
 
 
 def check_folder(folder: str, what: str) -> None:
@@ -30,6 +34,34 @@ def check_file(path: str, what: str) -> None:
         return
     if not os.path.exists(path):
         raise InputError(f"{what}: no such file: {path}")
+
+
+def check_json(path: str, ends: str, needed: str) -> tuple[str, int]:
+    """Checks that a file starts and ends as its JSON does; reads no more.
+
+    Args:
+        path: of the file.
+        ends: "{}" or "[]".
+        needed: says what is needed, for the refusal.
+
+    Returns:
+        Path and bytes.
+
+    Raises:
+        InputError: it does not, or there is none.
+    """
+    path, size = storage.find_file(path)
+    with storage.open_read(path) as file:
+        head = file.read(_ENDS_BYTES).removeprefix(codecs.BOM_UTF8).lstrip()
+        file.seek(max(0, size - _ENDS_BYTES))
+        tail = file.read().rstrip()
+    start, end = ends[0], ends[-1]
+    if not (head.startswith(start.encode()) and tail.endswith(end.encode())):
+        raise InputError(
+            f"{path}: {needed}; the file does not start with {start!r} and "
+            f"end with {end!r}"
+        )
+    return path, size
 
 
 def check_output_folder(folder: str | os.PathLike[str]) -> None:

@@ -7,7 +7,6 @@ labels have a source and a confidence of their own.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,9 +20,6 @@ from beam_jobs.sources import coco, csv_tables
 from beam_jobs.sources.csv_columns import (
     IMAGE_COLUMN,
     LABEL_COLUMN,
-    Columns,
-    check_no_urls,
-    find_columns,
 )
 from beam_jobs.sources.reader import (
     IMAGES,
@@ -35,7 +31,7 @@ from beam_jobs.sources.reader import (
     Reader,
     SourceOption,
     check_start,
-    read_rows,
+    malformed,
 )
 from beam_jobs.sources.table_images import TableImages
 
@@ -53,23 +49,13 @@ def find(path: str, context: Context) -> Found:
             sound row near its start.
     """
     path, size = storage.find_file(path)
-    options = context.part_options()
     if path.lower().endswith(_JSON):
-        coco.check_object(path, "images and annotations")
-        options += context.split_option(path)
-        part = Part(
-            "captions", path, files=((path, size),), options=(*options,)
-        )
-        return Found([part])
+        lists = "images and annotations"
+        return coco.find_object("captions", path, lists, context)
     if path.lower().endswith(_PARQUET):
         raise InputError(f"{path}: captions of Parquet are read with --parquet")
-    columns = _columns_of(path, options)
-    if not context.labels_only and "images" not in dict(options):
-        check_no_urls(path, columns)
-        options.append(("images", os.path.dirname(path)))
-    if columns.split is None:
-        options += context.split_option(path)
-    found = csv_tables.cut_table("captions", (path, size), columns, options)
+    columns = csv_tables.columns_of(path, context.options, COLUMNS)
+    found = csv_tables.cut_table("captions", (path, size), columns, context)
     check_start(found.parts[0], read, "a row with an image and its caption")
     return found
 
@@ -85,14 +71,9 @@ def read(part: Part) -> Read:
             part, _join_captions, (), Source.CAPTIONS, CONFIDENCE
         )
         return
-    columns = _columns_of(part.path, part.options)
+    columns = csv_tables.columns_of(part.path, part.options, COLUMNS)
     images = CaptionedImages(part, columns, "csv")
-
-    def parse(line: str) -> tuple[AnnotatedImage]:
-        return (images.image_of(csv_tables.cells_of(line, columns)),)
-
-    rows = csv_tables.rows_of(columns)
-    yield from read_rows(part, parse, columns.has_header, rows)
+    yield from csv_tables.read_table(part, images)
 
 
 def note(path: str) -> str:
@@ -138,26 +119,16 @@ class CaptionedImages(TableImages):
         return []
 
 
-def _columns_of(path: str, options: Sequence[tuple[str, str]]) -> Columns:
-    named = dict(options)
-    return find_columns(
-        path,
-        named.get(IMAGE_COLUMN.name),
-        named.get(LABEL_COLUMN.name),
-        COLUMNS,
-    )
-
-
 def _join_captions(
     path: str, content: dict[str, list], classes: dict[str, dict[str, None]]
 ) -> Iterator[Rejection]:
     for index, entry in enumerate(content["annotations"]):
         item = f"annotations[{index}]"
         if not coco.has(entry, "image_id", "caption"):
-            yield coco.malformed(path, item, "no image_id or caption")
+            yield malformed(path, item, "no image_id or caption")
         elif coco.id_of(entry["image_id"]) not in classes:
             detail = f"image_id {entry['image_id']!r} is in no image"
-            yield coco.malformed(path, item, detail)
+            yield malformed(path, item, detail)
         else:
             found = dict.fromkeys(_keys(str(entry["caption"])))
             classes[coco.id_of(entry["image_id"])] |= found

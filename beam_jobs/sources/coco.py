@@ -5,15 +5,13 @@ File format: https://cocodataset.org/#format-data
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from beam_jobs.classes.wordnet import WNID_PATTERN
-from beam_jobs.errors import InputError
 from beam_jobs.files import storage
-from beam_jobs.files.checks import check_file
+from beam_jobs.files.checks import check_file, check_json
 from beam_jobs.images.image_folders import ImageFolders
 from beam_jobs.images.image_names import (
     is_encodable,
@@ -33,6 +31,8 @@ from beam_jobs.sources.reader import (
     Read,
     Reader,
     SourceOption,
+    group_files,
+    malformed,
 )
 
 # What is kept of a JSON object; polygons are 99 % of a file.
@@ -54,7 +54,6 @@ _KEPT = (
     "flickr_url",
     "url",
 )
-_CHECKED_BYTES = 64
 _NO_FILE = (
     "id and file_name (or LVIS's coco_url) are needed, the name a relative "
     "path with / between"
@@ -73,28 +72,24 @@ def find(path: str, context: Context) -> Found:
     Raises:
         InputError: no such file, or one that is no whole JSON object.
     """
-    check_object(path, "images, annotations and categories")
-    path, size = storage.find_file(path)
-    options = (*context.part_options(), *context.split_option(path))
-    return Found([Part("coco", path, files=((path, size),), options=options)])
+    lists = "images, annotations and categories"
+    return find_object("coco", path, lists, context)
 
 
-def check_object(path: str, lists: str) -> None:
-    """Checks that a file starts and ends as a JSON object does.
+def find_object(reader: str, path: str, lists: str, context: Context) -> Found:
+    """Finds a file with a JSON object.
+
+    Args:
+        reader: its name.
+        path: of the file.
+        lists: in the object, for the refusal.
+        context: of the reader.
 
     Raises:
-        InputError: it does not, or there is none.
+        InputError: it does not start and end as one, or there is none.
     """
-    path, size = storage.find_file(path)
-    with storage.open_read(path) as file:
-        head = file.read(_CHECKED_BYTES).removeprefix(codecs.BOM_UTF8)
-        file.seek(max(0, size - _CHECKED_BYTES))
-        tail = file.read()
-    if not (head.lstrip().startswith(b"{") and tail.rstrip().endswith(b"}")):
-        raise InputError(
-            f"{path}: a JSON object with {lists} is needed; the file does not "
-            "start with '{' and end with '}'"
-        )
+    file = check_json(path, "{}", f"a JSON object with {lists} is needed")
+    return Found(group_files(reader, [file], context.file_options(file[0])))
 
 
 def read(part: Part) -> Read:
@@ -142,7 +137,7 @@ def read_images(
         try:
             name = _path_of(str(image["file_name"]), folders, with_images)
         except ValueError as error:
-            yield malformed(part.path, f"images[{index}]", str(error))
+            yield malformed(part.path, f"images[{index}]", error)
             continue
         image_id, number = f"coco/{path_id(name)}", id_of(image["id"])
         if number in shared:
@@ -153,7 +148,7 @@ def read_images(
         try:
             ref = folders.find(name) if with_images else None
         except (ValueError, OSError) as error:
-            yield malformed(part.path, f"images[{index}]", str(error))
+            yield malformed(part.path, f"images[{index}]", error)
             continue
         found = tuple(classes[number])
         sure = (confidence,) * len(found)
@@ -300,11 +295,6 @@ def _add(
     else:
         key = keys[id_of(thing["category_id"])]
         classes[id_of(entry["image_id"])][key] = None
-
-
-def malformed(path: str, item: str, detail: str) -> Rejection:
-    """Returns the dead letter of an entry of a file's lists."""
-    return Rejection(Reason.MALFORMED_RECORD, f"{path}:{item}", detail, path)
 
 
 READER = Reader(

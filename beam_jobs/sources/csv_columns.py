@@ -5,14 +5,15 @@ from __future__ import annotations
 import codecs
 import itertools
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, text_files
-from beam_jobs.sources.cells import LABEL_NAMES
-from beam_jobs.sources.reader import SourceOption
+from beam_jobs.sources.cells import CLASS_NAMES, LABEL_NAMES, LABEL_SEPARATOR
+from beam_jobs.sources.reader import IMAGES, Context, SourceOption
 
 # Of several, the first is taken.
 IMAGE_COLUMNS = (
@@ -67,6 +68,16 @@ LABEL_COLUMN = SourceOption(
     "without a header.",
     None,
     repeated=False,
+)
+
+
+# What a reader of tables takes.
+TABLE_OPTIONS = (
+    IMAGES,
+    IMAGE_COLUMN,
+    LABEL_COLUMN,
+    LABEL_SEPARATOR,
+    CLASS_NAMES,
 )
 
 
@@ -177,6 +188,33 @@ def check_no_urls(path: str, columns: Columns) -> None:
             f"{path} names URLs: the folder of their images is needed, as "
             "--images FOLDER"
         )
+
+
+def table_options(
+    path: str, columns: Columns, context: Context, urls: bool = False
+) -> list[tuple[str, str]]:
+    """Returns the options of a table's parts.
+
+    Its images lie beside it, and its name may say their split, where nothing
+    else does.
+
+    Args:
+        path: of the table.
+        columns: its columns.
+        context: of its reader.
+        urls: its images may be called after URLs that nobody downloaded.
+
+    Raises:
+        InputError: as `check_no_urls`.
+    """
+    options = context.part_options()
+    if not context.labels_only and IMAGES.name not in dict(options):
+        if not urls:
+            check_no_urls(path, columns)
+        options.append((IMAGES.name, os.path.dirname(path)))
+    if columns.split is None:
+        options += context.split_option(path)
+    return options
 
 
 def no_columns(

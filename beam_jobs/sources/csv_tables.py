@@ -9,8 +9,7 @@ import contextlib
 import functools
 import itertools
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,20 +19,19 @@ from beam_jobs.files.checks import check_file
 from beam_jobs.sources.cells import (
     CLASS_NAMES,
     LABEL_NAMES,
-    LABEL_SEPARATOR,
     numbers_of,
     read_class_names,
 )
 from beam_jobs.sources.csv_columns import (
     IMAGE_COLUMN,
     LABEL_COLUMN,
+    TABLE_OPTIONS,
     Columns,
-    check_no_urls,
     find_columns,
+    table_options,
 )
 from beam_jobs.sources.reader import (
-    IMAGES,
-    TEXT_BYTES,
+    ROWS_CHECKED,
     AnnotatedImage,
     Context,
     Found,
@@ -42,12 +40,9 @@ from beam_jobs.sources.reader import (
     Reader,
     SourceOption,
     check_start,
-    cut_text,
-    read_rows,
 )
 from beam_jobs.sources.table_images import TableImages
-
-_ROWS_CHECKED = 1000
+from beam_jobs.sources.text_rows import TEXT_BYTES, cut_text, read_rows
 
 
 def find(path: str, context: Context) -> Found:
@@ -60,20 +55,14 @@ def find(path: str, context: Context) -> Found:
             or confidences there that are percents.
     """
     path, size = storage.find_file(path)
-    options = context.part_options()
-    columns = _columns_of(path, dict(options))
+    columns = columns_of(path, context.options)
     if [n.lower() for n in columns.names].count("confidence") > 1:
         raise InputError(f"{path}:1: a column confidence once; received: twice")
-    read_class_names(dict(options).get(CLASS_NAMES.name))
-    if not context.labels_only and "images" not in dict(options):
-        check_no_urls(path, columns)
-        options.append(("images", os.path.dirname(path)))
-    if columns.split is None:
-        options += context.split_option(path)
-    found = cut_table("csv", (path, size), columns, options)
+    read_class_names(dict(context.options).get(CLASS_NAMES.name))
+    found = cut_table("csv", (path, size), columns, context)
     check_start(found.parts[0], read, "a row with an image and its labels")
     _check_confidences(found.parts[0], columns)
-    if LABEL_COLUMN.name in dict(options):
+    if LABEL_COLUMN.name in dict(context.options):
         return found
     return replace(found, notes=(*found.notes, *_others(path, columns)))
 
@@ -95,7 +84,7 @@ def cut_table(
     reader: str,
     file: tuple[str, int],
     columns: Columns,
-    options: list[tuple[str, str]],
+    context: Context,
 ) -> Found:
     """Returns the parts of a table: one, where a row may have several lines.
 
@@ -103,8 +92,12 @@ def cut_table(
         reader: who reads them.
         file: path and bytes.
         columns: of the table.
-        options: of the parts.
+        context: of the reader.
+
+    Raises:
+        InputError: as `table_options`.
     """
+    options = table_options(file[0], columns, context)
     path, size = file
     whole = (
         size > TEXT_BYTES
@@ -130,10 +123,10 @@ def _check_confidences(part: Part, columns: Columns) -> None:
         return
     values: list[float] = []
     for _, row in itertools.islice(
-        rows_of(columns)(part.lines()), _ROWS_CHECKED
+        _rows_of(columns)(part.lines()), ROWS_CHECKED
     ):
         with contextlib.suppress(ValueError):
-            cells = cells_of(str(row), columns)
+            cells = _cells_of(str(row), columns)
             values += map(float, numbers_of(cells[columns.confidence]))
     over = [value for value in values if 1 < value <= 100]
     if len(over) > sum(0 < value < 1 for value in values):
@@ -145,19 +138,24 @@ def _check_confidences(part: Part, columns: Columns) -> None:
 
 def read(part: Part) -> Read:
     """Yields the rows; malformed ones become Rejections."""
-    columns = _columns_of(part.path, dict(part.options))
+    columns = columns_of(part.path, part.options)
     names = read_class_names(part.option(CLASS_NAMES.name))
-    images = TableImages(part, columns, "csv", names)
+    return read_table(part, TableImages(part, columns, "csv", names))
+
+
+def read_table(part: Part, images: TableImages) -> Read:
+    """Yields the images of rows; malformed ones become Rejections."""
+    columns = images.columns
 
     def parse(line: str) -> tuple[AnnotatedImage, ...]:
-        cells = cells_of(line, columns)
+        cells = _cells_of(line, columns)
         # Spreadsheets end in rows of delimiters.
         return (images.image_of(cells),) if any(cells) else ()
 
-    return read_rows(part, parse, columns.has_header, rows_of(columns))
+    return read_rows(part, parse, columns.has_header, _rows_of(columns))
 
 
-def rows_of(columns: Columns) -> Callable[..., Iterator[tuple[int, Any]]]:
+def _rows_of(columns: Columns) -> Callable[..., Iterator[tuple[int, Any]]]:
     """Returns what makes rows of lines, each with the index of its first."""
     if columns.is_json:
         return enumerate
@@ -166,13 +164,27 @@ def rows_of(columns: Columns) -> Callable[..., Iterator[tuple[int, Any]]]:
     )
 
 
-def _columns_of(path: str, options: Mapping[str, str]) -> Columns:
-    return find_columns(
-        path, options.get(IMAGE_COLUMN.name), options.get(LABEL_COLUMN.name)
-    )
+def columns_of(
+    path: str,
+    options: Sequence[tuple[str, str]],
+    labels: Sequence[str] = LABEL_NAMES,
+) -> Columns:
+    """Returns the columns of a table, by the options that name some.
+
+    Args:
+        path: of the table.
+        options: of the reader or of a part.
+        labels: usual names of a column of labels.
+
+    Raises:
+        InputError: as `find_columns`.
+    """
+    named = dict(options)
+    image, label = IMAGE_COLUMN.name, LABEL_COLUMN.name
+    return find_columns(path, named.get(image), named.get(label), labels)
 
 
-def cells_of(line: str, columns: Columns) -> Sequence[Any]:
+def _cells_of(line: str, columns: Columns) -> Sequence[Any]:
     """Returns what a row has in each column; None if it has nothing.
 
     Raises:
@@ -204,12 +216,6 @@ READER = Reader(
     find,
     read,
     bytes_an_image=60,
-    takes=(
-        IMAGES,
-        IMAGE_COLUMN,
-        LABEL_COLUMN,
-        LABEL_SEPARATOR,
-        CLASS_NAMES,
-    ),
+    takes=TABLE_OPTIONS,
     keys_hold_names=True,
 )

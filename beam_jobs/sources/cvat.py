@@ -15,7 +15,6 @@ from defusedxml.ElementTree import iterparse
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
-from beam_jobs.images.image_names import AddressError
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.csv_columns import Columns
 from beam_jobs.sources.reader import (
@@ -26,6 +25,8 @@ from beam_jobs.sources.reader import (
     Read,
     Reader,
     SourceOption,
+    group_files,
+    malformed,
 )
 from beam_jobs.sources.table_images import TableImages
 
@@ -54,8 +55,8 @@ def find(path: str, context: Context) -> Found:
     options = context.part_options()
     if not context.labels_only and "images" not in dict(options):
         options.append(("images", _images_beside(path)))
-    part = Part("cvat", path, files=((path, size),), options=tuple(options))
-    return Found([part], has_splits=context.keep_splits)
+    parts = group_files("cvat", [(path, size)], options)
+    return Found(parts, has_splits=context.keep_splits)
 
 
 def _images_beside(path: str) -> str:
@@ -75,12 +76,8 @@ def read(part: Part) -> Read:
                 row = [image.get("name"), _labels_of(image), _subset_of(image)]
                 try:
                     yield images.image_of(row)
-                    continue
-                except AddressError as error:
-                    reason, detail = Reason.BAD_URL, str(error)
                 except (ValueError, OSError) as error:
-                    reason, detail = Reason.MALFORMED_RECORD, str(error)
-                yield Rejection(reason, f"{path}:image[{index}]", detail, path)
+                    yield malformed(path, f"image[{index}]", error)
     except (ParseError, DefusedXmlException, ValueError, OSError) as error:
         detail = f"not CVAT's XML: {error}"
         yield Rejection(Reason.UNREADABLE_SOURCE, path, detail, path)

@@ -16,12 +16,11 @@ from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_folder
 from beam_jobs.images.image_names import (
-    SUFFIXES,
     TEXTS,
     count_suffixes,
-    path_id,
+    is_image_name,
+    suffix_of,
 )
-from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.sources import captions, csv_tables, parquet
 from beam_jobs.sources.cells import CLASS_NAMES, LABEL_SEPARATOR, class_key
@@ -31,7 +30,6 @@ from beam_jobs.sources.csv_columns import (
     NoColumnsError,
 )
 from beam_jobs.sources.reader import (
-    AnnotatedImage,
     Context,
     Found,
     Part,
@@ -39,6 +37,7 @@ from beam_jobs.sources.reader import (
     Reader,
     SourceOption,
     group_files,
+    image_in_file,
 )
 
 _TEXTS = TEXTS | {".parquet"}
@@ -64,7 +63,7 @@ def find(folder: str, context: Context) -> Found:
     listed = storage.list_files(storage.escape(base) + "**")
     tables = _find_tables(base, [path for path, _ in listed], context)
     told = [os.path.dirname(table.parts[0].path) for table in tables.labels]
-    images = [path for path, _ in listed if _suffix(path) in SUFFIXES]
+    images = [path for path, _ in listed if is_image_name(path)]
     splits = _splits_in(_folders_of(path, base) for path in images)
     classes = {
         name
@@ -115,7 +114,7 @@ def _is_read(path: str, base: str) -> bool:
     The latter lies among the images of a class and is no text.
     """
     among = bool(_folders_of(path, base))
-    return _suffix(path) in SUFFIXES or (among and _suffix(path) not in _TEXTS)
+    return is_image_name(path) or (among and suffix_of(path) not in _TEXTS)
 
 
 def _no_classes(folder: str, paths: list[str], tables: _Tables) -> InputError:
@@ -183,25 +182,13 @@ def read(part: Part) -> Read:
     """Yields the images; one that lies in no class folder has no class."""
     base = part.option("folder") or ""
     has_splits = part.option("splits") is not None
-    labels_only = part.option("labels_only") is not None
     told = part.values("told")
     for path, size in part.files:
         name = _class_of(_folders_of(path, base), has_splits)
         if _is_told(path, told):
             name = None
         keys = (class_key(name, "folders"),) if name else ()
-        yield AnnotatedImage(
-            f"folders/{path_id(path[len(base) :])}",
-            Source.FOLDERS,
-            keys,
-            (1.0,) * len(keys),
-            None if labels_only else ImageRef(path, 0, size),
-            split=part.split_of_path(path[len(base) :]),
-        )
-
-
-def _suffix(path: str) -> str:
-    return os.path.splitext(path)[1].lower()
+        yield image_in_file(part, (path, size), Source.FOLDERS, keys)
 
 
 def _folders_of(path: str, base: str) -> list[str]:

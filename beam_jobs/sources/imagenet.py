@@ -32,12 +32,10 @@ from beam_jobs.sources.reader import (
     Read,
     Reader,
     SourceOption,
-    check_start,
-    cut_text,
     group_files,
-    read_rows,
 )
 from beam_jobs.sources.tencent import split_row
+from beam_jobs.sources.text_rows import find_rows, read_rows
 from beam_jobs.split_names import split_of_folders
 
 _LIST_ROW = "an image as n01443537/n01443537_2.JPEG"
@@ -113,7 +111,6 @@ def _estimate_images(found: Sequence[tuple[str, int]]) -> int:
 def read(part: Part) -> Read:
     """Yields the images of tars and image files."""
     folder = part.option("folder") or ""
-    labels_only = part.option("labels_only") is not None
     for path, size in part.files:
         wnid = _wnid_of(path, folder)
         if _PACKED.search(path):
@@ -131,7 +128,7 @@ def read(part: Part) -> Read:
                     Source.IMAGENET,
                     (wnid,),
                     (1.0,),
-                    None if labels_only else ref,
+                    None if part.labels_only else ref,
                     split=split,
                 )
 
@@ -142,11 +139,7 @@ def find_list(path: str, context: Context) -> Found:
     Raises:
         InputError: no such file, or no sound row near its start.
     """
-    file = storage.find_file(path)
-    options = [*context.part_options(), *context.split_option(path)]
-    parts = cut_text("imagenet_lists", *file, options)
-    check_start(parts[0], read_list, _LIST_ROW)
-    return Found(parts)
+    return find_rows("imagenet_lists", path, context, read_list, _LIST_ROW)
 
 
 def read_list(part: Part) -> Read:

@@ -7,17 +7,14 @@ The shorter form (JSON-MIN) has both in one object.
 
 from __future__ import annotations
 
-import codecs
 import json
-import os
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from beam_jobs.errors import InputError
 from beam_jobs.files import storage
-from beam_jobs.files.checks import check_file
-from beam_jobs.images.image_names import SUFFIXES, AddressError, is_encodable
+from beam_jobs.files.checks import check_file, check_json
+from beam_jobs.images.image_names import is_encodable, is_image_name
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.cells import LABEL_NAMES
 from beam_jobs.sources.csv_columns import (
@@ -34,12 +31,13 @@ from beam_jobs.sources.reader import (
     Read,
     Reader,
     SourceOption,
+    group_files,
+    malformed,
 )
 from beam_jobs.sources.table_images import TableImages
 
 # Outlines and masks are most of a file, predictions nobody's answer.
 _LEFT_OUT = frozenset({"points", "rle", "vertices", "predictions"})
-_CHECKED_BYTES = 64
 # Of a row: where the image lies, and its labels.
 _COLUMNS = Columns(0, 1, None, ("image", "labels"))
 # Usual names of a control; with one choice the shorter form has a text there.
@@ -54,19 +52,10 @@ def find(path: str, context: Context) -> Found:
     Raises:
         InputError: no such file, or one that is no whole JSON list.
     """
-    path, size = storage.find_file(path)
-    with storage.open_read(path) as file:
-        head = file.read(_CHECKED_BYTES).removeprefix(codecs.BOM_UTF8)
-        file.seek(max(0, size - _CHECKED_BYTES))
-        tail = file.read()
-    if not (head.lstrip().startswith(b"[") and tail.rstrip().endswith(b"]")):
-        raise InputError(
-            f"{path}: a JSON list of tasks is needed, as Label Studio exports "
-            "it; the file does not start with '[' and end with ']'"
-        )
-    options = (*context.part_options(), *context.split_option(path))
-    part = Part("label_studio", path, files=((path, size),), options=options)
-    return Found([part])
+    needed = "a JSON list of tasks is needed, as Label Studio exports it"
+    file = check_json(path, "[]", needed)
+    options = context.file_options(file[0])
+    return Found(group_files("label_studio", [file], options))
 
 
 def read(part: Part) -> Read:
@@ -86,21 +75,14 @@ def read(part: Part) -> Read:
     images = TableImages(part, _COLUMNS, "label_studio")
     column = part.option(IMAGE_COLUMN.name)
     for index, task in enumerate(tasks):
-        item = f"{part.path}:[{index}]"
+        place = f"[{index}]"
         try:
             labels, fault = _labels_of(task)
             if fault is not None:
-                yield _malformed(item, part.path, fault)
+                yield malformed(part.path, place, fault)
             yield _image_of(task, column, labels, images)
-        except AddressError as error:
-            detail = str(error)
-            yield Rejection(Reason.BAD_URL, item, detail, part.path)
         except (ValueError, OSError) as error:
-            yield _malformed(item, part.path, error)
-
-
-def _malformed(item: str, path: str, error: Exception) -> Rejection:
-    return Rejection(Reason.MALFORMED_RECORD, item, str(error), path)
+            yield malformed(part.path, place, error)
 
 
 def _keep(entry: dict[str, Any]) -> dict[str, Any]:
@@ -173,8 +155,7 @@ def _name_in(data: dict[str, Any], column: str | None) -> str:
 
 
 def _is_image(text: str) -> bool:
-    path = text.partition("?d=")[2] or text.partition("?")[0]
-    return os.path.splitext(path)[1].lower() in SUFFIXES
+    return is_image_name(text.partition("?d=")[2] or text.partition("?")[0])
 
 
 def _annotated(task: dict[str, Any]) -> Iterator[str]:

@@ -26,15 +26,14 @@ from beam_jobs.sources.reader import (
     AnnotatedImage,
     Context,
     Found,
-    MalformedRows,
     Part,
     Read,
     Reader,
     SourceOption,
     check_start,
-    cut_text,
     group_files,
 )
+from beam_jobs.sources.text_rows import MalformedRows, cut_text
 from beam_jobs.split_names import split_of_folders
 
 _NAME = "open_images"

@@ -20,12 +20,10 @@ from beam_jobs.images.image_names import count_suffixes
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources import captions
 from beam_jobs.sources.captions import CaptionedImages
-from beam_jobs.sources.cells import CLASS_NAMES, LABEL_SEPARATOR
 from beam_jobs.sources.csv_columns import (
-    IMAGE_COLUMN,
-    LABEL_COLUMN,
+    TABLE_OPTIONS,
     NoColumnsError,
-    check_no_urls,
+    table_options,
 )
 from beam_jobs.sources.parquet_layout import (
     CAPTIONS,
@@ -34,7 +32,6 @@ from beam_jobs.sources.parquet_layout import (
     find_layout,
 )
 from beam_jobs.sources.reader import (
-    IMAGES,
     Context,
     Found,
     PackedImage,
@@ -42,6 +39,7 @@ from beam_jobs.sources.reader import (
     Read,
     Reader,
     SourceOption,
+    malformed,
 )
 from beam_jobs.sources.table_images import TableImages
 
@@ -90,24 +88,21 @@ def find(path: str, context: Context) -> Found:
         base, files = os.path.dirname(path), [storage.find_file(path)]
     else:
         base, (files, others) = path, _list(path)
-    options = context.part_options(("folder", os.path.join(base, "")))
-    named = "images" in dict(options)
+    folder = ("folder", os.path.join(base, ""))
     parts: list[Part] = []
     images, has_splits = 0, False
     for file in files:
         with storage.open_read(file[0]) as opened:
             table = _open(file[0], opened)
-            layout = find_layout(file[0], table.schema_arrow, dict(options))
+            layout = find_layout(
+                file[0], table.schema_arrow, dict(context.options)
+            )
             images += table.metadata.num_rows
             check_names(file[0], table.schema_arrow, layout)
-            own = [*options]
-            if layout.columns.split is None:
-                own += context.split_option(file[0])
-            if not named and not context.labels_only:
-                if not layout.packed:
-                    check_no_urls(file[0], layout.columns)
-                own.append(("images", os.path.dirname(file[0])))
-            parts += _cut(file, table.metadata, own)
+            options = table_options(
+                file[0], layout.columns, context, urls=layout.packed
+            )
+            parts += _cut(file, table.metadata, [folder, *options])
             has_splits |= layout.columns.split is not None
     if not images:
         raise InputError(f"{path}: rows are needed; received: none")
@@ -193,7 +188,7 @@ def _rows(
     if columns.label is None:
         wanted = {*range(len(names))}
     wanted -= {None}
-    if layout.packed and part.option("labels_only"):
+    if layout.packed and part.labels_only:
         wanted -= {columns.image}
     metadata = table.metadata
     number = sum(metadata.row_group(g).num_rows for g in range(start))
@@ -213,23 +208,19 @@ def _images(
 ) -> Read:
     kind = CaptionedImages if layout.captions else TableImages
     images = kind(part, layout.columns, "parquet", layout.names)
-    labels_only = part.option("labels_only") is not None
     name = part.path[len(part.option("folder") or "") :]
     for number, row in rows:
         try:
             data, path = _image_in(row[layout.columns.image])
             if not layout.packed or (data is None and path):
                 yield images.image_of(row, path)
-            elif data is None and not labels_only:
+            elif data is None and not part.labels_only:
                 raise ValueError("no image")
             else:
                 image = images.named(row, f"{name}/{number}")
                 yield image if data is None else PackedImage(image, data)
         except ValueError as error:
-            item = f"{part.path}:{number}"
-            yield Rejection(
-                Reason.MALFORMED_RECORD, item, str(error), part.path
-            )
+            yield malformed(part.path, number, error)
 
 
 def _image_in(value: Any) -> tuple[bytes | None, str]:
@@ -250,13 +241,7 @@ READER = Reader(
     ),
     find_any,
     read,
-    takes=(
-        IMAGES,
-        IMAGE_COLUMN,
-        LABEL_COLUMN,
-        LABEL_SEPARATOR,
-        CLASS_NAMES,
-    ),
+    takes=TABLE_OPTIONS,
     keys_hold_names=True,
     packed=True,
 )

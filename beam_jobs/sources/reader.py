@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from beam_jobs.errors import InputError
 from beam_jobs.files.checks import check_file, check_folder
-from beam_jobs.files.text_files import BadRow, first_line_number, read_lines
-from beam_jobs.images.image_names import AddressError
+from beam_jobs.files.text_files import BadRow, read_lines
+from beam_jobs.images.image_names import AddressError, path_id
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.images.origin import Origin
 from beam_jobs.labels.ledger import Source
@@ -23,11 +23,13 @@ from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.split_names import parse_split, split_of_file, split_of_folders
 
 # A part is some seconds of work: what a worker that dies costs.
-TEXT_BYTES = 32 << 20
 _FILES_BYTES = 64 << 20
 _FILES_COUNT = 4096
-_ROWS_CHECKED = 1000
+# Files of text, an image each: opening them is the work, not their bytes.
+SMALL_FILES = 2000
+ROWS_CHECKED = 1000
 _KEEP_SPLITS = "keep_splits"
+_LABELS_ONLY = "labels_only"
 # Of a part whose images are all in this split.
 SPLIT = "split"
 
@@ -107,6 +109,11 @@ class Part:
         return tuple(value for key, value in self.options if key == name)
 
     @property
+    def labels_only(self) -> bool:
+        """Whether no image is looked for: AnnotatedImages have no `ref`."""
+        return self.option(_LABELS_ONLY) is not None
+
+    @property
     def keeps_splits(self) -> bool:
         """Whether the job keeps the splits of the sources."""
         return self.option(_KEEP_SPLITS) is not None
@@ -126,22 +133,6 @@ class Part:
     def lines(self) -> Iterator[str | BadRow]:
         """Yields the lines of a text part, without their ends."""
         return read_lines(self.path, self.start, self.end)
-
-
-def cut_text(
-    reader: str,
-    path: str,
-    size: int,
-    options: Iterable[tuple[str, str]] = (),
-    part_bytes: int = TEXT_BYTES,
-) -> list[Part]:
-    """Returns the parts of one text file, equally long."""
-    count = max(1, -(-size // part_bytes))
-    cuts = [size * number // count for number in range(count + 1)]
-    return [
-        Part(reader, path, start, end, options=tuple(options))
-        for start, end in itertools.pairwise(cuts)
-    ]
 
 
 def group_files(
@@ -242,7 +233,7 @@ class Context:
 
     def part_options(self, *further: tuple[str, str]) -> list[tuple[str, str]]:
         """Returns the options of parts; flags are there if they are so."""
-        only = [("labels_only", "yes")] if self.labels_only else []
+        only = [(_LABELS_ONLY, "yes")] if self.labels_only else []
         kept = [(_KEEP_SPLITS, "yes")] if self.keep_splits else []
         return [*further, *only, *kept, *self.options]
 
@@ -250,6 +241,10 @@ class Context:
         """Returns the option of parts whose file's name says their split."""
         split = split_of_file(path) if self.keep_splits else None
         return [(SPLIT, split)] if split else []
+
+    def file_options(self, path: str) -> list[tuple[str, str]]:
+        """Returns the options of parts of a file that has no split inside."""
+        return [*self.part_options(), *self.split_option(path)]
 
 
 @dataclass(frozen=True)
@@ -316,59 +311,40 @@ class Reader:
         return self.option.name
 
 
-class MalformedRows:
-    """Makes the dead letters of a text part's rows.
-
-    The lines before the part are counted when the first one is needed.
-
-    Args:
-        part: the text part.
-    """
-
-    def __init__(self, part: Part):
-        self._part = part
-        self._first: int | None = None
-
-    def __call__(
-        self, index: int, detail: str, reason: Reason = Reason.MALFORMED_ROW
-    ) -> Rejection:
-        """Returns the Rejection of the part's line of an index from 0."""
-        path = self._part.path
-        if self._first is None:
-            self._first = first_line_number(path, self._part.start)
-        item = f"{path}:{self._first + index}"
-        return Rejection(reason, item, detail, path)
-
-
-def read_rows(
-    part: Part,
-    parse: Callable[[str], Iterable[AnnotatedImage]],
-    header: bool = False,
-    rows: Callable[
-        [Iterator[str | BadRow]], Iterable[tuple[int, str | BadRow]]
-    ] = enumerate,
-) -> Read:
-    """Yields what the rows of a text part say; blank lines are no rows.
+def image_in_file(
+    part: Part, file: tuple[str, int], source: Source, keys: tuple[str, ...]
+) -> AnnotatedImage:
+    """Returns the image of a file of a part; its id is its path in the folder.
 
     Args:
-        part: the text part.
-        parse: says what a row says; raises ValueError where it is malformed.
-        header: the first line of the file is no row.
-        rows: makes rows of lines, each with the index of its first line.
+        part: its option `folder` is that of the source, with / at its end.
+        file: path and bytes.
+        source: who speaks.
+        keys: its classes.
     """
-    reject = MalformedRows(part)
-    for index, line in rows(part.lines()):
-        if not isinstance(line, str):
-            yield reject(index, line.detail)
-        elif line and not (header and index == 0 and part.start == 0):
-            try:
-                found = parse(line)
-            except AddressError as error:
-                yield reject(index, str(error), Reason.BAD_URL)
-            except (ValueError, OSError) as error:
-                yield reject(index, str(error))
-            else:
-                yield from found
+    path, size = file
+    name = path.removeprefix(part.option("folder") or "")
+    return AnnotatedImage(
+        f"{source.kind}/{path_id(name)}",
+        source,
+        keys,
+        (1.0,) * len(keys),
+        None if part.labels_only else ImageRef(path, 0, size),
+        split=part.split_of_path(name),
+    )
+
+
+def malformed(path: str, place: str | int, error: object) -> Rejection:
+    """Returns the dead letter of an entry of a file.
+
+    Args:
+        path: of the file.
+        place: of the entry in it.
+        error: what is wrong; an image with an `AddressError` counts as one.
+    """
+    is_image = isinstance(error, AddressError)
+    reason = Reason.BAD_URL if is_image else Reason.MALFORMED_RECORD
+    return Rejection(reason, f"{path}:{place}", str(error), path)
 
 
 def check_start(
@@ -380,7 +356,7 @@ def check_start(
         InputError: none is; says what is wrong with the first (file:line).
     """
     first: Rejection | None = None
-    for item in itertools.islice(read(part), _ROWS_CHECKED):
+    for item in itertools.islice(read(part), ROWS_CHECKED):
         if not isinstance(item, Rejection):
             return
         first = first or item

@@ -53,7 +53,7 @@ class TableImages:
         folders = part.values("images")
         self._part, self.columns, self._names = part, columns, names
         self._folders = ImageFolders(folders) if folders else None
-        self._with_ref = part.option("labels_only") is None
+        self._with_ref = not part.labels_only
         self._kind = part.option("kind") or kind
         self._below = part.option("below") or ""
         self._source = Source[self._kind.upper()]

@@ -27,7 +27,6 @@ from beam_jobs.images.image_folders import ImageFolders
 from beam_jobs.images.image_names import check_address, is_inside, is_url
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
-from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.cached_tokens import ClassTokens
 from beam_jobs.sources.reader import (
     DICTIONARY,
@@ -39,10 +38,9 @@ from beam_jobs.sources.reader import (
     Read,
     Reader,
     SourceOption,
-    check_start,
-    cut_text,
-    read_rows,
+    malformed,
 )
+from beam_jobs.sources.text_rows import find_rows, read_rows
 
 _HEADER = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
@@ -114,20 +112,19 @@ def find_records(path: str, context: Context) -> Found:
 def read_records(part: Part) -> Read:
     """Yields the records; the image of each is referred to, not copied."""
     wnids = read_dictionary(part.option("dictionary"))
-    labels_only = part.option("labels_only") is not None
     for path, _ in part.files:
         for frame in read_frames(path):
             problem = frame.problem
             if frame.data is not None:
                 try:
                     image = _parse(path, frame.offset, frame.data, wnids)
-                    yield image._replace(ref=None) if labels_only else image
+                    yield (
+                        image._replace(ref=None) if part.labels_only else image
+                    )
                     continue
                 except ValueError as error:
                     problem = str(error)
-            yield Rejection(
-                Reason.MALFORMED_RECORD, f"{path}:{frame.offset}", problem, path
-            )
+            yield malformed(path, frame.offset, problem)
 
 
 def read_frames(path: str) -> Iterator[Frame]:
@@ -245,12 +242,8 @@ def find_list(path: str, context: Context) -> Found:
     Raises:
         InputError: no such file, or no sound row near its start.
     """
-    file = storage.find_file(path)
-    options = [*context.part_options(), *context.split_option(path)]
-    parts = cut_text("tencent_lists", *file, options)
     what = "a file name or URL and class:confidence tokens"
-    check_start(parts[0], read_list, what)
-    return Found(parts)
+    return find_rows("tencent_lists", path, context, read_list, what)
 
 
 def read_list(part: Part) -> Read:

@@ -22,6 +22,7 @@ from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.reader import (
+    SMALL_FILES,
     AnnotatedImage,
     Context,
     Found,
@@ -33,8 +34,6 @@ from beam_jobs.sources.reader import (
 )
 from beam_jobs.split_names import FOLDERS, split_of_folders
 
-# Small files: opening them is the work, not their bytes.
-_FILES_OF_PART = 2000
 # A folder of one year, and what the archives unpack to.
 _NESTINGS = ("", "*", "*/*")
 _XML = "*.[xX][mM][lL]"
@@ -64,7 +63,7 @@ def find(folder: str, context: Context) -> Found:
     for images in folders:
         check_folder(images, "Pascal VOC images")
     options = context.part_options(("folder", folder))
-    parts = group_files("voc", found, options, max_files=_FILES_OF_PART)
+    parts = group_files("voc", found, options, max_files=SMALL_FILES)
     return Found(
         parts,
         images=len(found),
@@ -107,7 +106,6 @@ def read(part: Part) -> Read:
 
     Difficult and truncated objects count.
     """
-    labels_only = part.option("labels_only") is not None
     folder = part.option("folder") or ""
     for path, _ in part.files:
         try:
@@ -120,7 +118,7 @@ def read(part: Part) -> Read:
             continue
         if part.keeps_splits:
             image = image._replace(split=_split_of(path, folder))
-        yield image._replace(ref=None) if labels_only else image
+        yield image._replace(ref=None) if part.labels_only else image
 
 
 def _parse(path: str, root: Element, folder: str) -> AnnotatedImage:

@@ -18,11 +18,12 @@ from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file
 from beam_jobs.images.find_images import ARCHIVE, list_images
 from beam_jobs.images.image_names import (
-    SUFFIXES,
     TEXTS,
     count_suffixes,
     is_encodable,
+    is_image_name,
     path_id,
+    suffix_of,
 )
 from beam_jobs.images.image_ref import ImageReader, ImageRef
 from beam_jobs.images.origin import make_origin
@@ -149,7 +150,7 @@ def _group(
     if tars:
         yield from ([tar] for tar in tars)
         return
-    if not any(_suffix(name) in SUFFIXES for name, _ in found):
+    if not any(is_image_name(name) for name, _ in found):
         packed = [name for name, _ in found if f"{ARCHIVE}." in name]
         cure = f"; {packed[0]} is packed: unpack it to .tar" if packed else ""
         raise InputError(f"no webdataset: no {ARCHIVE} in {path}{cure}")
@@ -157,19 +158,14 @@ def _group(
     for file in found:
         folders.setdefault(os.path.dirname(file[0]), []).append(file)
     for files in folders.values():
-        if any(_suffix(name) in SUFFIXES for name, _ in files):
+        if any(is_image_name(name) for name, _ in files):
             yield files
-
-
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()
 
 
 def read(part: Part) -> Read:
     """Yields the samples, and a Rejection for what is malformed in them."""
     names = read_class_names(part.option(CLASS_NAMES.name))
     base, reader = part.option("folder") or "", ImageReader()
-    labels_only = part.option("labels_only") is not None
     is_tar = part.path.endswith(ARCHIVE)
     members = (m for path, size in part.files for m in list_images(path, size))
     key_of = _key_in_tar if is_tar else _key_of_file
@@ -183,7 +179,7 @@ def read(part: Part) -> Read:
         try:
             image = _image_in(key, found)
         except ValueError as error:
-            if is_tar or any(_suffix(m[0]) not in TEXTS for m in found):
+            if is_tar or any(suffix_of(m[0]) not in TEXTS for m in found):
                 yield _malformed(name, part.path, error)
             continue
         fields, errors = _fields(key, found, reader)
@@ -195,7 +191,7 @@ def read(part: Part) -> Read:
             Source.WEBDATASET,
             keys,
             (1.0,) * len(keys),
-            None if labels_only else image,
+            None if part.labels_only else image,
             origin=make_origin(*map(fields.get, _ORIGIN)),
         )
         caption = next(filter(None, map(fields.get, _CAPTIONS)), None)
@@ -231,7 +227,7 @@ def _image_in(key: str, sample: Sequence[_Member]) -> ImageRef:
     """
     if not is_encodable(key):
         raise ValueError(f"{key!r}: a name in UTF-8 is needed")
-    images = [m for m in sample if _suffix(m[0]) in SUFFIXES]
+    images = [m for m in sample if is_image_name(m[0])]
     if len(images) > 1:
         images = [m for m in images if os.path.basename(m[0]).count(".") == 1]
     if len(images) != 1:

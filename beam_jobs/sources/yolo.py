@@ -15,8 +15,11 @@ import yaml
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_folder
-from beam_jobs.images.image_names import SUFFIXES, count_suffixes, path_id
-from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.images.image_names import (
+    count_suffixes,
+    is_image_name,
+    suffix_of,
+)
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.cells import (
@@ -26,7 +29,7 @@ from beam_jobs.sources.cells import (
     read_class_names,
 )
 from beam_jobs.sources.reader import (
-    AnnotatedImage,
+    SMALL_FILES,
     Context,
     Found,
     Part,
@@ -34,14 +37,13 @@ from beam_jobs.sources.reader import (
     Reader,
     SourceOption,
     group_files,
+    image_in_file,
 )
 from beam_jobs.split_names import split_of_folders
 
 _YAML = (".yaml", ".yml")
 _LISTS = ("obj.names", "classes.txt", "classes.names")
 _MAX_NAMES = 1 << 20
-# Small files: opening them is the work, not their bytes.
-_FILES_OF_PART = 2000
 
 
 def find(folder: str, context: Context) -> Found:
@@ -53,8 +55,8 @@ def find(folder: str, context: Context) -> Found:
     check_folder(folder, "YOLO source")
     base = os.path.join(folder, "")
     listed = storage.list_files(storage.escape(base) + "**")
-    images = [f for f in listed if _suffix(f[0]) in SUFFIXES]
-    texts = {path: size for path, size in listed if _suffix(path) == ".txt"}
+    images = [f for f in listed if is_image_name(f[0])]
+    texts = {path: size for path, size in listed if suffix_of(path) == ".txt"}
     labels = {
         text: texts[text]
         for path, _ in images
@@ -74,16 +76,12 @@ def find(folder: str, context: Context) -> Found:
     read_names(names)
     read_ones = {*labels, names, *(path for path, _ in images)}
     return Found(
-        group_files("yolo", images, options, max_files=_FILES_OF_PART),
+        group_files("yolo", images, options, max_files=SMALL_FILES),
         images=len(images),
         files=(*labels.items(), storage.find_file(names)),
         passed_over=count_suffixes(p for p, _ in listed if p not in read_ones),
         has_splits=any(split_of_folders(p[len(base) :]) for p, _ in images),
     )
-
-
-def _suffix(path: str) -> str:
-    return os.path.splitext(path)[1].lower()
 
 
 def _texts_of(image: str, base: str) -> list[str]:
@@ -160,7 +158,6 @@ def read(part: Part) -> Read:
     """
     names = read_names(part.option(CLASS_NAMES.name) or "")
     base = part.option("folder") or ""
-    labels_only = part.option("labels_only") is not None
     for path, size in part.files:
         keys: dict[str, None] = {}
         for item in _objects(_texts_of(path, base), names):
@@ -168,14 +165,7 @@ def read(part: Part) -> Read:
                 yield item
             else:
                 keys[class_key(item, "yolo")] = None
-        yield AnnotatedImage(
-            f"yolo/{path_id(path[len(base) :])}",
-            Source.YOLO,
-            tuple(keys),
-            (1.0,) * len(keys),
-            None if labels_only else ImageRef(path, 0, size),
-            split=part.split_of_path(path[len(base) :]),
-        )
+        yield image_in_file(part, (path, size), Source.YOLO, tuple(keys))
 
 
 def _objects(

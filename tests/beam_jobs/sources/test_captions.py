@@ -113,3 +113,10 @@ def test_other_files_are_refused(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=message):
         find(tmp_path / name)
+
+
+def test_rows_of_delimiters_alone_are_no_rows(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("image,caption\na.jpg,A dog\n,\n,\n")
+    (image,) = read(path)
+    assert (image.image_id, image.classes) == ("csv/a.jpg", (DOG,))

@@ -5,7 +5,8 @@ from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources import open_images
-from beam_jobs.sources.reader import AnnotatedImage, Context, Part, cut_text
+from beam_jobs.sources.reader import AnnotatedImage, Context, Part
+from beam_jobs.sources.text_rows import cut_text
 
 HEADER = "ImageID,Source,LabelName,Confidence\n"
 LABELS = "train_annotations_human_imagelabels"

@@ -223,3 +223,14 @@ def test_captions_stand_in_where_there_are_no_labels(tmp_path):
     )
     path = write(tmp_path / "a.parquet", {**columns, "label": ["dog", "cat"]})
     assert read(path)[0].image.classes == ("parquet:dog",)
+
+
+def test_an_address_that_cannot_be_read_is_an_image_all_the_same(tmp_path):
+    path = write(
+        tmp_path / "a.parquet",
+        {"path": ["ftp://h/a.jpg", ".."], "label": ["dog", "dog"]},
+    )
+    assert [(letter.reason, letter.item) for letter in read(path)] == [
+        (Reason.BAD_URL, f"{path}:0"),
+        (Reason.MALFORMED_RECORD, f"{path}:1"),
+    ]

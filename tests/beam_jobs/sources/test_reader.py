@@ -3,43 +3,19 @@ import pytest
 from beam_jobs.errors import InputError
 from beam_jobs.files import text_files
 from beam_jobs.files.text_files import BadRow
+from beam_jobs.images.image_names import AddressError
+from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.reader import (
     AnnotatedImage,
-    MalformedRows,
+    Context,
     Part,
     check_start,
-    cut_text,
     group_files,
+    image_in_file,
+    malformed,
 )
-
-
-@pytest.mark.parametrize("part_bytes", [1, 2, 3, 7, 10, 100])
-@pytest.mark.parametrize("end", ["", "\n"])
-def test_every_line_is_in_exactly_one_part(tmp_path, part_bytes, end):
-    path = tmp_path / "a.txt"
-    text = "one\ntwo\n\nthree é\nfour" + end
-    path.write_text(text, encoding="utf-8")
-    size = path.stat().st_size
-    parts = cut_text("kind", str(path), size, part_bytes=part_bytes)
-    assert parts[0].start == 0
-    assert parts[-1].end == size
-    lines = [line for part in parts for line in part.lines()]
-    assert lines == ["one", "two", "", "three é", "four"]
-
-
-def test_every_part_knows_the_numbers_of_its_lines(tmp_path):
-    path = tmp_path / "a.txt"
-    lines = [str(n) * (1 + n % 5) for n in range(1, 60)]
-    path.write_text("\n".join(lines) + "\n")
-    found = []
-    for part in cut_text("k", str(path), path.stat().st_size, part_bytes=11):
-        reject = MalformedRows(part)
-        for index, line in enumerate(part.lines()):
-            found.append((reject(index, "bad").item, line))
-    numbered = enumerate(lines, start=1)
-    assert found == [(f"{path}:{n}", line) for n, line in numbered]
 
 
 def test_lines_of_windows_and_with_a_mark(tmp_path):
@@ -89,3 +65,34 @@ def test_start_without_a_sound_row_is_wrong_input():
         check_start(part, lambda _: iter([bad, bad]), "a row")
     with pytest.raises(InputError, match="a.txt: a row is needed.*no row"):
         check_start(part, lambda _: iter([]), "a row")
+
+
+def test_an_entry_with_an_address_of_elsewhere_counts_as_an_image():
+    letters = [
+        malformed("a.json", "[3]", AddressError("no store")),
+        malformed("a.json", 7, ValueError("no id")),
+    ]
+    assert letters == [
+        Rejection(Reason.BAD_URL, "a.json:[3]", "no store", "a.json"),
+        Rejection(Reason.MALFORMED_RECORD, "a.json:7", "no id", "a.json"),
+    ]
+
+
+def test_an_image_in_a_file_is_named_by_its_path_in_the_folder():
+    options = [("folder", "s/")]
+    part = Part("k", "s/val/a.jpg", options=tuple(options))
+    file = ("s/val/a.jpg", 5)
+    assert image_in_file(part, file, Source.YOLO, ("yolo:dog",)) == (
+        AnnotatedImage(
+            "yolo/val/a.jpg",
+            Source.YOLO,
+            ("yolo:dog",),
+            (1.0,),
+            ImageRef("s/val/a.jpg", 0, 5),
+        )
+    )
+    context = Context(labels_only=True, keep_splits=True)
+    part = Part("k", "", options=tuple(context.part_options(*options)))
+    assert image_in_file(part, file, Source.YOLO, ()) == AnnotatedImage(
+        "yolo/val/a.jpg", Source.YOLO, split="validation"
+    )
