@@ -70,13 +70,15 @@ def similar(
         )
     if images is not None and not images.is_dir():
         raise InputError(f"no such folder of images: {images}")
+    from model.features.similar import check_plot, draw
+    from model.features.similar import similar as find
+
+    if plot is not None:
+        check_plot(plot)
     from rich.console import Console
     from rich.table import Column, Table
 
-    from model.features.similar import draw
-    from model.features.similar import similar as find
-
-    found = find(image, features, count)
+    found = find(image, features, count, images)
     table = Table(Column("image", overflow="fold"), "similarity")
     for neighbour in found:
         table.add_row(neighbour.path, f"{neighbour.similarity:.3f}")

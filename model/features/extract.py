@@ -74,7 +74,7 @@ def extract(
         workdir=os.path.abspath(workdir), weights=weights_fingerprint(tagger)
     )
     rejections: list[Rejection] = []
-    loaded = _load_all(paths, rejections)
+    loaded = _load_all(paths, Path(folder), rejections)
     bar = tqdm(
         loaded,
         "features",
@@ -144,17 +144,18 @@ def load_image(path: Path) -> bytes:
 
 def _load_all(
     paths: list[Path],
+    folder: Path,
     rejections: list[Rejection],
 ) -> Iterator[tuple[Path, bytes | None]]:
     """Yields every path, with None for the bytes of a rejected one."""
 
     def load(path: Path) -> tuple[bytes | None, Rejection | None]:
         try:
+            _check_name(path.relative_to(folder))
             return load_image(path), None
         except check_image.ImageError as error:
-            return None, Rejection(
-                error.reason, path.name, str(error), os.fspath(path)
-            )
+            item, whole = _readable(path.name), _readable(path)
+            return None, Rejection(error.reason, item, str(error), whole)
 
     threads = os.cpu_count() or 1
     loaded = ReadAhead(load, paths, threads=threads, ahead=_AHEAD)
@@ -163,6 +164,19 @@ def _load_all(
         if rejection is not None:
             rejections.append(rejection)
         yield path, content
+
+
+def _check_name(path: Path) -> None:
+    """Raises ImageError for a name that no file of features can hold."""
+    if _readable(path) != os.fspath(path):
+        raise check_image.ImageError(
+            Reason.UNREADABLE_FILE, "the name is no UTF-8; rename the file"
+        )
+
+
+def _readable(path: str | os.PathLike[str]) -> str:
+    r"""Returns a path with `\xff` for a byte that is no UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _embed_all(

@@ -13,6 +13,7 @@ from beam_jobs.images import check_image
 from model.features import feature_files
 
 _COLUMNS = 6
+_PLOTS = (".png", ".pdf", ".svg")
 _INCHES = 1.8
 
 
@@ -57,20 +58,25 @@ def similar(
     image: str | os.PathLike[str],
     features: str | os.PathLike[str],
     count: int = 10,
+    folder: str | os.PathLike[str] | None = None,
 ) -> list[Neighbour]:
     """Returns the images of a file of features that are most like an image.
 
     Args:
         features: what `model.features.extract` wrote; the training that it
             names embeds the image.
+        folder: that was embedded, where its images are to be shown.
 
     Raises:
-        InputError: a file is missing or broken, or the training has gone on
-            since.
+        InputError: a file is missing or broken, another folder was embedded,
+            or the training has gone on since.
     """
     if not Path(image).is_file():
         raise InputError(f"no such image: {image}")
     known = feature_files.read(features)
+    if folder is not None:
+        # One is enough to tell, before the long work.
+        _check_folder(folder, known.paths[:1], features)
     from model.features.extract import embed, load_image
     from model.network.load_tagger import load_tagger, weights_fingerprint
 
@@ -85,7 +91,31 @@ def similar(
             f"{known.source.workdir} has now; run `tagforest features` again"
         )
     found = nearest(known.embeddings, embed(tagger, [content])[0], count)
-    return [Neighbour(known.paths[i], cosine) for i, cosine in found]
+    neighbours = [Neighbour(known.paths[i], cosine) for i, cosine in found]
+    if folder is not None:
+        _check_folder(folder, [n.path for n in neighbours], features)
+    return neighbours
+
+
+def check_plot(path: str | os.PathLike[str]) -> None:
+    """Raises InputError for a plot of no known kind, or without a folder."""
+    if Path(path).suffix.lower() not in _PLOTS:
+        raise InputError(f"--plot writes {', '.join(_PLOTS)}; received: {path}")
+    if not Path(path).absolute().parent.is_dir():
+        raise InputError(f"no such folder for --plot: {Path(path).parent}")
+
+
+def _check_folder(
+    folder: str | os.PathLike[str],
+    paths: list[str],
+    features: str | os.PathLike[str],
+) -> None:
+    for path in paths:
+        if not (Path(folder) / path).is_file():
+            raise InputError(
+                f"--images {folder} does not hold {path}: {features} was made "
+                "from another folder, or that image has gone since"
+            )
 
 
 def draw(

@@ -1,6 +1,8 @@
 """Tests of the embeddings of images and of what is alike."""
 
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -135,6 +137,47 @@ def test_hidden_files_are_no_images(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     found = extract.image_files(tmp_path)
     assert found == [tmp_path / "a" / "b.PNG", tmp_path / "b.jpg"]
+
+
+@pytest.mark.parametrize("ending", ["npz", "parquet"])
+def test_a_name_that_is_no_utf_8_is_rejected(workdir, folder, tmp_path, ending):
+    images, out = tmp_path / "images", tmp_path / f"f.{ending}"
+    images.mkdir()
+    content = (folder / "red.jpg").read_bytes()
+    (images / "red.jpg").write_bytes(content)
+    bad = os.fsencode(images) + b"/bad\xff.jpg"
+    with open(bad, "wb") as file:
+        file.write(content)
+    result = run("features", workdir, images, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "2 images in = 1 embeddings of 8 numbers" in result.output
+    assert feature_files.read(out).paths == ["red.jpg"]
+    assert json.loads(
+        (tmp_path / f"{out.name}.rejected.jsonl").read_text()
+    ) == {
+        "item": r"bad\xff.jpg",
+        "reason": "unreadable_file",
+        "detail": "the name is no UTF-8; rename the file",
+        "path": rf"{images}/bad\xff.jpg",
+    }
+
+
+def test_another_folder_than_was_embedded_is_refused(workdir, folder, tmp_path):
+    out = tmp_path / "f.npz"
+    extract.extract(workdir, folder, out, BatchOptions(progress=False))
+    given = ("similar", folder / "red.jpg", "--features", out, "--images")
+    for images, plot, wrong in (
+        (tmp_path, "a.png", "does not hold noise.png: "),
+        (folder, "a.xyz", "--plot writes .png, .pdf, .svg; received: "),
+        (folder, "none/a.png", "no such folder for --plot: "),
+    ):
+        result = run(*given, images, "--plot", tmp_path / plot)
+        assert isinstance(result.exception, InputError)
+        assert wrong in str(result.exception)
+    gone = shutil.copytree(folder, tmp_path / "gone")
+    (gone / "red.webp").unlink()
+    result = run(*given, gone, "--plot", tmp_path / "a.png")
+    assert "does not hold red.webp: " in str(result.exception)
 
 
 def test_other_weights_are_refused(workdir, folder, tmp_path):
