@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 import warnings
 
 import typer
@@ -63,6 +64,10 @@ def main() -> None:
         if not isinstance(end.code, int | None):
             raise
         status = end.code or 0
+    except Exception:
+        # Here and not by the interpreter, which then waits for all threads.
+        traceback.print_exc()
+        status = 1
     end_process(status)
 
 

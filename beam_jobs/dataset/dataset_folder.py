@@ -93,6 +93,12 @@ def shard_paths(dataset: str | os.PathLike[str], split: str) -> list[str]:
     return list(found)
 
 
+def all_shards(dataset: str | os.PathLike[str]) -> list[str]:
+    """Returns the shards of all splits that are there, unchecked."""
+    folder = os.fspath(dataset)
+    return [path for split in SPLITS for path in _shards(folder, split)]
+
+
 def _shards(folder: str, split: str) -> dict[str, int]:
     pattern = storage.join(
         storage.escape(folder), storage.escape(split), f"{split}-*.tfrecord"

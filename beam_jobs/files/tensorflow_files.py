@@ -7,9 +7,11 @@ one of Python 3.10 here. Nothing else needs it.
 
 from __future__ import annotations
 
-import logging
+import atexit
+import contextlib
 import os
 import sys
+import threading
 import warnings
 from typing import NoReturn
 
@@ -18,6 +20,7 @@ from beam_jobs.files import storage
 
 # Beam and TensorFlow name Azure's store differently.
 _TENSORFLOW_SCHEMES = {"azfs": "az"}
+_LAST_SECONDS = 10.0
 
 
 def tensorflow_path(path: storage.PathLike) -> str:
@@ -66,17 +69,30 @@ def register(path: storage.PathLike) -> None:
 
 
 def end_process(status: int) -> NoReturn:
-    """Ends the process with an exit status, also after reading s3://.
+    """Ends the process with an exit status, whatever its threads still do.
 
-    tensorflow-io 0.37.1 aborts (status 134) while it is unloaded:
-    https://github.com/tensorflow/io/issues/2039.
+    What is registered with `atexit` runs first, for at most 10 s. Threads are
+    not waited for: those of an input that was broken off may wait for each
+    other for ever. Also tensorflow-io 0.37.1 aborts (status 134) while it is
+    unloaded: https://github.com/tensorflow/io/issues/2039.
     """
-    if "tensorflow_io" not in sys.modules:
-        sys.exit(status)
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    if status == 0 and "tensorflow" not in sys.modules:
+        sys.exit(0)
+    watchdog = threading.Timer(_LAST_SECONDS, os._exit, [status])
+    watchdog.daemon = True
+    watchdog.start()
+    _flush()
+    # Temporary folders, child processes, logs.
+    atexit._run_exitfuncs()
+    _flush()
     os._exit(status)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # Nobody may be listening any more.
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
 
 
 def _name_s3_endpoint() -> None:

@@ -53,7 +53,8 @@ def evaluate(
 
     Raises:
         InputError: nothing trained there, no such data set or split, the
-            data set has other classes, or a calibration of other weights.
+            data set has other classes or a damaged shard, or a calibration
+            of other weights.
     """
     workdir, dataset = Path(workdir), os.fspath(dataset)
     options = options or BatchOptions()
@@ -61,13 +62,14 @@ def evaluate(
     fitted = tagging.load(
         workdir, given.vocabulary, weights_fingerprint(given.tagger)
     )
-    evaluation = evaluate_scores(
-        given.batches,
-        given.hierarchy,
-        _train_counts(given.tagger, dataset, given.vocabulary),
-        split,
-        fitted,
-    )
+    with input_pipeline.as_input_errors(dataset):
+        evaluation = evaluate_scores(
+            given.batches,
+            given.hierarchy,
+            _train_counts(given.tagger, dataset, given.vocabulary),
+            split,
+            fitted,
+        )
     evaluation = replace(evaluation, judge=given.judge)
     write(evaluation, report_folder(workdir, evaluation), given.vocabulary)
     return evaluation

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from beam_jobs.dataset import dataset_folder, records
+from beam_jobs.dataset import damage, dataset_folder, records
 from beam_jobs.errors import InputError
 from beam_jobs.files import tensorflow_files
 from model.config import DataConfig
@@ -326,24 +326,37 @@ def _with_options(batches: tf.data.Dataset) -> tf.data.Dataset:
     return batches.prefetch(2).with_options(options)
 
 
-_NODE = re.compile(r"\{\{.*?\}\} ")
 # What Python raised in the pipeline arrives as a text with its traceback.
 _OURS = re.compile(r"\bInputError: (.+)")
+_BYTE = re.compile(r"\brecord at (\d+)")
 
 
 @contextlib.contextmanager
-def as_input_errors() -> Iterator[None]:
-    """Turns a broken record or a damaged shard into an InputError."""
+def as_input_errors(*datasets: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns a broken record or a damaged shard into an InputError.
+
+    Args:
+        datasets: that are read.
+    """
     try:
         yield
     except tf.errors.DataLossError as error:
-        said = _NODE.sub("", str(error.message)).split(" [Op:")[0]
-        raise InputError(
-            f"a shard of the data set is damaged ({said}); copy it "
-            "again, or make the data set again with `tagforest dataset`"
-        ) from error
+        raise InputError(_damage(datasets, str(error.message))) from error
     except tf.errors.OpError as error:
         found = _OURS.search(str(error.message))
         if found is None:
             raise
         raise InputError(found[1]) from error
+
+
+def _damage(datasets: Sequence[str | os.PathLike[str]], said: str) -> str:
+    """Returns a line that names the shard and the byte, where it is found."""
+    found = _BYTE.search(said)
+    shards = (s for d in datasets for s in dataset_folder.all_shards(d))
+    shard = damage.damaged_shard(shards, int(found[1])) if found else None
+    named = " or ".join(str(d) for d in datasets)
+    where = f"at byte {found[1]}" if found else f"({said.splitlines()[0]})"
+    return (
+        f"{shard or f'a shard of {named}'} is damaged {where}; copy it "
+        "again, or make the data set again with `tagforest dataset`"
+    )

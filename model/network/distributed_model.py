@@ -25,10 +25,14 @@ it here, so that a model shows its network and its loss and nothing else:
 8. Moving averages of batch normalization stay with each replica, so that
    workers end with different weights.
 9. All epochs of a `fit` have the same steps: it cannot go on within one.
+10. A `fit` that fails leaves its iterator to Python's garbage collector, which
+   may run in a thread of that very iterator: it then waits for itself for
+   ever, and the end of the process for it.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -40,6 +44,8 @@ from model.network.step_watch import StepWatch
 
 # What a training step tells of itself.
 STEP_LOGS = ("loss", "gradient_norm")
+# Iterators whose threads may still run (cure 10).
+_BROKEN_OFF: list[Any] = []
 
 
 class DistributedModel(keras.Model):
@@ -213,13 +219,14 @@ class DistributedModel(keras.Model):
             seen.first_step = step
             seen.ends = end == epochs
             self._executions.start(steps_per_epoch - step)
-            super().fit(
-                x(first, step, end) if callable(x) else x,
-                initial_epoch=first,
-                steps_per_epoch=steps_per_epoch - step,
-                callbacks=seen,
-                **{**options, "epochs": end},
-            )
+            with self._executions.outlived():
+                super().fit(
+                    x(first, step, end) if callable(x) else x,
+                    initial_epoch=first,
+                    steps_per_epoch=steps_per_epoch - step,
+                    callbacks=seen,
+                    **{**options, "epochs": end},
+                )
             if self.stop_training:
                 break
             seen.begins = False
@@ -302,6 +309,7 @@ class _Executions:
     def __init__(self, model: DistributedModel):
         self._model = model
         self._functions: dict[int, Callable] = {}
+        self._iterator: Any = None
         self.start(None)
 
     def forget(self) -> None:
@@ -312,7 +320,19 @@ class _Executions:
         """Begins a `fit` of epochs with so many steps; None: by ones."""
         self._epoch, self._done = steps, 0
 
+    @contextlib.contextmanager
+    def outlived(self) -> Iterator[None]:
+        """Keeps the iterator of a fit that fails (cure 10)."""
+        try:
+            yield
+        except BaseException:
+            _BROKEN_OFF.append(self._iterator)
+            raise
+        finally:
+            self._iterator = None
+
     def __call__(self, iterator):
+        self._iterator = iterator
         steps = self._model.steps_per_execution
         if self._epoch is not None:
             steps = min(steps, self._epoch - self._done % self._epoch)

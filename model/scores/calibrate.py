@@ -13,6 +13,7 @@ import numpy as np
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
+from model.inputs.input_pipeline import as_input_errors
 from model.network.load_tagger import weights_fingerprint
 from model.scores import fit_calibration, fit_thresholds, reliability, tagging
 from model.scores.back_off import BackOff
@@ -66,14 +67,16 @@ def calibrate(
 
     Raises:
         InputError: nothing trained there, no such data set, it has no
-            calibration split or other classes, or too few labels.
+            calibration split or other classes, a damaged shard, or too few
+            labels.
     """
     options = options or CalibrateOptions()
     fit_calibration.check_calibration_split(dataset)
     split = open_split(
         workdir, dataset, dataset_folder.CALIBRATION, options, trained_on
     )
-    found = calibrate_scores(split.batches, split.hierarchy, options)
+    with as_input_errors(dataset):
+        found = calibrate_scores(split.batches, split.hierarchy, options)
     found = replace(found, judge=split.judge)
     summary = summarize(found, options)
     summary["data_set"] = split.judge.to_json()

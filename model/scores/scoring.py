@@ -105,7 +105,9 @@ def open_split(
         with_features=True,
         choose=None if seen is None else _without(seen),
     )
-    left = input_pipeline.count_records(shards) - (judge.left_out or 0)
+    with input_pipeline.as_input_errors(dataset):
+        images_there = input_pipeline.count_records(shards)
+    left = images_there - (judge.left_out or 0)
     bar = tqdm(
         score_batches(tagger, images),
         f"score {split}",
@@ -126,7 +128,7 @@ def _judge(
     own = trained_on_.find_trained_on(workdir, trained_on)
     if judge.is_own or own is None:
         return judge, None
-    with input_pipeline.as_input_errors():
+    with input_pipeline.as_input_errors(dataset, own):
         seen = trained_on_.trained_images(own, dataset, split)
     if len(seen) and seen.all():
         raise InputError(

@@ -14,6 +14,7 @@ import math
 import os
 import sys
 import time
+import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,7 @@ def train_worker(
     import keras
     import tensorflow as tf
 
+    from model.inputs.input_pipeline import as_input_errors
     from model.training import checkpoints
     from model.training import strategy as strategy_
     from model.training.strategy import others_may_end
@@ -91,7 +93,7 @@ def train_worker(
     # The same on all workers, whose fresh weights must be equal.
     keras.utils.set_random_seed(config.seed)
     strategy_.check(config, strategy)
-    with others_may_end(workers):
+    with others_may_end(workers), as_input_errors(dataset):
         checkpoint = checkpoints.agree(strategy, workers.is_chief, workdir)
         run = _make_run(config, dataset, workdir, strategy, workers, checkpoint)
         fit_start = time.monotonic()
@@ -180,7 +182,6 @@ def _count(config, dataset, workdir, is_chief) -> TrainCounts:
 
 def _fit(run: _Run, profile: tuple[int, int] | None) -> None:
     from model.inputs.input_clock import InputClock
-    from model.inputs.input_pipeline import as_input_errors
     from model.training import validation
 
     epochs = run.config.schedule.epochs
@@ -194,7 +195,7 @@ def _fit(run: _Run, profile: tuple[int, int] | None) -> None:
     validate = validation.arguments(
         run.config, run.dataset, run.strategy, run.tagger.classes
     )
-    with stop.listening(), as_input_errors():
+    with stop.listening():
         run.tagger.fit(
             functools.partial(_distributed, run, clock),
             epochs=epochs,
@@ -389,6 +390,10 @@ def _main(arguments: list[str]) -> int:
         local_workers.report_error(workdir, str(error))
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except Exception:
+        # Here and not by the interpreter, which then waits for all threads.
+        traceback.print_exc()
+        return 1
     return 0
 
 

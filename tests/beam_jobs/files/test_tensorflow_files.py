@@ -1,6 +1,7 @@
 """TensorFlow reads what the data set job wrote to an object store."""
 
 import importlib.util
+import time
 
 import pytest
 import tensorflow as tf
@@ -65,3 +66,29 @@ def test_what_needs_nothing(tmp_path):
 def test_what_nobody_reads():
     with pytest.raises(InputError, match="reads no nosuch://"):
         tensorflow_files.register("nosuch://bucket/dataset")
+
+
+STUCK = """
+import atexit, tempfile, threading, time
+from beam_jobs.files import tensorflow_files
+tensorflow_files._LAST_SECONDS = 0.5
+threading.Thread(target=time.sleep, args=[3600]).start()
+{at_exit}
+print("said", end="")
+tensorflow_files.end_process(7)
+"""
+
+
+@pytest.mark.parametrize(
+    ("at_exit", "said"),
+    [
+        ("atexit.register(print, ' and tidied', end='')", "said and tidied"),
+        ("atexit.register(time.sleep, 3600)", "said"),
+    ],
+)
+def test_a_failed_process_ends_whatever_its_threads_do(at_exit, said):
+    start = time.monotonic()
+    found = python("-c", STUCK.format(at_exit=at_exit))
+    assert (found.returncode, found.stderr) == (7, "")
+    assert found.stdout == said
+    assert time.monotonic() - start < 60

@@ -139,7 +139,7 @@ def test_broken_record_is_named(tmp_path):
         for _ in range(4):
             writer.write(to_example(broken))
     with pytest.raises(InputError, match="^record coco/7: its image"):
-        with as_input_errors():
+        with as_input_errors(folder):
             read(folder)
 
 
@@ -149,12 +149,17 @@ def test_damaged_shard_is_named(tmp_path):
     content = bytearray(path.read_bytes())
     content[40] ^= 255
     path.write_bytes(content)
-    with pytest.raises(InputError, match="damaged .corrupted record at"):
-        with as_input_errors():
+    with pytest.raises(InputError) as caught:
+        with as_input_errors(folder):
             read(folder)
+    # The bytes of the first record follow its length and the checksum of it.
+    assert str(caught.value) == (
+        f"{path} is damaged at byte 12; copy it again, or make the data set "
+        "again with `tagforest dataset`"
+    )
 
 
 def test_other_errors_stay_what_they_are():
     with pytest.raises(tf.errors.InvalidArgumentError):
-        with as_input_errors():
+        with as_input_errors("dataset"):
             raise tf.errors.InvalidArgumentError(None, None, "of the network")

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -132,6 +134,52 @@ def test_sigterm_to_a_process(tiny_config, tiny_dataset, tmp_path):
     where = checkpoint_files.latest_checkpoint(tmp_path).position
     assert f"stopped by SIGTERM after {where}; all is saved" in said
     assert 3 <= where.step < 6000
+
+
+def damaged(dataset, folder, split="train"):
+    """Returns a copy with another byte in the second record of a shard."""
+    shutil.copytree(dataset, folder)
+    shard = min((folder / split).glob("*.tfrecord"))
+    content = bytearray(shard.read_bytes())
+    [length] = struct.unpack_from("<Q", content)
+    content[length + 16 + 40] ^= 1
+    shard.write_bytes(content)
+    return shard, length + 16 + 12
+
+
+def test_a_damaged_shard_is_named(config, tiny_dataset, tmp_path):
+    shard, byte = damaged(tiny_dataset, tmp_path / "dataset")
+    with pytest.raises(InputError, match=f"^{shard} is damaged at byte {byte}"):
+        train(config, tmp_path / "dataset", tmp_path / "run")
+
+
+def test_a_damaged_shard_of_validation_is_named(
+    tiny_config, tiny_dataset, tmp_path
+):
+    config = tiny_config(epochs=1, validate_every=1)
+    shard, byte = damaged(tiny_dataset, tmp_path / "dataset", "validation")
+    with pytest.raises(InputError, match=f"^{shard} is damaged at byte {byte}"):
+        train(config, tmp_path / "dataset", tmp_path / "run")
+
+
+@pytest.mark.large
+@pytest.mark.ci
+@pytest.mark.parametrize("local_workers", [1, 2])
+def test_a_process_that_finds_damage_ends(
+    local_workers, tiny_config, tiny_dataset, tmp_path
+):
+    shard, byte = damaged(tiny_dataset, tmp_path / "dataset")
+    config = tmp_path / "config.json"
+    config.write_text(tiny_config().to_json())
+    command = [sys.executable, "-m", "tfx_pipeline.cli", "train"]
+    command += [str(tmp_path / "dataset"), "--workdir", str(tmp_path / "run")]
+    command += ["--config", str(config), "--local-workers", str(local_workers)]
+    # Long enough to load TensorFlow twice; without an end it is for ever.
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines()[-1].startswith(
+        f"tagforest: {shard} is damaged at byte {byte};"
+    )
 
 
 def fit_until_it_diverges(config, workdir, *, images=None, change=None):
