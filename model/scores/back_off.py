@@ -20,6 +20,7 @@ from beam_jobs.classes.hierarchy import Hierarchy
 from model.scores.score_histogram import blocks, moved
 
 Fit = Callable[[sparse.csr_matrix], tuple[np.ndarray, np.ndarray]]
+Suits = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Level(enum.IntEnum):
@@ -60,6 +61,7 @@ def fit_with_back_off(
     least: int,
     fit: Fit,
     default: tuple[float, ...],
+    suits: Suits | None = None,
 ) -> BackOff:
     """Fits each class by itself, in a subtree, or with all others.
 
@@ -70,8 +72,11 @@ def fit_with_back_off(
             returns values [groups, values], and bool [groups]: whether they
             are any good.
         default: the values where nothing can be fitted.
+        suits: takes int64 [n], classes, and values [values] that were fitted
+            to more than each of them; returns bool [n]: which may have them.
+            The others take the next level's.
     """
-    filled = _Filled(positives, default)
+    filled = _Filled(positives, default, suits)
     own = np.flatnonzero(positives >= least)
     identity = sparse.identity(len(positives), bool, "csr")
     filled.fill(Level.CLASS, own, identity[own], fit)
@@ -115,9 +120,15 @@ def pooled(
 class _Filled:
     """Values that are filled in level by level."""
 
-    def __init__(self, positives: np.ndarray, default: tuple[float, ...]):
+    def __init__(
+        self,
+        positives: np.ndarray,
+        default: tuple[float, ...],
+        suits: Suits | None,
+    ):
         classes = len(positives)
         self.positives = positives
+        self.suits = suits
         self.values = np.tile(np.asarray(default, np.float64), (classes, 1))
         self.level = np.full(classes, Level.NONE, np.int8)
         self.origin = np.full(classes, -1, np.int32)
@@ -140,6 +151,8 @@ class _Filled:
             for row in np.flatnonzero(good):
                 group = members[part.start + row].indices
                 new = group[self.level[group] == Level.NONE]
+                if level != Level.CLASS and self.suits is not None:
+                    new = new[self.suits(new, values[row])]
                 self.values[new] = values[row]
                 self.level[new] = level
                 self.origin[new] = origins[part.start + row]

@@ -66,6 +66,8 @@ def describe(found: Calibrated) -> str:
         f"{before.labels_expected:.2f} before, {after.labels_expected:.2f} "
         f"after; observed {after.labels_observed:.2f}",
     ]
+    if kept := found.calibration.counts()["none"]:
+        lines.append(f"{kept} classes keep their scores: no fit is better")
     if found.unreachable:
         lines.append(
             f"{found.unreachable} classes reach the precision nowhere and are "

@@ -16,14 +16,17 @@ from scipy.special import expit
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
+from model.scores import reliability
 from model.scores.back_off import BackOff, fit_with_back_off, pooled
 from model.scores.options import LEAST_FOR_CALIBRATION
-from model.scores.score_histogram import ScoreHistogram, centres
+from model.scores.score_histogram import ScoreHistogram, blocks, centres
 
 _ITERATIONS = 50
 _TOLERANCE = 1e-6
 # Draws the slope towards 1: decides where all scores are equal.
 _RIDGE = 1.0
+# Slope and offset of the scores as they are.
+_RAW = (1.0, 0.0)
 
 
 def fit_calibration(
@@ -36,7 +39,9 @@ def fit_calibration(
     """Fits slope and offset of every class.
 
     A fit that would turn the order of the scores round is no good; its
-    classes take the next level's.
+    classes take the next level's. So does a class that would come out of its
+    relatives' fit worse than its scores are, by its calibration error or its
+    log loss on these images; where none is better, its scores stay.
 
     Args:
         histogram: of the calibration split.
@@ -57,8 +62,29 @@ def fit_calibration(
         )
         return values, values[:, 0] > 0
 
+    def suits(classes: np.ndarray, values: np.ndarray) -> np.ndarray:
+        found = np.zeros(len(classes), bool)
+        for part in blocks(len(classes)):
+            rows = classes[part]
+            found[part] = _no_worse(
+                histogram.positives[rows], negatives[rows], values
+            )
+        return found
+
     positives = histogram.positives.sum(axis=1, dtype=np.int64)
-    return fit_with_back_off(positives, hierarchy, least, fit, (1.0, 0.0))
+    return fit_with_back_off(positives, hierarchy, least, fit, _RAW, suits)
+
+
+def _no_worse(
+    positives: np.ndarray, negatives: np.ndarray, values: np.ndarray
+) -> np.ndarray:
+    """Tells which classes [classes, bins] are no worse than their scores."""
+    raw, fitted = (np.tile(v, (len(positives), 1)) for v in (_RAW, values))
+    good = np.ones(len(positives), bool)
+    for measure in (reliability.class_errors, reliability.class_losses):
+        before = measure(positives, negatives, raw)
+        good &= measure(positives, negatives, fitted) <= before
+    return good
 
 
 def fit_platt(

@@ -84,11 +84,42 @@ def measure(
     return sums.result()
 
 
+def class_errors(
+    positives: np.ndarray, negatives: np.ndarray, calibration: np.ndarray
+) -> np.ndarray:
+    """Returns the expected calibration error of every class.
+
+    Args:
+        positives, negatives: counts [classes, bins].
+        calibration: slopes and offsets [classes, 2].
+
+    Returns:
+        float64 [classes], 0 to 1; 0 for a class without images.
+    """
+    logits = _moved(calibration, positives.shape[1])
+    return _errors_of(_in_wide_bins(positives, negatives, expit(logits)))
+
+
+def class_losses(
+    positives: np.ndarray, negatives: np.ndarray, calibration: np.ndarray
+) -> np.ndarray:
+    """Returns the summed log loss of every class, float64 [classes].
+
+    Args:
+        positives, negatives: counts [classes, bins].
+        calibration: slopes and offsets [classes, 2].
+    """
+    logits = _moved(calibration, positives.shape[1])
+    costs = positives * np.logaddexp(0, -logits)
+    costs += negatives * np.logaddexp(0, logits)
+    return costs.sum(axis=1)
+
+
 class _Sums:
     """Pairs, positives and probabilities, summed in bins."""
 
     def __init__(self, bins: int):
-        self.middles = centres(bins)
+        self.bins = bins
         # Pairs, positives, sum of probabilities.
         self.wide = np.zeros((3, ECE_BINS))
         self.steps = np.zeros((3, 2 * int(LARGEST_LOGIT) + 1))
@@ -100,17 +131,13 @@ class _Sums:
         pairs = positives.astype(np.float64) + negatives
         # With known labels alone each class has another number of images.
         self.images = max(self.images, float(pairs.sum(axis=1).max()))
-        logits = calibration[:, :1] * self.middles + calibration[:, 1:]
+        logits = _moved(calibration, self.bins)
         p = expit(logits)
-        values = (pairs, positives.astype(np.float64), pairs * p)
-        # A probability of 1 belongs to the last bin.
-        width = np.minimum((p * ECE_BINS).astype(np.int64), ECE_BINS - 1)
-        by_class = _binned(width, values, ECE_BINS)
+        by_class = _in_wide_bins(positives, negatives, p)
         self.wide += by_class.sum(axis=1)
         have = by_class[1].sum(axis=1) > 0
-        apart = np.abs(by_class[1] - by_class[2]).sum(axis=1)
-        total = np.maximum(by_class[0].sum(axis=1), 1)
-        self.class_errors.append((apart / total)[have])
+        self.class_errors.append(_errors_of(by_class)[have])
+        values = (pairs, positives.astype(np.float64), pairs * p)
         most = int(LARGEST_LOGIT)
         # Equal steps of probability would put nearly all pairs in one bin.
         step = np.rint(np.clip(logits, -most, most)).astype(np.int64) + most
@@ -133,6 +160,27 @@ class _Sums:
             observed=used[1] / used[0],
             pairs=used[0],
         )
+
+
+def _moved(calibration: np.ndarray, bins: int) -> np.ndarray:
+    return calibration[:, :1] * centres(bins) + calibration[:, 1:]
+
+
+def _in_wide_bins(
+    positives: np.ndarray, negatives: np.ndarray, p: np.ndarray
+) -> np.ndarray:
+    """Returns pairs, positives and probabilities [3, classes, ECE_BINS]."""
+    pairs = positives.astype(np.float64) + negatives
+    values = (pairs, positives.astype(np.float64), pairs * p)
+    # A probability of 1 belongs to the last bin.
+    width = np.minimum((p * ECE_BINS).astype(np.int64), ECE_BINS - 1)
+    return _binned(width, values, ECE_BINS)
+
+
+def _errors_of(by_class: np.ndarray) -> np.ndarray:
+    pairs, positives, probabilities = by_class
+    apart = np.abs(positives - probabilities).sum(axis=1)
+    return apart / np.maximum(pairs.sum(axis=1), 1)
 
 
 def _binned(

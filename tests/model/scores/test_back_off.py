@@ -54,6 +54,18 @@ def test_a_rest_too_small_takes_all_classes():
     assert found.support[7] == POSITIVES.sum()
 
 
+def test_who_is_not_suited_takes_the_next_level():
+    def suits(classes, values):
+        # Rose, 5, refuses the plants' sum, and oak, 6, all sums.
+        return (classes != 6) & ~((classes == 5) & (values[0] == 180))
+
+    found = fit_with_back_off(POSITIVES, TREE, 100, sums, (0.5,), suits)
+    # 99 + 90 + 60 + 30 below the root.
+    assert (found.level[5], found.values[5, 0]) == (Level.SUBTREE, 279.0)
+    assert (found.level[6], found.values[6, 0]) == (Level.NONE, 0.5)
+    assert (found.level[4], found.values[4, 0]) == (Level.SUBTREE, 180.0)
+
+
 def test_nothing_to_fit():
     found = fit_with_back_off(POSITIVES, TREE, 9999, sums, (0.5,))
     assert found.counts() == {"class": 0, "subtree": 0, "global": 0, "none": 8}

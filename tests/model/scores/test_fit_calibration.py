@@ -10,6 +10,7 @@ from model.scores.fit_calibration import (
     fit_calibration,
     fit_platt,
 )
+from model.scores.reliability import class_errors, class_losses
 from model.scores.score_histogram import ScoreHistogram, centres
 
 
@@ -125,6 +126,37 @@ def test_scores_turned_round_take_no_slope_of_their_own():
     assert found.level[0] != Level.CLASS
     assert found.level[1] == Level.CLASS
     assert (found.values[:, 0] > 0).all()
+
+
+def test_who_backs_off_is_never_worse_than_its_scores():
+    # All scores are 0.5. Together 105 of 690: 0.15 is nearer to the first's
+    # 60 of 600, and far from the second's 45 of 90, whose scores are true.
+    histogram = ScoreHistogram(2)
+    for class_, (positives, negatives) in enumerate([(60, 540), (45, 45)]):
+        histogram.counts[1, class_, histogram.bins // 2] = positives
+        histogram.counts[0, class_, histogram.bins // 2] = negatives
+    found = fit_calibration(histogram, Hierarchy([(), ()]))
+    assert found.level.tolist() == [Level.GLOBAL, Level.NONE]
+    assert expit(found.values[0, 1]) == pytest.approx(105 / 690, abs=0.01)
+    assert found.values[1].tolist() == [1.0, 0.0]
+    assert (found.origin[1], found.support[1]) == (-1, 0)
+
+
+def test_who_backs_off_is_no_worse_among_many():
+    random = np.random.default_rng(0)
+    classes = [(0.01, shift) for shift in random.normal(0.5, 1, 60)]
+    histogram = histogram_of(classes)
+    tree = Hierarchy([(c // 3 - 1,) if c > 2 else () for c in range(60)])
+    found = fit_calibration(histogram, tree)
+    off = found.level != Level.CLASS
+    assert off.sum() > 50
+    assert 0 < found.counts()["none"] < 50
+    counts = histogram.positives, histogram.negatives()
+    raw = np.tile([1.0, 0.0], (60, 1))
+    for measure in (class_errors, class_losses):
+        before, after = (measure(*counts, v) for v in (raw, found.values))
+        assert (after <= before)[off].all()
+        assert (after < before)[found.level == Level.SUBTREE].all()
 
 
 def test_known_labels_alone():
