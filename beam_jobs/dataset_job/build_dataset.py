@@ -351,23 +351,17 @@ def _facts(options: DatasetOptions, request: str, classes: ChosenClasses):
 
 
 def _present(options: DatasetOptions, request: str) -> Manifest | None:
-    if not storage.exists(storage.join(options.out, dataset_folder.MANIFEST)):
+    there = storage.exists(storage.join(options.out, dataset_folder.MANIFEST))
+    if options.overwrite or not there:
         return None
-    try:
-        present = Manifest.load(options.out)
-    except InputError:
-        if options.overwrite:
-            return None
-        raise
-    if present.request == request:
-        return present
-    if not options.overwrite:
+    present = Manifest.load(options.out)
+    if present.request != request:
         raise InputError(
             f"{options.out} holds a data set made from other sources, images "
             "(some came, went or changed) or options; name another folder "
             "with --out, or give --overwrite to build it anew"
         )
-    return None
+    return present
 
 
 def _check_disk(options: DatasetOptions, sources: Sources) -> None:

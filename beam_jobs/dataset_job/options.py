@@ -203,7 +203,7 @@ class DatasetOptions(Options):
         ),
     ] = None
     overwrite: Annotated[
-        bool, Option("Replace another data set.", panel="Output")
+        bool, Option("Build anew what is in OUT.", panel="Output")
     ] = False
 
     def described(self) -> dict[str, Any]:

@@ -6,14 +6,18 @@ File format: https://cocodataset.org/#format-data
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from beam_jobs.classes.wordnet import WNID_PATTERN
+from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file, check_json
 from beam_jobs.images.image_folders import ImageFolders
 from beam_jobs.images.image_names import (
+    SUFFIXES,
     is_encodable,
     is_inside,
     path_id,
@@ -73,7 +77,31 @@ def find(path: str, context: Context) -> Found:
         InputError: no such file, or one that is no whole JSON object.
     """
     lists = "images, annotations and categories"
-    return find_object("coco", path, lists, context)
+    if context.labels_only or "images" in dict(context.options):
+        return find_object("coco", path, lists, context)
+    own = _images_beside(path)
+    options = (*context.options, *(("images", folder) for folder in own))
+    context = replace(context, options=options)
+    return replace(find_object("coco", path, lists, context), image_folders=own)
+
+
+def _images_beside(path: str) -> tuple[str, ...]:
+    """Returns the folders beside a file where Roboflow and others put images.
+
+    Raises:
+        InputError: there is none.
+    """
+    folder = os.path.dirname(path)
+    names = [] if storage.is_remote(path) else os.listdir(folder or ".")
+    found = [folder] if any(map(_is_image, names)) else []
+    found += [storage.join(folder, "images")] if "images" in names else []
+    if not found:
+        raise InputError(f"--coco needs {IMAGES.needed}")
+    return tuple(found)
+
+
+def _is_image(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def find_object(reader: str, path: str, lists: str, context: Context) -> Found:
@@ -309,6 +337,6 @@ READER = Reader(
     # Polygons are most of a file.
     bytes_an_image=3800,
     takes=(IMAGES,),
-    needs=(IMAGES,),
     keys_hold_names=True,
+    own_images=True,
 )

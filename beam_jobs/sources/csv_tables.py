@@ -218,4 +218,5 @@ READER = Reader(
     bytes_an_image=60,
     takes=TABLE_OPTIONS,
     keys_hold_names=True,
+    own_images=True,
 )

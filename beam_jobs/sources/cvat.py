@@ -126,4 +126,5 @@ READER = Reader(
     bytes_an_image=1000,
     takes=(IMAGES,),
     keys_hold_names=True,
+    own_images=True,
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, make_dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, make_dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from beam_jobs.errors import InputError
@@ -29,6 +30,7 @@ from beam_jobs.sources import (
 )
 from beam_jobs.sources.reader import (
     IMAGES,
+    ROOT,
     SPLIT,
     AnnotatedImage,
     Context,
@@ -183,10 +185,15 @@ def find_sources(
     given = list(named(paths))
     _check_needed(given, labels_only)
     found: list[tuple[Reader, str, Found]] = []
+    roots = _roots(given)
     for option, path in given:
         if reader := _BY_NAME.get(option.name):
             context = _context(reader, given, labels_only, keep_splits)
-            found.append((reader, path, reader.find(path, context)))
+            one = reader.find(path, context)
+            if not labels_only and (root := roots.get((option.name, path))):
+                parts = [_under(part, root) for part in one.parts]
+                one = replace(one, parts=parts)
+            found.append((reader, path, one))
     if not labels_only and all(f.images == 0 for _, _, f in found):
         raise InputError(
             "no image left to read: no image file in "
@@ -229,18 +236,71 @@ def find_sources(
 
 def read_part(part: Part) -> Read:
     """Yields what a part says, and a Rejection for all it says wrongly."""
-    items, split = _BY_NAME[part.reader].read(part), part.option(SPLIT)
-    return items if split is None else _in_split(items, split)
+    items = _BY_NAME[part.reader].read(part)
+    split, root = part.option(SPLIT), part.option(ROOT)
+    return _completed(items, split, root) if split or root else items
 
 
-def _in_split(items: Read, split: str) -> Read:
+def _completed(items: Read, split: str | None, root: str | None) -> Read:
+    """Adds what a part tells of all its images."""
     for item in items:
         if isinstance(item, PackedImage):
-            image = item.image._replace(split=item.image.split or split)
-            item = item._replace(image=image)
-        elif isinstance(item, AnnotatedImage) and item.split is None:
-            item = item._replace(split=split)
-        yield item
+            yield item._replace(image=_complete(item.image, split, root))
+        elif isinstance(item, AnnotatedImage):
+            yield _complete(item, split, root)
+        else:
+            yield item
+
+
+def _complete(
+    image: AnnotatedImage, split: str | None, root: str | None
+) -> AnnotatedImage:
+    if root:
+        kind, _, name = image.image_id.partition("/")
+        image = image._replace(image_id=f"{kind}/{root}/{name}")
+    return image._replace(split=image.split or split)
+
+
+def _roots(given: _Given) -> dict[tuple[str, str], str]:
+    """Returns what tells apart the ids of images, by option and path.
+
+    Of several folders of images of one source an image may have the same path
+    in two: its id then begins with the end of its folder's path, as long as
+    all of them differ. Images of --images are the same whoever names them.
+    """
+    has_images = any(option is IMAGES for option, _ in given)
+    roots: dict[tuple[str, str], str] = {}
+    for name in dict.fromkeys(option.name for option, _ in given):
+        reader = _BY_NAME.get(name)
+        if reader is None or not reader.own_images:
+            continue
+        if IMAGES in reader.takes and has_images:
+            continue
+        folders = {p: _folder_of(p) for o, p in given if o.name == name}
+        ends = _different_ends(set(folders.values()))
+        roots |= {(name, path): ends[f] for path, f in folders.items()}
+    return roots
+
+
+def _folder_of(path: str) -> str:
+    # A Parquet or webdataset source may be either; a COCO file is a file.
+    is_folder = os.path.isdir(path)
+    return os.path.normpath(path if is_folder else os.path.dirname(path) or ".")
+
+
+def _different_ends(folders: Collection[str]) -> dict[str, str]:
+    if len(folders) == 1:
+        return dict.fromkeys(folders, "")
+    parts = {folder: folder.split(os.sep) for folder in folders}
+    for length in range(1, max(map(len, parts.values())) + 1):
+        ends = {f: "/".join(p[-length:]).lstrip("/") for f, p in parts.items()}
+        if len(set(ends.values())) == len(folders):
+            break
+    return ends
+
+
+def _under(part: Part, root: str) -> Part:
+    return replace(part, options=(*part.options, (ROOT, root)))
 
 
 def is_packed(part: Part) -> bool:

@@ -215,4 +215,5 @@ READER = Reader(
     read,
     takes=(IMAGE_COLUMN, LABEL_COLUMN, LABEL_SEPARATOR, CLASS_NAMES),
     keys_hold_names=True,
+    own_images=True,
 )

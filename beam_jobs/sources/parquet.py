@@ -244,4 +244,5 @@ READER = Reader(
     takes=TABLE_OPTIONS,
     keys_hold_names=True,
     packed=True,
+    own_images=True,
 )

@@ -22,6 +22,8 @@ from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.split_names import parse_split, split_of_file, split_of_folders
 
+# Option of a part: what tells apart the ids of several paths of one source.
+ROOT = "root"
 # A part is some seconds of work: what a worker that dies costs.
 _FILES_BYTES = 64 << 20
 _FILES_COUNT = 4096
@@ -294,6 +296,7 @@ class Reader:
         keys_hold_names: class keys are `<source>:<name>`, and reading alone
             tells which there are.
         packed: it yields `PackedImage`s.
+        own_images: they lie where the source does, unless --images is given.
     """
 
     option: SourceOption
@@ -304,6 +307,7 @@ class Reader:
     needs: tuple[SourceOption, ...] = ()
     keys_hold_names: bool = False
     packed: bool = False
+    own_images: bool = False
 
     @property
     def name(self) -> str:

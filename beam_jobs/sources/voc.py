@@ -180,4 +180,5 @@ READER = Reader(
     find,
     read,
     keys_hold_names=True,
+    own_images=True,
 )

@@ -322,4 +322,5 @@ READER = Reader(
     bytes_an_image=50_000,
     takes=(CLASS_NAMES,),
     keys_hold_names=True,
+    own_images=True,
 )

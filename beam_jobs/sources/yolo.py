@@ -220,4 +220,5 @@ READER = Reader(
     read,
     takes=(CLASS_NAMES,),
     keys_hold_names=True,
+    own_images=True,
 )

@@ -127,6 +127,8 @@ def test_the_same_request_is_not_built_twice(raw):
     before = os.stat(shard).st_mtime_ns
     build(options(raw))
     assert os.stat(shard).st_mtime_ns == before
+    build(options(raw, overwrite=True))
+    assert os.stat(shard).st_mtime_ns != before
 
 
 def test_another_request_needs_overwrite(raw):

@@ -30,7 +30,9 @@ def read(folder, annotations, *options, images=IMAGES):
     }
     path = folder / "instances.json"
     path.write_text(json.dumps(content))
-    (part,) = coco.READER.find(str(path), Context(options)).parts
+    (part,) = coco.READER.find(
+        str(path), Context(options, labels_only=not options)
+    ).parts
     return list(coco.READER.read(part))
 
 
@@ -83,7 +85,7 @@ def test_malformed_entries_become_rejections(tmp_path):
 def test_malformed_file_becomes_a_rejection(tmp_path, text, detail):
     path = tmp_path / "a.json"
     path.write_text(text)
-    (part,) = coco.READER.find(str(path), Context()).parts
+    (part,) = coco.READER.find(str(path), Context(labels_only=True)).parts
     (rejection,) = coco.READER.read(part)
     assert rejection.item == str(path)
     assert detail in rejection.detail
@@ -97,7 +99,7 @@ def test_refuses_files_that_are_no_json_object(tmp_path, text, message):
     path = tmp_path / "a.json"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
-        coco.READER.find(str(path), Context())
+        coco.READER.find(str(path), Context(labels_only=True))
 
 
 def test_an_id_is_the_same_in_all_its_spellings(tmp_path):
@@ -129,7 +131,7 @@ def test_a_byte_order_mark_is_no_content(tmp_path):
     content = {"images": IMAGES, "annotations": [], "categories": CATEGORIES}
     path = tmp_path / "bom.json"
     path.write_text(json.dumps(content), encoding="utf-8-sig")
-    (part,) = coco.READER.find(str(path), Context()).parts
+    (part,) = coco.READER.find(str(path), Context(labels_only=True)).parts
     assert len(list(coco.READER.read(part))) == 2
 
 
@@ -201,7 +203,7 @@ def test_licences_and_urls_of_images(tmp_path):
     }
     path = tmp_path / "instances.json"
     path.write_text(json.dumps(content))
-    (part,) = coco.READER.find(str(path), Context()).parts
+    (part,) = coco.READER.find(str(path), Context(labels_only=True)).parts
     assert {i.image_id: i.origin for i in coco.READER.read(part)} == {
         "coco/a.jpg": ("http://cc.org/by/2.0/", "", "http://flickr/a"),
         "coco/val2017/b.jpg": ("own", "", "http://c/val2017/b.jpg"),
@@ -230,3 +232,18 @@ def test_segments_of_panoptic_files_become_positives(tmp_path):
 def test_captions_are_said_to_have_their_own_option(tmp_path):
     rejected, *_ = read(tmp_path, [{"image_id": 7, "caption": "a dog"}])
     assert rejected.detail.endswith("but a caption: read it with --captions")
+
+
+@pytest.mark.parametrize("folder", ["", "images/"])
+def test_images_lie_beside_the_file(tmp_path, folder):
+    image = tmp_path / f"{folder}a.jpg"
+    path = tmp_path / "_annotations.coco.json"
+    content = {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": []}
+    path.write_text(json.dumps(content | {"categories": []}))
+    with pytest.raises(InputError, match="--images FOLDER"):
+        coco.READER.find(str(path), Context())
+    image.parent.mkdir(exist_ok=True)
+    image.write_bytes(b"x")
+    found = coco.READER.find(str(path), Context())
+    (read,) = coco.READER.read(found.parts[0])
+    assert read.ref == ImageRef(str(image))

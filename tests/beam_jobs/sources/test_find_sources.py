@@ -250,3 +250,35 @@ def test_packed_images_need_room_for_the_job(root):
     assert find_sources(paths).packed_bytes == path.stat().st_size
     assert find_sources(paths, labels_only=True).packed_bytes == 0
     assert find_sources(all_paths(root)).packed_bytes == 0
+
+
+def ids(**paths):
+    parts = find_sources(SourcePaths(**paths)).parts
+    return sorted(i.image_id for part in parts for i in read_part(part))
+
+
+def test_images_of_one_name_in_two_folders_are_two(tmp_path):
+    for name in ("x/data/dog/1.jpg", "y/data/dog/1.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x")
+    one, other = (str(tmp_path / name / "data") for name in "xy")
+    assert ids(folders=(one,)) == ["folders/dog/1.jpg"]
+    assert ids(folders=(one, other)) == [
+        "folders/x/data/dog/1.jpg",
+        "folders/y/data/dog/1.jpg",
+    ]
+
+
+def test_tables_with_images_of_their_own_have_ids_of_their_own(tmp_path):
+    tables = []
+    for name in ("a/one.csv", "a/two.csv", "b/one.csv"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("image,label\n1.jpg,dog\n")
+        tables.append(str(path))
+    # Two tables in one folder speak of the same image.
+    assert ids(csv=tuple(tables[:2])) == ["csv/1.jpg"] * 2
+    assert ids(csv=tuple(tables)) == ["csv/a/1.jpg"] * 2 + ["csv/b/1.jpg"]
+    shared = (str(tmp_path / "a"),)
+    assert ids(csv=tuple(tables), images=shared) == ["csv/1.jpg"] * 3
