@@ -87,7 +87,7 @@ def find_inputs(options: RunOptions) -> Inputs:
         InputError: a missing or malformed source, an unknown config, a value
             out of range, or a root that is a file.
     """
-    from beam_jobs.dataset_job.build_dataset import find_inputs as find_sources
+    from beam_jobs.dataset_job.find_inputs import find_inputs as find_sources
     from model.config import load_config, override
 
     if Path(options.root).exists() and not Path(options.root).is_dir():

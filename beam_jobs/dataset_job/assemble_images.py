@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import (
     Container,
+    Iterable,
+    Iterator,
     Mapping,
     Sequence,
 )
@@ -53,13 +55,27 @@ class AssembledPartition:
     rejections: str
 
 
+@dataclass(frozen=True)
+class KnownClasses:
+    """What the class keys of annotations mean.
+
+    Attributes:
+        ids: class index by class key; others have none.
+        inexact: keys whose absence says nothing of their class.
+        by_parent: those of them whose class stands for a finer one that the
+            vocabulary lacks.
+    """
+
+    ids: Mapping[str, int]
+    inexact: Container[str] = ()
+    by_parent: Container[str] = ()
+
+
 def assemble_partition(
     number: int,
     paths: Sequence[str],
     work: str,
-    class_ids: Mapping[str, int],
-    inexact: Container[str],
-    by_parent: Container[str],
+    known: KnownClasses,
     min_confidence: float,
     checks: ImageChecks,
 ) -> AssembledPartition:
@@ -71,10 +87,7 @@ def assemble_partition(
         number: of the partition.
         paths: the files of the first stage that have rows of it.
         work: folder for files between stages.
-        class_ids: class index by class key; others have none.
-        inexact: keys whose absence says nothing of their class.
-        by_parent: those of them whose class stands for a finer one that the
-            vocabulary lacks.
+        known: the classes.
         min_confidence: least confidence of a positive.
         checks: how images are read.
 
@@ -83,8 +96,8 @@ def assemble_partition(
     """
     rows = read_rows(paths, number)
     images, rejections, images_in = join_rows(rows, not checks.labels_only)
-    ids = _class_ids(images, rows.class_keys, class_ids, inexact)
-    images = _with_parents(images, rows.class_keys, by_parent)
+    ids = _class_ids(images, rows.class_keys, known)
+    images = _with_parents(images, rows.class_keys, known.by_parent)
     images, ids, unlabelled = _labelled(
         images, ids, min_confidence, rows.class_keys, rows.path_names
     )
@@ -96,20 +109,29 @@ def assemble_partition(
         else check_images(images, rows.path_names, checks, converted)
     )
     rejections += checked.rejections
-    unpacked = storage.join(work, UNPACKED, "")
-    rejections = [
-        # It goes when the job is done; the id tells file and row.
-        replace(r, path="") if r.path.startswith(unpacked) else r
-        for r in rejections
-    ]
     path = storage.join(work, "images", f"{number:06d}.arrow")
     _write(path, images, ids, checked, [*rows.path_names, converted])
     rejected_path = storage.join(work, "rejected", f"images-{number:06d}.jsonl")
-    rejected = save_rejections(rejected_path, rejections)
+    rejected = save_rejections(
+        rejected_path, _without_unpacked(rejections, work)
+    )
     _check_balance(number, images_in, len(checked.kept), rejected)
     return AssembledPartition(
         path, images_in, rejected, rejected_path if rejected else ""
     )
+
+
+def _without_unpacked(
+    rejections: Iterable[Rejection], work: str
+) -> Iterator[Rejection]:
+    """Yields dead letters without the path of a file of unpacked images.
+
+    It goes when the job is done; the id tells file and row.
+    """
+    unpacked = storage.join(work, UNPACKED, "")
+    for letter in rejections:
+        kept = not letter.path.startswith(unpacked)
+        yield letter if kept else replace(letter, path="")
 
 
 def _check_balance(
@@ -124,15 +146,12 @@ def _check_balance(
 
 
 def _class_ids(
-    images: JoinedImages,
-    class_keys: Sequence[str],
-    class_ids: Mapping[str, int],
-    inexact: Container[str],
+    images: JoinedImages, class_keys: Sequence[str], known: KnownClasses
 ) -> np.ndarray:
-    known = np.array([class_ids.get(k, -1) for k in class_keys], np.int32)
-    vague = np.array([k in inexact for k in class_keys], bool)
+    ids = np.array([known.ids.get(k, -1) for k in class_keys], np.int32)
+    vague = np.array([k in known.inexact for k in class_keys], bool)
     silent = vague[images.classes] & (images.confidences == 0)
-    return np.where(silent, np.int32(-1), known[images.classes])
+    return np.where(silent, np.int32(-1), ids[images.classes])
 
 
 def _with_parents(

@@ -7,29 +7,20 @@ Options that this job does not know go to Beam.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from beam_jobs.classes.class_choices import joined_names
-from beam_jobs.classes.class_map import ClassMap
-from beam_jobs.classes.hierarchy import Hierarchy
-from beam_jobs.classes.load_classes import is_published, load_classes
-from beam_jobs.classes.vocabulary import Vocabulary
-from beam_jobs.classes.wordnet import load_wordnet, synset_of
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.dataset.manifest import Manifest
 from beam_jobs.dataset_job import failures
+from beam_jobs.dataset_job.disk_space import check_disk
+from beam_jobs.dataset_job.find_inputs import Inputs, read_inputs
 from beam_jobs.dataset_job.name_classes import (
     ChosenClasses,
     Counts,
     choose,
-    find_class_maps,
-    read_class_maps,
 )
 from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.errors import InputError
@@ -37,17 +28,13 @@ from beam_jobs.files import storage
 from beam_jobs.files.checks import check_output_folder
 from beam_jobs.files.disk_errors import disk_errors
 from beam_jobs.files.folder_lock import check_output_free, hold_output
-from beam_jobs.files.storage import request_digest
-from beam_jobs.images.find_images import list_folder
 from beam_jobs.labels.label_rules import LabelRules
 from beam_jobs.labels.pairs import Pairs
 from beam_jobs.runners import progress
 from beam_jobs.runners.beam_options import check_beam_args, check_reachable
 from beam_jobs.sources.cells import LABEL_SEPARATOR
 from beam_jobs.sources.find_sources import (
-    SourcePaths,
     Sources,
-    find_sources,
     named,
 )
 
@@ -58,8 +45,6 @@ _PARTITION_BYTES = 64 << 20
 _PARTITION_ROWS = 65_536
 _SHARD_IMAGES = 4096
 _SHARD_ROWS = 65_536
-# Of a record's labels, in shards and in files between stages.
-_RECORD_BYTES = 300
 
 
 def build_dataset(
@@ -92,21 +77,18 @@ def build_dataset(
     values = [value for _, value in named(options.sources)]
     check_reachable(beam_args, [options.out, *values])
     storage.use_options(beam_args)
-    sources, request = find_inputs(options)
-    base = _load_base(options, sources)
-    class_map = _read_class_map(options)
-    present = _present(options, request)
+    inputs = read_inputs(options)
+    present = _present(options, inputs.request)
     if present is None:
-        _check_disk(options, sources)
+        check_disk(options, inputs.sources)
         with disk_errors(options.out), hold_output(lock):
             # Another job may have ended just now.
-            present = _present(options, request)
+            present = _present(options, inputs.request)
             if present is None:
                 # Only now: all that can be refused has been looked at.
                 dataset_folder.clear(options.out)
-                for note in sources.notes:
+                for note in inputs.sources.notes:
                     on_note(note)
-                inputs = _Inputs(sources, request, base, class_map)
                 return _build(
                     options, inputs, beam_args, show_progress, on_note
                 )
@@ -115,25 +97,9 @@ def build_dataset(
     return present
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """What was found and read before the job.
-
-    Attributes:
-        sources: what there is to read.
-        request: digest of it and of the options.
-        base, class_map: what the user named of the classes.
-    """
-
-    sources: Sources
-    request: str
-    base: tuple[Vocabulary, Hierarchy] | None
-    class_map: ClassMap
-
-
 def _build(
     options: DatasetOptions,
-    inputs: _Inputs,
+    inputs: Inputs,
     beam_args: Sequence[str],
     show_progress: bool,
     on_note: Callable[[str], None],
@@ -208,8 +174,8 @@ def choose_classes(
     """
     check_beam_args(beam_args)
     storage.use_options(beam_args)
-    sources, _ = find_inputs(options)
-    base, class_map = _load_base(options, sources), _read_class_map(options)
+    inputs = read_inputs(options)
+    sources = inputs.sources
     from beam_jobs.dataset_job import pipeline
 
     partitions = _partitions(sources, labels_only=True)
@@ -218,78 +184,9 @@ def choose_classes(
             sources.parts, options.work, partitions, beam_args
         )
     counts = _count_classes(options, sources, index, beam_args)
-    return choose(sources, options.vocabulary, class_map, base, counts)
-
-
-def _read_class_map(options: DatasetOptions) -> ClassMap:
-    return read_class_maps(find_class_maps(options.vocabulary, options.sources))
-
-
-def find_inputs(options: DatasetOptions) -> tuple[Sources, str]:
-    """Finds all sources; returns them and a digest of the whole request.
-
-    Raises:
-        InputError: a source that is missing, empty or malformed.
-    """
-    sources = find_sources(
-        _with_dictionary(options),
-        options.images.labels_only,
-        keep_splits=options.splits.kept,
+    return choose(
+        sources, options.vocabulary, inputs.class_map, inputs.base, counts
     )
-    if options.splits.kept and not sources.has_splits:
-        raise InputError(
-            "--splits source: no source says a split: folders train/, val/, "
-            "test/, a column split of a CSV, or annotation files named as "
-            "instances_val2017.json are needed"
-        )
-    files_named = (
-        options.vocabulary.base,
-        options.vocabulary.abstract_classes,
-        options.vocabulary.merges,
-        options.vocabulary.removals,
-        options.labels.cooccurrence,
-        *options.vocabulary.names,
-        *find_class_maps(options.vocabulary, options.sources),
-    )
-    files = [
-        (path, storage.size(path))
-        for path in files_named
-        if path and storage.exists(path)
-    ]
-    described = options.request()
-    if sources.image_folders:
-        listed = [list_folder(f, options.out) for f in sources.image_folders]
-        described["image_folders"] = [folder.digest for folder in listed]
-        sources = replace(sources, listed_images=tuple(listed))
-    return sources, request_digest([*sources.listing, *files], described)
-
-
-def _with_dictionary(options: DatasetOptions) -> SourcePaths:
-    """A published dictionary as vocabulary is one for Tencent's lists too."""
-    paths, base = options.sources, options.vocabulary.base
-    if paths.dictionary is None and base and is_published(base):
-        return SourcePaths(**{**vars(paths), "dictionary": base})
-    return paths
-
-
-def _load_base(
-    options: DatasetOptions, sources: Sources
-) -> tuple[Vocabulary, Hierarchy] | None:
-    """Reads all that the user named, so that mistakes show at once."""
-    path = options.vocabulary.base
-    if path is None or options.vocabulary.grow:
-        wordnet = load_wordnet()
-        for wnid in sources.wnids:
-            synset_of(wnid, wordnet)
-    base = load_classes(path) if path else None
-    pairs = options.labels.cooccurrence
-    if pairs and not storage.exists(pairs):
-        raise InputError(
-            f"no such file: {pairs}; `tagforest cooccurrence` makes one"
-        )
-    if pairs and base:
-        Pairs.load(pairs, base[0])
-    return base
 
 
 def _partitions(sources: Sources, labels_only: bool) -> int:
@@ -320,15 +217,14 @@ def _count_classes(
 
 
 def _context(options: DatasetOptions, classes: ChosenClasses):
+    from beam_jobs.dataset_job.assemble_images import KnownClasses
     from beam_jobs.dataset_job.pipeline import WriteContext
 
     pairs = options.labels.cooccurrence
     return WriteContext(
         dataset=options.out,
         work=options.work,
-        class_ids=classes.ids,
-        inexact=classes.inexact,
-        by_parent=classes.by_parent,
+        known=KnownClasses(classes.ids, classes.inexact, classes.by_parent),
         label_rules=LabelRules(
             classes.hierarchy,
             Pairs.load(pairs, classes.vocabulary) if pairs else None,
@@ -362,35 +258,3 @@ def _present(options: DatasetOptions, request: str) -> Manifest | None:
             "with --out, or give --overwrite to build it anew"
         )
     return present
-
-
-def _check_disk(options: DatasetOptions, sources: Sources) -> None:
-    if storage.is_remote(options.out):
-        return
-    folder = Path(options.out).absolute()
-    while not folder.exists():
-        folder = folder.parent
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"--out: {folder} cannot be written")
-    free = shutil.disk_usage(folder).free
-    needed = _bytes_needed(options, sources)
-    if needed > free:
-        raise InputError(
-            f"too little disk: about {needed / 1e9:.3g} GB needed in "
-            f"{folder}, {free / 1e9:.3g} GB free"
-        )
-
-
-def _bytes_needed(options: DatasetOptions, sources: Sources) -> float:
-    """Returns about how many bytes the records take."""
-    labels = sources.estimated_images * _RECORD_BYTES
-    if options.images.labels_only:
-        return labels
-    images = sum(size for _, size in sources.listing)
-    unpacked = sources.packed_bytes
-    for folder in sources.listed_images:
-        # A list may name a few of a folder's images.
-        share = sources.estimated_images / max(1, folder.files)
-        images += int(folder.size * min(1, share))
-    # Records repeat the images; converted ones may grow a little.
-    return labels + images * 1.2 + unpacked

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +37,32 @@ class DatasetFacts:
     hierarchy: Hierarchy
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the images, in all stages and parts.
+
+    Attributes:
+        images_in: how many there were in the sources.
+        rejected: rejections by reason.
+        rejections: files of them.
+        moved: images that are not in the split of their hash, by reason.
+        kept: what there is to say of splits that were kept.
+        across: ids of images outside train that are like one of another split.
+    """
+
+    images_in: int
+    rejected: Iterable[Mapping[str, int]]
+    rejections: Iterable[str]
+    moved: Mapping[str, int] = field(default_factory=dict)
+    kept: Mapping[str, int] = field(default_factory=dict)
+    across: Sequence[str] = ()
+
+
 def finish_dataset(
     dataset: str,
     facts: DatasetFacts,
     shards: Sequence[ShardInfo],
-    *,
-    images_in: int,
-    rejected: Iterable[Mapping[str, int]],
-    rejections: Iterable[str],
-    moved: Mapping[str, int] | None = None,
-    kept: Mapping[str, int] | None = None,
-    across: Sequence[str] = (),
+    outcome: Outcome,
 ) -> None:
     """Puts the results of all stages together; the manifest comes last.
 
@@ -55,18 +70,13 @@ def finish_dataset(
         dataset: folder of the data set.
         facts: of its making.
         shards: all that were written.
-        images_in: how many there were in the sources.
-        rejected: rejections by reason, of every stage and part.
-        rejections: files of them.
-        moved: images that are not in the split of their hash, by reason.
-        kept: what there is to say of splits that were kept.
-        across: ids of images outside train that are like one of another split.
+        outcome: of all images.
 
     Raises:
         UnbalancedError: images in are not images out and images rejected.
     """
     counts: Counter[str] = Counter()
-    for part in rejected:
+    for part in outcome.rejected:
         counts.update(part)
     manifest = make_manifest(
         request=facts.request,
@@ -76,16 +86,16 @@ def finish_dataset(
             "vocabulary": facts.vocabulary.fingerprint,
             "hierarchy": facts.hierarchy.fingerprint,
         },
-        images_in=images_in,
+        images_in=outcome.images_in,
         rejected=counts,
         shards=shards,
-        moved=moved or {},
-        kept=kept or {},
+        moved=outcome.moved,
+        kept=outcome.kept,
     )
-    publish_dead_letters(dataset, rejections)
-    if across:
+    publish_dead_letters(dataset, outcome.rejections)
+    if outcome.across:
         path = storage.join(dataset, dataset_folder.ACROSS_SPLITS)
-        storage.write_text(path, "".join(f"{i}\n" for i in across))
+        storage.write_text(path, "".join(f"{i}\n" for i in outcome.across))
     splits = _add_up(shards, len(facts.vocabulary))
     write_statistics(dataset, facts, splits, counts)
     write_card(dataset, manifest, label_counts(splits.values()))

@@ -21,9 +21,14 @@ from beam_jobs.dataset.manifest import ShardInfo
 from beam_jobs.dataset_job import join_images
 from beam_jobs.dataset_job.assemble_images import (
     AssembledPartition,
+    KnownClasses,
     assemble_partition,
 )
-from beam_jobs.dataset_job.finish_dataset import DatasetFacts, finish_dataset
+from beam_jobs.dataset_job.finish_dataset import (
+    DatasetFacts,
+    Outcome,
+    finish_dataset,
+)
 from beam_jobs.dataset_job.options import ImageChecks, SplitOptions
 from beam_jobs.dataset_job.plan_shards import Plan, ShardPlan, plan_shards
 from beam_jobs.dataset_job.read_annotations import ReadPart, read_to_file
@@ -64,9 +69,7 @@ class WriteContext:
     Attributes:
         dataset: folder of the data set.
         work: folder for files between stages.
-        class_ids: class index by class key.
-        inexact: keys whose class means more than they do.
-        by_parent: those of them whose own class the vocabulary lacks.
+        known: what class keys mean.
         label_rules: makes labels.
         classes: size of the vocabulary.
         checks: how images are read.
@@ -76,9 +79,7 @@ class WriteContext:
 
     dataset: str
     work: str
-    class_ids: dict[str, int]
-    inexact: frozenset[str]
-    by_parent: frozenset[str]
+    known: KnownClasses
     label_rules: LabelRules
     classes: int
     checks: ImageChecks
@@ -199,9 +200,7 @@ def _assemble(
     return assemble_partition(
         *partition,
         context.work,
-        context.class_ids,
-        context.inexact,
-        context.by_parent,
+        context.known,
         context.label_rules.min_confidence,
         context.checks,
     )
@@ -258,16 +257,18 @@ def _finish(
         context.dataset,
         facts,
         [shard for shard in shards if shard is not None],
-        images_in=sum(partition.images_in for partition in assembled)
-        + count_images(index.rejected),
-        rejected=[index.rejected, *(part.rejected for part in assembled)],
-        rejections=[
-            *index.rejections,
-            *(part.rejections for part in assembled if part.rejections),
-        ],
-        moved=plan.moved,
-        kept=plan.kept,
-        across=plan.across,
+        Outcome(
+            images_in=sum(partition.images_in for partition in assembled)
+            + count_images(index.rejected),
+            rejected=[index.rejected, *(part.rejected for part in assembled)],
+            rejections=[
+                *index.rejections,
+                *(part.rejections for part in assembled if part.rejections),
+            ],
+            moved=plan.moved,
+            kept=plan.kept,
+            across=plan.across,
+        ),
     )
 
 

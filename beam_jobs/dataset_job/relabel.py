@@ -23,7 +23,11 @@ from beam_jobs.dataset import dataset_folder, manifest, records
 from beam_jobs.dataset.manifest import Manifest
 from beam_jobs.dataset.read_records import read_batches, to_numpy
 from beam_jobs.dataset_job import encode_records, failures, write_shards
-from beam_jobs.dataset_job.finish_dataset import DatasetFacts, finish_dataset
+from beam_jobs.dataset_job.finish_dataset import (
+    DatasetFacts,
+    Outcome,
+    finish_dataset,
+)
 from beam_jobs.dataset_job.options import RelabelOptions
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
@@ -337,7 +341,9 @@ def _finish(
         out,
         facts,
         [part.shard for part in done if part.shard],
-        images_in=images["out"],
-        rejected=[part.rejected for part in done],
-        rejections=[part.rejections for part in done if part.rejections],
+        Outcome(
+            images_in=images["out"],
+            rejected=[part.rejected for part in done],
+            rejections=[part.rejections for part in done if part.rejections],
+        ),
     )

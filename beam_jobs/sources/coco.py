@@ -17,12 +17,13 @@ from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file, check_json
 from beam_jobs.images.image_folders import ImageFolders
 from beam_jobs.images.image_names import (
-    SUFFIXES,
     is_encodable,
+    is_image_name,
     is_inside,
     path_id,
     plain_path,
 )
+from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.images.origin import Origin, make_origin
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
@@ -93,15 +94,11 @@ def _images_beside(path: str) -> tuple[str, ...]:
     """
     folder = os.path.dirname(path)
     names = [] if storage.is_remote(path) else os.listdir(folder or ".")
-    found = [folder] if any(map(_is_image, names)) else []
+    found = [folder] if any(map(is_image_name, names)) else []
     found += [storage.join(folder, "images")] if "images" in names else []
     if not found:
         raise InputError(f"--coco needs {IMAGES.needed}")
     return tuple(found)
-
-
-def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def find_object(reader: str, path: str, lists: str, context: Context) -> Found:
@@ -144,8 +141,8 @@ def read_images(
         lists: that are needed beside images and annotations.
         source, confidence: of each class found.
     """
-    folders = ImageFolders(part.values("images") or ("",))
-    with_images = bool(part.values("images"))
+    paths = part.values("images")
+    folders = ImageFolders(paths) if paths else None
     try:
         content, licenses = _load(part.path, lists)
     except (ValueError, RecursionError) as error:
@@ -156,41 +153,47 @@ def read_images(
     classes: dict[str, dict[str, None]] = {
         id_of(image["id"]): {} for image in images if has(image, "id")
     }
-    shared = _shared_ids(images)
     yield from join(part.path, content, classes)
-    for index, image in enumerate(images):
-        if not has(image, "id", "file_name"):
-            yield malformed(part.path, f"images[{index}]", _NO_FILE)
+    for item in _placed(part.path, images, folders):
+        if isinstance(item, Rejection):
+            yield item
             continue
-        try:
-            name = _path_of(str(image["file_name"]), folders, with_images)
-        except ValueError as error:
-            yield malformed(part.path, f"images[{index}]", error)
-            continue
-        image_id, number = f"coco/{path_id(name)}", id_of(image["id"])
-        if number in shared:
-            detail = f"id {number} is that of {shared[number]}: which the"
-            detail += " annotations mean is unknown"
-            yield Rejection(Reason.DUPLICATE_ID, image_id, detail, part.path)
-            continue
-        try:
-            ref = folders.find(name) if with_images else None
-        except (ValueError, OSError) as error:
-            yield malformed(part.path, f"images[{index}]", error)
-            continue
-        found = tuple(classes[number])
+        image, image_id, ref = item
+        found = tuple(classes[id_of(image["id"])])
         sure = (confidence,) * len(found)
         origin = _origin(image, licenses)
         yield AnnotatedImage(image_id, source, found, sure, ref, origin=origin)
 
 
-def _path_of(name: str, folders: ImageFolders, with_images: bool) -> str:
+def _placed(
+    path: str, images: Sequence[Any], folders: ImageFolders | None
+) -> Iterator[tuple[dict[str, Any], str, ImageRef | None] | Rejection]:
+    """Yields each image of a file with its image id and where it lies."""
+    shared = _shared_ids(images)
+    for index, image in enumerate(images):
+        try:
+            name = _path_of(image, folders)
+            image_id, number = f"coco/{path_id(name)}", id_of(image["id"])
+            if number in shared:
+                detail = f"id {number} is that of {shared[number]}: which the"
+                detail += " annotations mean is unknown"
+                yield Rejection(Reason.DUPLICATE_ID, image_id, detail, path)
+            else:
+                yield image, image_id, folders.find(name) if folders else None
+        except (ValueError, OSError) as error:
+            yield malformed(path, f"images[{index}]", error)
+
+
+def _path_of(image: Any, folders: ImageFolders | None) -> str:
     """Returns the path of an image in its folder.
 
     Raises:
-        ValueError: no path, or several images that it may name.
+        ValueError: no id or path, or several images that it may name.
     """
-    if with_images:
+    if not has(image, "id", "file_name"):
+        raise ValueError(_NO_FILE)
+    name = str(image["file_name"])
+    if folders:
         name = folders.match(name)
     elif not is_inside(name):
         name = plain_path(name)

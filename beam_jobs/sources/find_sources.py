@@ -184,7 +184,32 @@ def find_sources(
     check_sources(paths)
     given = list(named(paths))
     _check_needed(given, labels_only)
-    found: list[tuple[Reader, str, Found]] = []
+    found = _find_each(given, labels_only, keep_splits)
+    if not labels_only and all(f.images == 0 for _, _, f in found):
+        raise InputError(
+            "no image left to read: no image file in "
+            + " or ".join(f"{path} ({r.option.help})" for r, path, _ in found)
+        )
+    sources = _together(found, _files_named(given))
+    if labels_only:
+        return sources
+    packed = filter(is_packed, sources.parts)
+    return replace(
+        sources,
+        image_folders=_image_folders(given, [f for _, _, f in found]),
+        packed_bytes=sum(size for _, size in _listing(packed)),
+    )
+
+
+# Who found what at which path.
+_FoundAt = tuple[Reader, str, Found]
+
+
+def _find_each(
+    given: _Given, labels_only: bool, keep_splits: bool
+) -> list[_FoundAt]:
+    """Returns what each reader finds at each of its paths."""
+    found: list[_FoundAt] = []
     roots = _roots(given)
     for option, path in given:
         if reader := _BY_NAME.get(option.name):
@@ -194,23 +219,20 @@ def find_sources(
                 parts = [_under(part, root) for part in one.parts]
                 one = replace(one, parts=parts)
             found.append((reader, path, one))
-    if not labels_only and all(f.images == 0 for _, _, f in found):
-        raise InputError(
-            "no image left to read: no image file in "
-            + " or ".join(f"{path} ({r.option.help})" for r, path, _ in found)
-        )
+    return found
+
+
+def _together(found: list[_FoundAt], files: set[tuple[str, int]]) -> Sources:
+    """Returns what all readers found, and further files that are read."""
     parts = [part for _, _, f in found for part in f.parts]
     names: dict[str, str] = {}
     wishes: dict[str, str] = {}
+    passed_over: Counter[str] = Counter()
     for _, _, one in found:
         names |= one.display_names
         wishes |= one.overrides
-    files = {file for _, _, f in found for file in f.files}
-    files |= {
-        storage.find_file(path)
-        for option, path in given
-        if option.name not in _BY_NAME and option.check is check_file
-    }
+        passed_over.update(one.passed_over)
+        files |= {*one.files}
     return Sources(
         parts=tuple(parts),
         listing=tuple(sorted(_listing(parts) | files)),
@@ -219,19 +241,20 @@ def find_sources(
         wnids=tuple(sorted({wnid for _, _, f in found for wnid in f.wnids})),
         keys_hold_names=any(r.keys_hold_names for r, _, _ in found),
         estimated_images=sum(_estimate(r, f) for r, _, f in found),
-        image_folders=_image_folders(given, [f for _, _, f in found])
-        if not labels_only
-        else (),
         notes=tuple(note for _, _, f in found for note in f.notes),
-        passed_over=sum(
-            (Counter(f.passed_over) for _, _, f in found), Counter()
-        ),
+        passed_over=passed_over,
         has_splits=any(f.has_splits for _, _, f in found)
         or any(part.option(SPLIT) for part in parts),
-        packed_bytes=0
-        if labels_only
-        else sum(size for _, size in _listing(filter(is_packed, parts))),
     )
+
+
+def _files_named(given: _Given) -> set[tuple[str, int]]:
+    """Returns files of options that are no sources, as a dictionary."""
+    return {
+        storage.find_file(path)
+        for option, path in given
+        if option.name not in _BY_NAME and option.check is check_file
+    }
 
 
 def read_part(part: Part) -> Read:

@@ -65,18 +65,12 @@ def find(folder: str, context: Context) -> Found:
     told = [os.path.dirname(table.parts[0].path) for table in tables.labels]
     images = [path for path, _ in listed if is_image_name(path)]
     splits = _splits_in(_folders_of(path, base) for path in images)
-    classes = {
-        name
-        for path in images
-        if not _is_told(path, told)
-        if (name := _class_of(_folders_of(path, base), bool(splits)))
-    }
-    names = {n for n in classes if n.lower() not in split_names.FOLDERS}
-    # YOLO's images lie in one folder, their labels in another.
-    if not names - {"images"}:
+    untold = [path for path in images if not _is_told(path, told)]
+    classes = _classes_of(untold, base, bool(splits))
+    if not classes:
         if not tables.found:
             raise _no_classes(folder, [path for path, _ in listed], tables)
-        told, classes = [folder], set()
+        told = [folder]
     found = [file for file in listed if _is_read(file[0], base)]
     options = context.part_options(("folder", base))
     options += [("told", path) for path in dict.fromkeys(told)]
@@ -101,6 +95,17 @@ def find(folder: str, context: Context) -> Found:
         ),
         has_splits=bool(splits) or any(t.has_splits for t in tables.found),
     )
+
+
+def _classes_of(paths: Iterable[str], base: str, has_splits: bool) -> set[str]:
+    """Returns the classes that the folders of images are; {} if none is one.
+
+    YOLO's images lie in one folder, their labels in another.
+    """
+    found = {_class_of(_folders_of(path, base), has_splits) for path in paths}
+    classes = {name for name in found if name}
+    names = {n for n in classes if n.lower() not in split_names.FOLDERS}
+    return classes if names - {"images"} else set()
 
 
 def _splits_in(folders: Iterable[list[str]]) -> list[str]:

@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,14 +24,16 @@ from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.labels.ledger import Rule, Source
 from beam_jobs.rejections import count_images
-from beam_jobs.statistics import figures as statistics_figures
-
-if TYPE_CHECKING:
-    from beam_jobs.statistics.counts import Statistics
 from beam_jobs.statistics.counts import (
     STATISTICS_FILE,
     TRAINABLE_ABOVE,
     Statistics,
+)
+from beam_jobs.statistics.figures import (
+    images_per_class,
+    labels_per_image,
+    save_png,
+    to_svg,
 )
 
 IMAGES_PER_CLASS_PLOT = "images_per_class.png"
@@ -91,9 +93,6 @@ def write(
     Args: as `to_json`; `folder` is made if need be. With a `hierarchy` the
         page tells the depth of every class.
     """
-    from beam_jobs.statistics import figures
-    from beam_jobs.statistics import page as statistics_page
-
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     content = to_json(
@@ -110,12 +109,12 @@ def write(
     ]
     paths[0].write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     drawn = (
-        figures.images_per_class(splits, trainable_above=trainable_above),
-        figures.labels_per_image(splits),
+        images_per_class(splits, trainable_above=trainable_above),
+        labels_per_image(splits),
     )
     for figure, path in zip(drawn, paths[1:3], strict=True):
-        figures.save_png(figure, path)
-    page = statistics_page.render(
+        save_png(figure, path)
+    page = render(
         splits,
         vocabulary,
         rejected or {},
@@ -146,8 +145,6 @@ def render(
         hierarchy: for the depth of the classes; left out without one.
         trainable_above: a class is trainable with more training images.
     """
-    from beam_jobs.statistics.counts import Statistics
-
     ordered = _ordered(splits)
     total = Statistics(len(vocabulary))
     for _, part in ordered:
@@ -159,7 +156,7 @@ def render(
         style=_text("statistics.css"),
         script=script,
         script_hash=_hash(script),
-        figures=[statistics_figures.to_svg(figure) for figure in figures],
+        figures=[to_svg(figure) for figure in figures],
         total=total,
         images_rejected=images_rejected,
         rows_rejected=sum(rejected.values()) - images_rejected,

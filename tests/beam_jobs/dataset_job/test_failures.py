@@ -9,7 +9,8 @@ import pytest
 
 from beam_jobs.cli_options import build_options
 from beam_jobs.dataset import dataset_folder
-from beam_jobs.dataset_job import build_dataset
+from beam_jobs.dataset_job import disk_space
+from beam_jobs.dataset_job.find_inputs import find_inputs
 from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.errors import InputError, JobFailedError
 from beam_jobs.files.disk_errors import disk_errors
@@ -65,11 +66,11 @@ def test_what_the_images_are_belongs_to_the_request(tmp_path):
     options = options_of(tmp_path, ["a.jpg,dog"])
     picture = tmp_path / "pictures" / "a.jpg"
     picture.write_bytes(noise_image(1))
-    _, first = build_dataset.find_inputs(options)
+    _, first = find_inputs(options)
     (tmp_path / "pictures" / "log.jsonl").write_text("{}")
-    assert build_dataset.find_inputs(options)[1] == first
+    assert find_inputs(options)[1] == first
     (tmp_path / "pictures" / "b.jpg").write_bytes(noise_image(2))
-    assert build_dataset.find_inputs(options)[1] != first
+    assert find_inputs(options)[1] != first
 
 
 HOLD = """
@@ -117,7 +118,7 @@ def test_a_disk_is_named_in_one_line(error):
 
 
 def test_too_little_disk_is_known_before(tmp_path, monkeypatch):
-    monkeypatch.setattr(build_dataset.shutil, "disk_usage", lambda _: _Full)
+    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda _: _Full)
     rows = [f"{number}.jpg,dog" for number in range(500)]
     for given in ({}, {"labels_only": True}):
         with pytest.raises(InputError, match="too little disk"):

@@ -9,6 +9,7 @@ from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import TagClass, Vocabulary
 from beam_jobs.cli_options import build_options
 from beam_jobs.dataset_job import pipeline as dataset_pipeline
+from beam_jobs.dataset_job.assemble_images import KnownClasses
 from beam_jobs.dataset_job.build_dataset import build_dataset
 from beam_jobs.dataset_job.finish_dataset import DatasetFacts
 from beam_jobs.dataset_job.options import (
@@ -126,9 +127,7 @@ def write_arguments():
     context = dataset_pipeline.WriteContext(
         dataset="gs://bucket/dataset",
         work="gs://bucket/dataset/.work",
-        class_ids={DOG: 0, CAT: 1},
-        inexact=frozenset(),
-        by_parent=frozenset(),
+        known=KnownClasses({DOG: 0, CAT: 1}),
         label_rules=LabelRules(hierarchy),
         classes=2,
         checks=ImageChecks(),
