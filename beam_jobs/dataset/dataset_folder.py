@@ -13,6 +13,7 @@ from beam_jobs.files import storage
 from beam_jobs.rejections import DEAD_LETTERS
 from beam_jobs.split_names import CALIBRATION as CALIBRATION
 from beam_jobs.split_names import SPLITS
+from beam_jobs.split_names import TEST as TEST
 from beam_jobs.split_names import TRAIN as TRAIN
 from beam_jobs.split_names import VALIDATION as VALIDATION
 

@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from beam_jobs.dataset.dataset_folder import (
     CALIBRATION,
     SPLITS,
+    TEST,
     TRAIN,
     VALIDATION,
 )
@@ -21,6 +22,8 @@ from beam_jobs.images.near_duplicates import near_duplicates
 _TRAIN, _VALIDATION, _CALIBRATION = (
     SPLITS.index(split) for split in (TRAIN, VALIDATION, CALIBRATION)
 )
+# The parts of [0, 1): where calibration comes or goes, train alone changes.
+_DRAWN = (_TRAIN, _CALIBRATION, _VALIDATION, SPLITS.index(TEST))
 
 
 @dataclass(frozen=True)
@@ -71,19 +74,22 @@ def assign_splits(
 ) -> tuple[np.ndarray, SplitReport]:
     """Assigns every image to a split, whatever the order of the images.
 
-    1. A hash of the content draws the split. Copies share it.
+    1. A hash of the content draws the split. Copies share it. Calibration is
+       drawn out of train's part, so that others keep theirs.
     2. An image stays in validation if in each of its classes it is among the
        first `validation_per_class` in hash order, then if it is among the
        first `validation_max` in all. Copies count, and go together. The rest
        goes to train.
     3. Images of validation and calibration that are near-duplicates of each
        other, directly or by others of these splits, form groups. A group
-       with a near-duplicate in train goes to train; one in both splits to
-       that of its first image in hash order.
+       with a near-duplicate in train goes to train, else one with an image
+       in calibration to calibration, another one to the split of its first
+       image in hash order.
     4. Where this has brought images to validation, the caps hold again, and
        push out whole groups.
 
-    In the end no two copies or near-duplicates are in different splits.
+    In the end no two copies or near-duplicates are in different splits, and
+    validation and test are what they would be if train had calibration's part.
 
     Args:
         content: uint64 [images], equal for exact copies.
@@ -187,12 +193,11 @@ def _near(
 
 
 def _draw(content: np.ndarray, options: SplitOptions) -> np.ndarray:
-    fractions = [options.fractions.get(split, 0.0) for split in SPLITS]
+    fractions = [options.fractions.get(SPLITS[split], 0.0) for split in _DRAWN]
     points = uniform(content, f"split:{options.seed}")
     drawn = np.searchsorted(np.cumsum(fractions), points, side="right")
     # The sum of the fractions may fall short of 1 by rounding.
-    drawn[drawn == len(SPLITS)] = _TRAIN
-    return drawn.astype(np.int8)
+    return np.array([*_DRAWN, _TRAIN], np.int8)[drawn]
 
 
 def _classes_of(
@@ -300,6 +305,10 @@ class _Draft:
         group = groups[nodes]
         new = self.split.copy()
         new[held] = self._first_of(held, group)
+        # Without a calibration split these would be like an image of train,
+        # and so in no other split either.
+        in_calibration = self.split[held] == _CALIBRATION
+        new[held[np.isin(group, group[in_calibration])]] = _CALIBRATION
         new[held[np.isin(group, groups[left[in_train]])]] = _TRAIN
         moved = int((new != self.split).sum())
         self.split = new

@@ -18,9 +18,10 @@ from beam_jobs.dataset_job.splits import (
 )
 from beam_jobs.errors import InputError
 
-TRAIN, VALIDATION, CALIBRATION = range(3)
+TRAIN, VALIDATION, CALIBRATION, TEST = range(4)
 HALVES = {"train": 0.5, "validation": 0.5}
 THIRDS = {"train": 0.4, "validation": 0.3, "calibration": 0.3}
+TESTED = {"train": 0.4, "validation": 0.3, "test": 0.3}
 
 
 def options(fractions=HALVES, **changes) -> SplitOptions:
@@ -210,13 +211,65 @@ def test_near_duplicate_of_train_goes_to_train():
     assert exact[one] == VALIDATION
 
 
-def test_validation_and_calibration_agree_on_the_first():
+def test_near_duplicate_of_calibration_goes_there():
     content, perceptual = contents(20), contents(20)
     one, other = pair_in(content, VALIDATION, CALIBRATION, fractions=THIRDS)
     perceptual[one] = perceptual[other] ^ np.uint64(1)
     found, report = assign(content, perceptual=perceptual, fractions=THIRDS)
+    assert found[one] == found[other] == CALIBRATION
+    assert report.moved_as_near_duplicates == 1
+
+
+def test_validation_and_test_agree_on_the_first():
+    content, perceptual = contents(20), contents(20)
+    one, other = pair_in(content, VALIDATION, TEST, fractions=TESTED)
+    perceptual[one] = perceptual[other] ^ np.uint64(1)
+    found, report = assign(content, perceptual=perceptual, fractions=TESTED)
     assert found[one] == found[other] != TRAIN
     assert report.moved_as_near_duplicates == 1
+
+
+def test_a_calibration_split_comes_out_of_train_alone():
+    before, _ = assign(contents(2000), fractions={"train": 1})
+    halves, _ = assign(contents(2000))
+    found, _ = assign(
+        contents(2000),
+        fractions={"train": 0.3, "validation": 0.5, "calibration": 0.2},
+    )
+    assert not before.any()
+    moved = halves != found
+    assert (halves[moved] == TRAIN).all() and moved.sum() > 300
+    assert (found[moved] == CALIBRATION).all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_validation_stays_whatever_calibration_takes(seed):
+    content, perceptual, rows = hard_case(seed)
+    wanted = {
+        "validation_per_class": 4,
+        "validation_max": 60,
+        "near_duplicate_distance": seed % 8,
+    }
+    without, added = (
+        assign(content, rows, perceptual, fractions=fractions, **wanted)[0]
+        for fractions in (
+            {"train": 0.4, "validation": 0.4, "test": 0.2},
+            {"train": 0.2, "validation": 0.4, "test": 0.2, "calibration": 0.2},
+        )
+    )
+    assert (added == CALIBRATION).any() and (without == VALIDATION).any()
+    for split in (VALIDATION, TEST):
+        assert ((without == split) == (added == split)).all()
+
+
+def test_default_splits_are_pinned():
+    # A change here would move images between splits of existing data sets.
+    content, perceptual, rows = hard_case(3)
+    found, _ = assign_splits(
+        content, perceptual, *classes_of(*rows), SplitOptions()
+    )
+    digest = hashlib.sha256(found.tobytes()).hexdigest()
+    assert digest[:16] == "1d9129da1082aab6"
 
 
 def test_a_chain_to_train_moves_whole():
@@ -296,7 +349,7 @@ def test_caps_hold_after_near_duplicates_have_joined_validation():
     # All that is held out is one picture: whatever split it joins, no more
     # than five of it may be in validation.
     content = contents(200)
-    fractions = {"train": 0.2, "validation": 0.4, "calibration": 0.4}
+    fractions = {"train": 0.2, "validation": 0.4, "test": 0.4}
     drawn, _ = assign(content, fractions=fractions)
     perceptual = contents(200)
     perceptual[drawn != TRAIN] = 7
