@@ -30,7 +30,7 @@ FLOORS = {
     ),
     "model": (
         ("checkpoint_files", "config_checks", "workdir"),
-        ("loss_kinds",),
+        ("full_disk", "loss_kinds"),
         ("config_sections",),
         ("config",),
         ("configs", "inputs", "losses"),

@@ -25,7 +25,7 @@ def disk_errors(out: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if said := _of_disk(error):
+        if said := of_disk(error):
             raise JobFailedError(
                 f"{out}: {said}; once it can be written, the same command "
                 "starts anew"
@@ -33,7 +33,15 @@ def disk_errors(out: str) -> Iterator[None]:
         raise
 
 
-def _of_disk(error: BaseException | None) -> str | None:
+def of_disk(error: BaseException | None) -> str | None:
+    """Returns what a disk said that is full or may not be written, if it did.
+
+    Looks in the error and in those it came from.
+
+    Example:
+        >>> of_disk(OSError(28, "No space left on device", "a.h5"))
+        'No space left on device'
+    """
     while error is not None:
         if isinstance(error, OSError) and error.errno in _DISK:
             return _DISK[error.errno]

@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from model import workdir as files
+from model.full_disk import writing
 from model.monitoring.step_logs import (
     LOG_EVERY,
     StepCounter,
@@ -46,7 +47,10 @@ class HistoryFile(StepCounter):
         row["seconds"] = round(seconds, 3)
         row["images_per_second"] = round(images / seconds, 2)
         row["learning_rate"] = learning_rate(self.model)
-        files.write_json(self.path, [*rows, row])
+        with writing(
+            self.path.parent, f"{self.path.name} of epoch {epoch + 1}"
+        ):
+            files.write_json(self.path, [*rows, row])
 
 
 class Progress(StepCounter):

@@ -12,7 +12,11 @@ from beam_jobs.errors import InputError
 from model import checkpoint_files as files
 from model.checkpoint_files import Checkpoint, Position
 from model.config import CheckpointConfig
+from model.full_disk import writing
 from model.training import strategy as strategy_
+
+# Bytes of the file that describes a checkpoint, as disks give them.
+_DESCRIPTION = 4096
 
 
 class SaveCheckpoints(keras.callbacks.Callback):
@@ -89,9 +93,23 @@ class SaveCheckpoints(keras.callbacks.Callback):
 
     def _write(self, position: Position) -> None:
         partial = files.partial_path(self.workdir, position.step)
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        self.model.save_weights(partial, overwrite=True)
-        files.publish(self.workdir, position)
+        what = f"the checkpoint of step {position.step}"
+        with writing(self.workdir, what, self._bytes()):
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self.model.save_weights(partial, overwrite=True)
+                files.publish(self.workdir, position)
+            except Exception:
+                # What says so needs some room as well.
+                partial.unlink(missing_ok=True)
+                raise
+
+    def _bytes(self) -> int:
+        """Returns how many a checkpoint takes, as far as one can say."""
+        if found := files.checkpoints(self.workdir):
+            return found[-1].bytes + _DESCRIPTION
+        values = [*self.model.weights, *self.model.optimizer.variables]
+        return sum(np.asarray(v).nbytes for v in values) + _DESCRIPTION
 
 
 class RestoreLossMean(keras.callbacks.Callback):

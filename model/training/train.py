@@ -14,11 +14,13 @@ from beam_jobs.files import storage, tensorflow_files
 from beam_jobs.files.folder_lock import lock_folder
 from model import workdir as files
 from model.config import Config
+from model.full_disk import writing
 from model.inputs import train_counts
 from model.training import cluster, local_workers
 from model.training import prepare_workdir as prepare_workdir_
 from model.training.options import TrainOptions
-from model.training.worker import TrainResult, train_worker
+from model.training.train_result import TrainResult
+from model.training.worker import train_worker
 
 # Bytes a parameter in a checkpoint: weights and AdamW's two moments.
 _BYTES_PER_PARAMETER = 12
@@ -56,9 +58,10 @@ def train(
         return _train_beside_chief(config, dataset, workdir, options)
     # Only the chief: the others share its folder.
     with lock_folder(os.fspath(workdir), "training"):
-        prepare_workdir_.prepare(
-            workdir, dataset, config, restart=options.restart
-        )
+        with writing(workdir, files.CONFIG):
+            prepare_workdir_.prepare(
+                workdir, dataset, config, restart=options.restart
+            )
         done = finished(workdir)
         if done is not None:
             print(f"{workdir} is trained already: {done.epochs} epochs")

@@ -8,6 +8,7 @@ saying which. `tagforest train` is the way in for everyone else.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import math
@@ -15,7 +16,7 @@ import os
 import sys
 import time
 import traceback
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,33 +27,12 @@ from beam_jobs.files import storage, tensorflow_files
 from model import workdir as files
 from model.checkpoint_files import Position
 from model.config import Config
+from model.full_disk import writing
 from model.inputs import train_counts
 from model.inputs.train_counts import TrainCounts
 from model.training import cluster, local_workers, profiling, rendezvous
 from model.training.endings import StoppedError, WorkerLostError
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a training ended with.
-
-    Attributes:
-        workdir: where everything lies.
-        epochs: finished, over all runs.
-        steps: training steps in them.
-        loss: mean over the last epoch.
-        images_per_second: mean over this run's epochs; 0 if it had none.
-        seconds: of this run, start-up included.
-        weights_sha256: over all weights, in order.
-    """
-
-    workdir: str
-    epochs: int
-    steps: int
-    loss: float
-    images_per_second: float
-    seconds: float
-    weights_sha256: str
+from model.training.train_result import TrainResult, write_result
 
 
 def train_worker(
@@ -93,7 +73,11 @@ def train_worker(
     # The same on all workers, whose fresh weights must be equal.
     keras.utils.set_random_seed(config.seed)
     strategy_.check(config, strategy)
-    with others_may_end(workers), as_input_errors(dataset):
+    with (
+        others_may_end(workers),
+        as_input_errors(dataset),
+        writing(workdir, "a file"),
+    ):
         checkpoint = checkpoints.agree(strategy, workers.is_chief, workdir)
         run = _make_run(config, dataset, workdir, strategy, workers, checkpoint)
         fit_start = time.monotonic()
@@ -195,7 +179,8 @@ def _fit(run: _Run, profile: tuple[int, int] | None) -> None:
     validate = validation.arguments(
         run.config, run.dataset, run.strategy, run.tagger.classes
     )
-    with stop.listening():
+    # What is not said more closely where it is written.
+    with stop.listening(), writing(run.workdir, f"a file in {files.LOGS}"):
         run.tagger.fit(
             functools.partial(_distributed, run, clock),
             epochs=epochs,
@@ -356,14 +341,7 @@ def _finish(run: _Run, *, rate, start) -> TrainResult:
     )
     checkpoints.check_same_weights(run.strategy, result.weights_sha256)
     if workers.is_chief:
-        # Keras would save its state too, twice the size of the weights.
-        tagger.optimizer = None
-        # By one rename: where the name is, the training is over.
-        partial = workdir / f"partial-{files.WEIGHTS}"
-        tagger.save_weights(partial, overwrite=True)
-        partial.replace(workdir / files.WEIGHTS)
-        values = {k: v for k, v in asdict(result).items() if k != "workdir"}
-        files.write_json(workdir / files.RESULT, values)
+        write_result(workdir, tagger, result)
     if workers.count > 1:
         report = {"weights_sha256": result.weights_sha256}
         name = f"worker-{workers.index}.json"
@@ -387,8 +365,10 @@ def _main(arguments: list[str]) -> int:
     except (StoppedError, WorkerLostError) as ending:
         return int(ending.code or 0)
     except InputError as error:
-        local_workers.report_error(workdir, str(error))
-        print(f"error: {error}", file=sys.stderr)
+        # The disk may be full that both would go to.
+        with contextlib.suppress(OSError):
+            local_workers.report_error(workdir, str(error))
+            print(f"error: {error}", file=sys.stderr, flush=True)
         return 2
     except Exception:
         # Here and not by the interpreter, which then waits for all threads.

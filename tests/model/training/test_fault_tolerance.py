@@ -182,6 +182,51 @@ def test_a_process_that_finds_damage_ends(
     )
 
 
+def test_a_full_disk_is_one_line_and_goes_on_later(
+    undisturbed, config, tiny_dataset, tmp_path, monkeypatch
+):
+    original = checkpoints.SaveCheckpoints._bytes
+    with monkeypatch.context() as patch, pytest.raises(InputError) as caught:
+        # No disk has so much: that of step 4 is not begun.
+        patch.setattr(
+            checkpoints.SaveCheckpoints,
+            "_bytes",
+            lambda self: 2**62 if has_step(tmp_path, 3) else original(self),
+        )
+        train(config, tiny_dataset, tmp_path)
+    said = str(caught.value)
+    assert said.startswith(
+        f"{tmp_path}: No space left on device: the checkpoint of step 4 is not "
+        "written; the last good checkpoint is step 3, the end of epoch 1; free "
+    )
+    assert said.endswith(" MB and run the same command")
+    assert "\n" not in said
+    again = train(config, tiny_dataset, tmp_path)
+    assert again.weights_sha256 == undisturbed[0].weights_sha256
+
+
+def has_step(workdir, step):
+    found = checkpoint_files.checkpoints(workdir)
+    return step in [c.position.step for c in found]
+
+
+def test_the_bytes_of_a_checkpoint_are_foreseen(
+    config, tiny_dataset, tmp_path, monkeypatch
+):
+    foreseen = []
+    original = checkpoints.SaveCheckpoints._bytes
+    monkeypatch.setattr(
+        checkpoints.SaveCheckpoints,
+        "_bytes",
+        lambda self: foreseen.append(original(self)) or foreseen[-1],
+    )
+    train(config, tiny_dataset, tmp_path)
+    taken = checkpoint_files.latest_checkpoint(tmp_path).bytes
+    # The first one knows the numbers and not what HDF5 adds.
+    assert 0.05 * taken < foreseen[0] < taken + 8192
+    assert set(foreseen[1:]) == {taken + 4096}
+
+
 def fit_until_it_diverges(config, workdir, *, images=None, change=None):
     """Returns what is said when a training on given images goes wrong."""
     if images is None:
