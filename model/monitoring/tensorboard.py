@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from beam_jobs.dataset.dataset_folder import TRAIN, VALIDATION
 from model.config import Config, LossConfig
 from model.inputs.input_clock import InputClock, stalled
 from model.loss_kinds import LOSS_KINDS
@@ -70,8 +71,8 @@ def _cut(path: Path, step: int) -> None:
 class Curves(StepCounter):
     """Writes loss, learning rate, speed and the wait for data.
 
-    `loss` is the mean over the steps since its last point; `epoch_loss` and
-    what else the logs hold at an epoch's end have the prefix `epoch_`.
+    `loss` is the mean over the steps since its last point; what the logs hold
+    at an epoch's end is named by `epoch_tag`.
     `input_wait_share` is the part of the time in which the training had no
     data to work on, see `model.inputs.input_clock`.
 
@@ -128,7 +129,7 @@ class Curves(StepCounter):
         self._write(scalars(self._logs))
         with self._writer.as_default(step=step_of(self.model)):
             for name, value in of_epoch(logs).items():
-                tf.summary.scalar(f"epoch_{name}", value)
+                tf.summary.scalar(epoch_tag(name), value)
         self._writer.flush()
 
     def _write(self, values: dict[str, float]) -> None:
@@ -158,6 +159,20 @@ class Curves(StepCounter):
         first = last - steps * self.batches_a_step
         times = self.clock.times(first, last)
         return None if times is None else stalled(times, start, end)
+
+
+def epoch_tag(name: str) -> str:
+    """Returns the tag of a figure of an epoch, one group a figure.
+
+    TensorBoard shows the tags of a group side by side.
+
+    Example:
+        >>> epoch_tag("loss"), epoch_tag("val_loss")
+        ('epoch_loss/train', 'epoch_loss/validation')
+    """
+    figure = name.removeprefix("val_")
+    split = TRAIN if figure == name else VALIDATION
+    return f"epoch_{figure}/{split}"
 
 
 class ClassState(StepCounter):
@@ -316,7 +331,7 @@ def make_callbacks(
     if wanted.projector_images:
         made.append(ProjectorBoard(folder, config, dataset, workdir))
     if wanted.hyperparameters:
-        made.append(Hyperparameters(writer, config, os.fspath(workdir)))
+        made.append(Hyperparameters(writer, config, workdir.absolute().name))
     if profile is not None:
         made.append(Profile(folder, *profile))
     return [*made, CloseWriter(writer)]

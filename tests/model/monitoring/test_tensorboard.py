@@ -10,16 +10,19 @@ import time
 import urllib.parse
 import urllib.request
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 from PIL import Image
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tensorboard.plugins.projector import ProjectorConfig
 
 from model.config import LoggingConfig, LossConfig
 from model.monitoring.sample_board import SampleBoard, figures
 from model.monitoring.tensorboard import (
+    Curves,
     class_histograms,
     hyperparameters,
     open_writer,
@@ -71,6 +74,19 @@ def steps_of(folder):
     return found
 
 
+def hparams_of(folder):
+    """Returns what was said of starts of runs, over all event files."""
+    found = []
+    for path in sorted(folder.glob("events.*")):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                if value.tag == "_hparams_/session_start_info":
+                    content = value.metadata.plugin_data.content
+                    found.append(HParamsPluginData.FromString(content))
+    return found
+
+
 def test_what_is_written_and_when(run):
     steps = steps_of(run / "logs")
     # Step 1 of each run compiles and is left out; 3 and 6 end an epoch.
@@ -78,14 +94,14 @@ def test_what_is_written_and_when(run):
         assert steps[name] == [3, 6]
     assert steps["images_per_second"] == [3, 6]
     assert steps["input_wait_share"] == [3, 6]
-    assert steps["epoch_loss"] == steps["sample/f1_at_5"] == [3, 6]
+    assert steps["epoch_loss/train"] == steps["sample/f1_at_5"] == [3, 6]
     assert steps["sample/tags"] == steps["sample/recall_at_10"] == [3, 6]
     for name in ("positive_run", "negative_run", "class_coefficient"):
         assert steps[f"class_state/{name}"] == [2, 3, 5, 6]
     assert steps["class_state/positives_in_batch"] == [2, 3, 5, 6]
     assert steps["_hparams_/session_start_info"] == [0, 0]
     assert steps["_hparams_/session_end_info"] == [0]
-    assert "epoch_gradient_norm" not in steps
+    assert "epoch_gradient_norm/train" not in steps
     assert list((run / "logs" / "plugins" / "profile").glob("*/*.xplane.pb"))
     rows = json.loads((run / "history.json").read_text())
     assert "gradient_norm" not in rows[0]
@@ -128,6 +144,25 @@ def test_going_on_leaves_no_step_twice(run, tmp_path):
     assert steps_of(logs) == {}
 
 
+def test_train_and_validation_are_one_group(tmp_path):
+    writer = open_writer(tmp_path, 0)
+    curves = Curves(writer, batch_size=8, every=2)
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd")
+    curves.set_model(model)
+    curves.on_epoch_end(0, {"loss": 1.0, "val_loss": 2.0})
+    writer.close()
+    assert steps_of(tmp_path) == {
+        "epoch_loss/train": [0],
+        "epoch_loss/validation": [0],
+    }
+
+
+def test_a_run_has_its_name(run):
+    [first, _] = hparams_of(run / "logs")
+    assert first.session_start_info.group_name == "run"
+
+
 @pytest.mark.large
 def test_everything_can_be_switched_off(tiny_config, tiny_dataset, tmp_path):
     logging = LoggingConfig(
@@ -140,7 +175,7 @@ def test_everything_can_be_switched_off(tiny_config, tiny_dataset, tmp_path):
     )
     config = dataclasses.replace(tiny_config(epochs=1), logging=logging)
     train(config, tiny_dataset, tmp_path)
-    written = {"epoch_loss", "loss", "learning_rate", "gradient_norm"}
+    written = {"epoch_loss/train", "loss", "learning_rate", "gradient_norm"}
     assert set(steps_of(tmp_path / "logs")) == written | {"images_per_second"}
     assert len(list((tmp_path / "logs").iterdir())) == 1
 
