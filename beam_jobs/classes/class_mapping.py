@@ -7,8 +7,8 @@ and publishes no rule; ours map a name only where it is sure, in order:
 2. `reviewed`, or `reviewed_general` where WordNet has only something more
    general: a row of `reviewed_classes.tsv` beside this module; also for the
    same name in another source, where all rows of that name agree.
-3. `wnid`: a WordNet id, an own id (`own:stop_sign`), or the name of a synset
-   (`aerosol.n.02`).
+3. `wnid`: a WordNet id, alone or before the name (`n02085620-Chihuahua`), an
+   own id (`own:stop_sign`), or the name of a synset (`aerosol.n.02`).
 4. `vocabulary`: a class of the vocabulary given that WordNet lacks.
 5. `names`: a word of another language, by the user's files.
 6. `lemma`: the name is a noun in WordNet; `inflected`: its base form is
@@ -60,6 +60,8 @@ SHIPPED = Path(__file__).with_name("reviewed_classes.tsv")
 _SHIPPED_HEADER = ("key", "display_name", "wnid", "fit", "reason")
 # Of the rule that climbs: what lies farther says too little.
 _HYPERNYM_EDGES = 3
+# As the folders of Stanford Dogs are called: n02085620-Chihuahua.
+_WNID_AND_NAME = re.compile(r"(n\d{8})[-_ ]")
 _SYNSET_NAME = re.compile(r"(\S+)\.n\.\d\d")
 
 Wanted = Callable[[str], bool]
@@ -194,6 +196,9 @@ class _Chooser:
                 if not (self.wanted(text) or own_classes.is_own(text)):
                     wn.synset_of(text, self.wordnet)
                 return ClassChoice(key, name, text, "wnid")
+        match = _WNID_AND_NAME.match(name)
+        if match and find_synset(match[1], self.wordnet):
+            return self._sure(key, name, match[1], "wnid")
         match = _SYNSET_NAME.fullmatch(name)
         if match is None:
             return None

@@ -6,6 +6,7 @@ shoes. Its neighbours tell.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ _LEAST_UNKNOWN = 2
 # In so short a list a word may be English by chance.
 _SHORT = 10
 _LEAST_SHOWN = 3
+_NUMBERED = re.compile(r"\d{1,5}[.\-_ ]+([^\W\d].*)")
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,23 @@ def read_names(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
                 "lines `02084071-n<TAB>lemma<TAB>Hund`; no noun was found"
             )
     return {word: tuple(wnids) for word, wnids in found.items()}
+
+
+def without_numbers(names: Mapping[str, str]) -> dict[str, str]:
+    """Takes running numbers off names: `001.ak47` of Caltech-256, CUB.
+
+    Only where all names of a kind of source have one, and there are several.
+
+    Args:
+        names: by class key.
+    """
+    plain = dict(names)
+    for kind in kinds_of(names):
+        keys = [key for key in names if key.startswith(f"{kind}:")]
+        found = [_NUMBERED.fullmatch(names[key]) for key in keys]
+        if len(keys) > 1 and all(found):
+            plain |= {k: m[1] for k, m in zip(keys, found, strict=True) if m}
+    return plain
 
 
 def kinds_of(names: Mapping[str, str]) -> dict[str, list[str]]:

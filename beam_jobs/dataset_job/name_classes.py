@@ -28,7 +28,12 @@ from beam_jobs.classes.class_map import (
 from beam_jobs.classes.class_mapping import map_classes, visible_classes
 from beam_jobs.classes.hierarchy import Hierarchy, nearest
 from beam_jobs.classes.hints import Hints
-from beam_jobs.classes.name_lists import judge_names, kinds_of, read_names
+from beam_jobs.classes.name_lists import (
+    judge_names,
+    kinds_of,
+    read_names,
+    without_numbers,
+)
 from beam_jobs.classes.options import VocabularyOptions
 from beam_jobs.classes.own_classes import find_synset, is_own, normalise
 from beam_jobs.classes.vocabulary import Vocabulary
@@ -261,7 +266,7 @@ def _display_names(sources: Sources, counts: Counts) -> dict[str, str]:
             _, _, name = key.partition(":")
             if name:
                 names.setdefault(key, name)
-    return names
+    return without_numbers(names)
 
 
 def _own_names(vocabulary: Vocabulary, wordnet) -> dict[str, str]:

@@ -28,6 +28,8 @@ def choice(name, overrides=None, wanted=None, **options):
         ("diningtable", "n03201208", "compound"),
         ("n02084071", "n02084071", "wnid"),
         ("aerosol.n.02", "n02682922", "wnid"),
+        ("n02085620-Chihuahua", "n02085620", "wnid"),
+        ("n99999999-dog", "own:n99999999_dog", "own"),
         ("Plate", "n03959485", "reviewed"),
         ("dollar_bill", "n13395897", "lemma"),
         ("soap", "n04253437", "lemma"),

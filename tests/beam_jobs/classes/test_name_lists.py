@@ -4,7 +4,11 @@ from beam_jobs.classes import wordnet as wn
 from beam_jobs.classes.class_choices import summarise
 from beam_jobs.classes.class_mapping import map_classes, visible_classes
 from beam_jobs.classes.hints import Hints
-from beam_jobs.classes.name_lists import judge_names, read_names
+from beam_jobs.classes.name_lists import (
+    judge_names,
+    read_names,
+    without_numbers,
+)
 from beam_jobs.errors import InputError
 
 _ENGLISH = ["car", "bus", "tree"]
@@ -158,3 +162,13 @@ def test_last_lines_say_what_names_became():
 def test_names_that_are_none_are_said(names, advice):
     rows = [row(n, f"own:{n}", "ambiguous") for n in names]
     assert advice in summarise(rows)[-1]
+
+
+def test_running_numbers_go_where_all_names_have_one():
+    numbered = {"folders:001.ak47": "001.ak47", "folders:7-dog": "7-dog"}
+    plain = without_numbers(numbered)
+    assert plain == {"folders:001.ak47": "ak47", "folders:7-dog": "dog"}
+    mixed = {**numbered, "folders:cat": "cat", "csv:1_one": "1_one"}
+    assert without_numbers(mixed) == mixed
+    digits = {"csv:1-2": "1-2", "csv:3": "3", "csv:4": "4"}
+    assert without_numbers(digits) == digits
