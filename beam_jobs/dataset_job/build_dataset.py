@@ -38,6 +38,7 @@ from beam_jobs.sources.find_sources import (
     named,
 )
 
+# Each part of a source has a batch for each: of more it would be a few rows.
 _MOST_PARTITIONS = 512
 _PARTITION_IMAGES = 8192
 _PARTITION_BYTES = 64 << 20

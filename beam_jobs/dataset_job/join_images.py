@@ -341,6 +341,7 @@ def count_classes(
     said = images.confidences >= np.float32(min_confidence)
     image = np.repeat(np.arange(len(images)), np.diff(images.row_splits))[said]
     pair = kind_of[images.sources[said]] * len(class_keys)
+    # Pairs times images go past the 32 bits of a position.
     pair = (pair + images.classes[said]).astype(np.int64)
     once = np.unique(pair * len(images) + image) // len(images)
     found, counts = np.unique(once, return_counts=True)

@@ -81,6 +81,7 @@ def forget(options: ForgetOptions, *, show_progress: bool = True) -> Forgotten:
         hold_output(lock),
         progress.bar("forget", "images", show_progress),
     ):
+        # Another job may have made it anew before the lock was held.
         manifest = Manifest.load(dataset)
         _remove_leftovers(dataset)
         job = _Job.find(dataset, manifest, given, options.copies)
@@ -202,10 +203,12 @@ class _Job:
         """
         parent = os.path.dirname(self.dataset)
         new = tempfile.mkdtemp(prefix=_beside(self.dataset), dir=parent)
+        # The new one is its owner's alone.
         shutil.copystat(self.dataset, new)
         try:
             gone, made = self._build(new)
             if not gone:
+                # Names may still be left where no record has them.
                 proof.prove(self.dataset, self.found)
                 return 0, self.manifest
             proof.prove(new, self.found)
@@ -267,6 +270,7 @@ class _Job:
                 try:
                     os.link(path, final, follow_symlinks=False)
                 except OSError:
+                    # No links on this disk, or too many to this file.
                     shutil.copy2(path, final, follow_symlinks=False)
 
     def _write_list(self, new: str) -> None:
@@ -309,6 +313,7 @@ class _Job:
 
 
 _UNFINISHED = ".part"
+# What is not taken over from the old folder.
 _MADE_ANEW = (
     dataset_folder.MANIFEST,
     dataset_folder.CARD,
@@ -332,15 +337,7 @@ def _describe(
         left = content["label_bytes"] - label_bytes.get(split, 0)
         for shard in content["shards"]:
             path = shard["path"]
-            info = written.get(path) or ShardInfo(
-                split,
-                path,
-                shard["records"],
-                storage.size(os.path.join(new, path)),
-                0,
-                shard["sha256"],
-                {},
-            )
+            info = written.get(path) or shards.describe(new, split, shard)
             if info.records or path not in written:
                 infos.append(replace(info, label_bytes=left))
                 left = 0

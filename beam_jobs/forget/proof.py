@@ -61,6 +61,7 @@ def prove_file(path: str, found: Found) -> None:
             text = found.names.find_in(before + chunk)
             if text is not None:
                 raise RememberedError(f"{path} still names {text}")
+            # A name may lie across two chunks.
             before = chunk[-_longest(found) :]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,6 @@ from beam_jobs.runners import progress
 from beam_jobs.statistics.counts import Statistics
 
 _BATCH = 256
-_MAP_ENTRY = 0x0A
 _LABEL_FEATURES = ("label/", "absent/", "annotation/")
 
 
@@ -195,6 +195,7 @@ def rewrite_shard(
                 else:
                     yield data, summary
 
+    # The digest is known when all is read, and a shard is read once.
     size, digest = write_records(final, kept())
     if before.hexdigest() != shard.sha256:
         raise InputError(
@@ -245,6 +246,7 @@ def _entries(example: bytes) -> Iterator[tuple[str, bytes, bytes]]:
 
 def _delimited(data: bytes, at: int) -> tuple[int, bytes]:
     """Returns where a delimited field ends, and its content."""
+    # The tag: the fields of an Example have numbers of one byte.
     at += 1
     length = shift = 0
     while True:
@@ -261,15 +263,16 @@ def describe_shards(
 ) -> list[ShardInfo]:
     """Returns what the manifest says of some shards, without statistics."""
     return [
-        ShardInfo(
-            split,
-            shard["path"],
-            shard["records"],
-            storage.size(storage.join(dataset, shard["path"])),
-            0,
-            shard["sha256"],
-            {},
-        )
+        describe(dataset, split, shard)
         for split, shard in shards_of(manifest)
         if shard["path"] in paths
     ]
+
+
+def describe(folder: str, split: str, shard: Mapping[str, Any]) -> ShardInfo:
+    """Returns what a manifest says of a shard in a folder, as above."""
+    path = shard["path"]
+    size = storage.size(storage.join(folder, path))
+    return ShardInfo(
+        split, path, shard["records"], size, 0, shard["sha256"], {}
+    )

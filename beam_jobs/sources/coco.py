@@ -78,7 +78,7 @@ def find(path: str, context: Context) -> Found:
         InputError: no such file, or one that is no whole JSON object.
     """
     lists = "images, annotations and categories"
-    if context.labels_only or "images" in dict(context.options):
+    if not context.images_beside:
         return find_object("coco", path, lists, context)
     own = _images_beside(path)
     options = (*context.options, *(("images", folder) for folder in own))

@@ -208,7 +208,7 @@ def table_options(
         InputError: as `check_no_urls`.
     """
     options = context.part_options()
-    if not context.labels_only and IMAGES.name not in dict(options):
+    if context.images_beside:
         if not urls:
             check_no_urls(path, columns)
         options.append((IMAGES.name, os.path.dirname(path)))

@@ -53,7 +53,7 @@ def find(path: str, context: Context) -> Found:
                 f"{path}: CVAT's XML is needed, with <annotations> at its start"
             )
     options = context.part_options()
-    if not context.labels_only and "images" not in dict(options):
+    if context.images_beside:
         options.append(("images", _images_beside(path)))
     parts = group_files("cvat", [(path, size)], options)
     return Found(parts, has_splits=context.keep_splits)
@@ -97,6 +97,7 @@ def _elements(file) -> Iterator[Element]:
             root = element
         elif event == "end" and element.tag == "image":
             yield element
+            # It holds all that was read.
             root.clear()
         elif element.tag == "track":
             raise ValueError(_VIDEO)

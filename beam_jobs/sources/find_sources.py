@@ -363,6 +363,7 @@ def _context(
 
 def _listing(parts: Iterable[Part]) -> set[tuple[str, int]]:
     whole = {file for part in parts for file in part.files}
+    # Of a text that is cut into parts the last end is its size.
     ends: dict[str, int] = {}
     for part in parts:
         if not part.files:

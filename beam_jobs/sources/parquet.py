@@ -193,6 +193,7 @@ def _rows(
     metadata = table.metadata
     number = sum(metadata.row_group(g).num_rows for g in range(start))
     kept = [names[i] for i in sorted(i for i in wanted if i is not None)]
+    # Beam's workers take the cores already.
     for batch in table.iter_batches(
         _ROWS_AT_ONCE, [*range(start, end)], kept, use_threads=False
     ):

@@ -233,6 +233,11 @@ class Context:
     labels_only: bool = False
     keep_splits: bool = False
 
+    @property
+    def images_beside(self) -> bool:
+        """Whether images are looked for, and no folder of them was named."""
+        return not self.labels_only and IMAGES.name not in dict(self.options)
+
     def part_options(self, *further: tuple[str, str]) -> list[tuple[str, str]]:
         """Returns the options of parts; flags are there if they are so."""
         only = [(_LABELS_ONLY, "yes")] if self.labels_only else []

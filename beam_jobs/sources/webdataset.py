@@ -50,6 +50,7 @@ from beam_jobs.sources.reader import (
 
 # Beside the tars, a class a line.
 _NAMES_BESIDE = ("classes.txt", "classnames.txt")
+# Bytes of a label, a caption or a JSON; a longer member is none.
 _MAX_TEXT = 1 << 20
 _PARTS_TRIED = 4
 _CAPTIONS = ("txt", "caption", "text")

@@ -43,6 +43,7 @@ from beam_jobs.split_names import split_of_folders
 
 _YAML = (".yaml", ".yml")
 _LISTS = ("obj.names", "classes.txt", "classes.names")
+# Bytes of data.yaml: anybody wrote it, and YAML is slow to read.
 _MAX_NAMES = 1 << 20
 
 
