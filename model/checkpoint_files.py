@@ -33,7 +33,8 @@ class Position:
         step: training steps behind it.
         epoch: whole epochs behind it.
         batch: steps of the epoch after them that are behind it.
-        loss_total, loss_count: state of that epoch's mean loss.
+        loss_total, loss_count: state of that epoch's mean loss, over all
+            replicas.
     """
 
     step: int = 0

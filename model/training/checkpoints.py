@@ -84,10 +84,12 @@ class SaveCheckpoints(keras.callbacks.Callback):
         step = self.epoch * self.steps_per_epoch + batch
         if batch == self.steps_per_epoch:
             return Position(step, self.epoch + 1)
-        # Of this replica alone: all workers would have to take part in the sum,
-        # but only the chief saves.
+        # All workers would have to take part in a sum, but only the chief
+        # saves. Replicas hold the same: the mean loss, and equal batches.
+        replicas = self.model.distribute_strategy.num_replicas_in_sync
         total, count = (
-            strategy_.first_replica(v) for v in self.model.loss_mean.variables
+            replicas * strategy_.first_replica(v)
+            for v in self.model.loss_mean.variables
         )
         return Position(step, self.epoch, batch, total, count)
 
@@ -127,8 +129,10 @@ class RestoreLossMean(keras.callbacks.Callback):
             return
         state = (self.position.loss_total, self.position.loss_count)
         variables = self.model.loss_mean.variables
+        # Maybe others than those that saved: each takes its share.
+        replicas = self.model.distribute_strategy.num_replicas_in_sync
         for variable, value in zip(variables, state, strict=True):
-            strategy_.set_on_replicas(variable, value)
+            strategy_.set_on_replicas(variable, value / replicas)
 
 
 def agree(strategy, is_chief: bool, workdir: Path) -> Checkpoint | None:
