@@ -18,6 +18,7 @@ from google.protobuf import text_format
 from PIL import Image
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tensorboard.plugins.projector import ProjectorConfig
+from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
 
 from model.config import LoggingConfig, LossConfig
 from model.monitoring.sample_board import SampleBoard, figures
@@ -102,9 +103,27 @@ def test_what_is_written_and_when(run):
     assert steps["_hparams_/session_start_info"] == [0, 0]
     assert steps["_hparams_/session_end_info"] == [0]
     assert "epoch_gradient_norm/train" not in steps
-    assert list((run / "logs" / "plugins" / "profile").glob("*/*.xplane.pb"))
     rows = json.loads((run / "history.json").read_text())
     assert "gradient_norm" not in rows[0]
+
+
+def test_a_profile_marks_its_steps(run):
+    [path] = (run / "logs" / "plugins" / "profile").glob("*/*.xplane.pb")
+    space = XSpace.FromString(path.read_bytes())
+    assert sorted(marked_steps(space)) == [2, 3]
+
+
+def marked_steps(space):
+    """Yields the numbers of the steps that the pages of a profile know."""
+    for plane in space.planes:
+        names = {i: m.name for i, m in plane.stat_metadata.items()}
+        for line in plane.lines:
+            for event in line.events:
+                stats = {names[s.metadata_id]: s for s in event.stats}
+                if plane.event_metadata[event.metadata_id].name == "train":
+                    assert stats["_r"].int64_value == 1
+                    assert event.duration_ps > 0
+                    yield stats["step_num"].int64_value
 
 
 def test_projector_files(run):
