@@ -66,7 +66,10 @@ def evaluate(
         evaluation = evaluate_scores(
             given.batches,
             given.hierarchy,
-            _train_counts(given.tagger, dataset, given.vocabulary),
+            # What the training has seen, where that is to be found.
+            _train_counts(
+                given.tagger, given.trained_on or dataset, given.vocabulary
+            ),
             split,
             fitted,
         )

@@ -56,6 +56,7 @@ class Split:
     Attributes:
         batches: scores them, once.
         judge: what the training knows of them.
+        trained_on: folder of the data set of that training, if found.
     """
 
     tagger: Tagger
@@ -63,6 +64,7 @@ class Split:
     hierarchy: Hierarchy
     batches: Iterable[Scored]
     judge: Judge
+    trained_on: str | None
 
 
 def open_split(
@@ -94,7 +96,10 @@ def open_split(
     shards = dataset_folder.shard_paths(dataset, split)
     tagger = load_tagger(workdir)
     vocabulary = _common_vocabulary(workdir, dataset)
-    judge, seen = _judge(workdir, dataset, split, trained_on)
+    judge = trained_on_.judge(workdir, dataset, split)
+    own = trained_on_.find_trained_on(workdir, trained_on)
+    own = dataset if judge.is_own else own
+    judge, seen = _looked_for(judge, own, workdir, dataset)
     images = input_pipeline.make_eval_dataset(
         dataset,
         # Tells verified absent from unknown, however the training took them.
@@ -117,15 +122,14 @@ def open_split(
         disable=None if options.progress else True,
     )
     _, hierarchy = load_folder(workdir)
-    return Split(tagger, vocabulary, hierarchy, bar, judge)
+    return Split(tagger, vocabulary, hierarchy, bar, judge, own)
 
 
-def _judge(
-    workdir: Path, dataset: str, split: str, trained_on: str | None
+def _looked_for(
+    judge: Judge, own: str | None, workdir: Path, dataset: str
 ) -> tuple[Judge, np.ndarray | None]:
     """Returns the judge; which images were trained on, bool, if looked for."""
-    judge = trained_on_.judge(workdir, dataset, split)
-    own = trained_on_.find_trained_on(workdir, trained_on)
+    split = judge.split
     if judge.is_own or own is None:
         return judge, None
     with input_pipeline.as_input_errors(dataset, own):
