@@ -10,6 +10,7 @@ model.weights.h5    the final weights; where they lie, the training is over
 result.json         what it ended with
 history.json        a row an epoch
 logs/               TensorBoard
+train.log           what the training said, with times
 workers/            what each worker ended with
 """
 
@@ -30,6 +31,7 @@ DATASET = "dataset.json"
 DATASET_PATH = "dataset_path.txt"
 COUNTS = "counts.json"
 LOGS = "logs"
+LOG = "train.log"
 WORKERS = "workers"
 
 

@@ -19,6 +19,9 @@ from model.monitoring.step_logs import (
     scalars,
 )
 
+# Between two lines where there is no terminal for a bar.
+_SAY_SECONDS = 60.0
+
 
 class HistoryFile(StepCounter):
     """Keeps a row an epoch in history.json, over interruptions as well."""
@@ -54,17 +57,19 @@ class HistoryFile(StepCounter):
 
 
 class Progress(StepCounter):
-    """One bar an epoch on a terminal, else one line an epoch."""
+    """One bar an epoch on a terminal, else a line a minute; one an epoch."""
 
     def __init__(self, epochs: int, steps: int, batch_size: int):
         super().__init__()
         self.epochs, self.steps, self.batch_size = epochs, steps, batch_size
+        self.epoch = 0
         self._bar: tqdm | None = None
-        self._start = 0.0
+        self._start = self._said = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
-        self._start = time.monotonic()
+        self.epoch = epoch
+        self._start = self._said = time.monotonic()
         self._bar = tqdm(
             total=self.steps * self.batch_size,
             desc=f"epoch {epoch + 1:>2}/{self.epochs}",
@@ -78,11 +83,26 @@ class Progress(StepCounter):
         before = self.epoch_steps
         super().on_train_batch_end(batch, logs)
         if self._bar is None or self._bar.disable:
+            self._say_each_minute(batch + 1, logs)
             return
         if before // LOG_EVERY < self.epoch_steps // LOG_EVERY:
             loss = scalars(logs).get("loss", 0.0)
             self._bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
         self._bar.update((batch + 1) * self.batch_size - self._bar.n)
+
+    def _say_each_minute(self, batch, logs):
+        now = time.monotonic()
+        if now - self._said < _SAY_SECONDS:
+            return
+        self._said = now
+        rate = self.epoch_steps * self.batch_size / (now - self._start)
+        left = (self.epochs - self.epoch) * self.steps - batch
+        print(
+            f"epoch {self.epoch + 1:>2}/{self.epochs}  step {batch}/"
+            f"{self.steps}  loss {scalars(logs).get('loss', 0.0):.3f}  "
+            f"{rate:.0f} images/s  {left * self.batch_size / rate:.0f} s left",
+            flush=True,
+        )
 
     def on_epoch_end(self, epoch, logs=None):
         if self._bar is not None:

@@ -21,6 +21,7 @@ from model.workdir import (
     DATASET,
     DATASET_PATH,
     HISTORY,
+    LOG,
     LOGS,
     RESULT,
     WEIGHTS,
@@ -92,7 +93,16 @@ def clear(workdir: Path) -> None:
     """Deletes what a training wrote, and nothing else."""
     for name in (checkpoint_files.FOLDER, LOGS, WORKERS):
         shutil.rmtree(workdir / name, ignore_errors=True)
-    names = (CONFIG, WEIGHTS, HISTORY, RESULT, DATASET, DATASET_PATH, COUNTS)
+    names = (
+        CONFIG,
+        WEIGHTS,
+        HISTORY,
+        RESULT,
+        DATASET,
+        DATASET_PATH,
+        COUNTS,
+        LOG,
+    )
     for name in (*names, load_classes.VOCABULARY, load_classes.HIERARCHY):
         (workdir / name).unlink(missing_ok=True)
 

@@ -32,6 +32,7 @@ from model.inputs import train_counts
 from model.inputs.train_counts import TrainCounts
 from model.training import cluster, local_workers, profiling, rendezvous
 from model.training.endings import StoppedError, WorkerLostError
+from model.training.train_log import keeping_log
 from model.training.train_result import TrainResult, write_result
 
 
@@ -73,8 +74,10 @@ def train_worker(
     # The same on all workers, whose fresh weights must be equal.
     keras.utils.set_random_seed(config.seed)
     strategy_.check(config, strategy)
+    log = keeping_log(workdir) if workers.is_chief else contextlib.nullcontext()
     with (
         others_may_end(workers),
+        log,
         as_input_errors(dataset),
         writing(workdir, "a file"),
     ):

@@ -36,6 +36,7 @@ def test_files_and_result(finished):
         "hierarchy.tsv",
         "checkpoints",
         "logs",
+        "train.log",
         "history.json",
         "result.json",
         "model.weights.h5",
