@@ -89,16 +89,11 @@ def build_classes(
     merges = growth.read_merges(options.merges)
     removals = growth.read_removals(options.removals)
     base = load_classes(options.base) if options.base else None
-    counted, report = _by_synset(
-        counts, choices, wordnet, base[0] if base else None
-    )
+    known = base[0] if base else None
+    counted, report = _by_synset(counts, choices, wordnet, known)
     report += _merge_counts(counted, merges)
-    if base and not options.grow:
-        kept: dict[str, _Counted] = {}
-        report += _missing(counted, base[0])
-    else:
-        kept, dropped = _filter(counted, options, rules, base, wordnet)
-        report += dropped
+    kept, dropped = _chosen(counted, options, rules, base, wordnet)
+    report += dropped
     if base is None and not kept:
         raise InputError(_nothing_left(counts, options, report))
     own = OwnClasses.of(choices, wordnet)
@@ -109,10 +104,27 @@ def build_classes(
             vocabulary, _sources(merges, vocabulary, wordnet), removals, merges
         )
         hierarchy = hierarchy.grown(vocabulary, wordnet, own.parents)
-        report += [
-            ClassReport(w, w, "removed", _images(counted, w)) for w in removals
-        ]
+        report += _removed(counted, removals)
     return vocabulary, hierarchy, sorted(report, key=_report_order)
+
+
+def _chosen(
+    counted: Mapping[str, _Counted],
+    options: VocabularyOptions,
+    rules: abstract_classes.AbstractRules,
+    base: tuple[Vocabulary, Hierarchy] | None,
+    wordnet,
+) -> tuple[dict[str, _Counted], list[ClassReport]]:
+    """Returns the classes that are new to the base, and what is left out."""
+    if base and not options.grow:
+        return {}, _missing(counted, base[0])
+    return _filter(counted, options, rules, base, wordnet)
+
+
+def _removed(
+    counted: Mapping[str, _Counted], removals: Iterable[str]
+) -> list[ClassReport]:
+    return [ClassReport(w, w, "removed", _images(counted, w)) for w in removals]
 
 
 def _by_synset(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -170,27 +170,38 @@ def read_class_map(path: str) -> ClassMap:
     places: dict[str, str] = {}
     for line, row in rows[1:]:
         place = f"{path}:{line}"
-        if len(row) < 2:
-            raise InputError(f"{place}: a name and a class are needed")
-        name, class_id = row[0].strip(), row[1].strip()
-        parent = row[2].strip() if with_parent and len(row) > 2 else ""
-        for text in filter(None, (class_id, parent)):
-            check_class_id(text, place)
-        if parent and not is_own(class_id):
-            raise InputError(
-                f"{place}: a parent is given to a class of one's own alone, "
-                f"as {own_id(name)}; received: {class_id or 'no class'}"
-            )
-        if not name or (name in found and found[name].class_id != class_id):
-            what = (
-                f"a second row for {name!r}" if name else "a row without name"
-            )
-            raise InputError(f"{place}: {what}")
+        name, mapped = _parse_row(row, place, with_parent)
+        if name in found and found[name].class_id != mapped.class_id:
+            raise InputError(f"{place}: a second row for {name!r}")
         for text in filter(None, (name, normalise(name))):
-            found.setdefault(text, MapRow(class_id, parent))
+            found.setdefault(text, mapped)
             places.setdefault(text, place)
-        found[name] = MapRow(class_id, parent)
+        found[name] = mapped
     return ClassMap(found, places)
+
+
+def _parse_row(
+    row: Sequence[str], place: str, with_parent: bool
+) -> tuple[str, MapRow]:
+    """Returns the name of a row, and its class.
+
+    Raises:
+        InputError: it lacks one, or as `read_class_map`.
+    """
+    if len(row) < 2:
+        raise InputError(f"{place}: a name and a class are needed")
+    name, class_id = row[0].strip(), row[1].strip()
+    parent = row[2].strip() if with_parent and len(row) > 2 else ""
+    for text in filter(None, (class_id, parent)):
+        check_class_id(text, place)
+    if parent and not is_own(class_id):
+        raise InputError(
+            f"{place}: a parent is given to a class of one's own alone, "
+            f"as {own_id(name)}; received: {class_id or 'no class'}"
+        )
+    if not name:
+        raise InputError(f"{place}: a row without name")
+    return name, MapRow(class_id, parent)
 
 
 def _first_line(path: str) -> str:

@@ -12,11 +12,11 @@ import pyarrow as pa
 
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.dataset_job import carried
+from beam_jobs.dataset_job.kept_splits import keep_splits
 from beam_jobs.dataset_job.options import SplitOptions
 from beam_jobs.dataset_job.splits import (
     SplitReport,
     assign_splits,
-    keep_splits,
 )
 from beam_jobs.files import storage
 from beam_jobs.runners.shuffle_files import open_partitions, ragged

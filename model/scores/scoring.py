@@ -113,16 +113,21 @@ def open_split(
     with input_pipeline.as_input_errors(dataset):
         images_there = input_pipeline.count_records(shards)
     left = images_there - (judge.left_out or 0)
-    bar = tqdm(
-        score_batches(tagger, images),
+    scored = score_batches(tagger, images)
+    bar = _bar(scored, split, -(-left // options.batch_size), options)
+    _, hierarchy = load_folder(workdir)
+    return Split(tagger, vocabulary, hierarchy, bar, judge, own)
+
+
+def _bar(scored, split: str, batches: int, options: BatchOptions) -> tqdm:
+    return tqdm(
+        scored,
         f"score {split}",
-        -(-left // options.batch_size),
+        batches,
         unit=" batches",
         mininterval=0.5,
         disable=None if options.progress else True,
     )
-    _, hierarchy = load_folder(workdir)
-    return Split(tagger, vocabulary, hierarchy, bar, judge, own)
 
 
 def _looked_for(

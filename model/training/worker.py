@@ -85,11 +85,15 @@ def train_worker(
         run = _make_run(config, dataset, workdir, strategy, workers, checkpoint)
         fit_start = time.monotonic()
         _fit(run, profile)
-        seconds = time.monotonic() - fit_start
-        steps = config.schedule.epochs * run.steps
-        trained = (steps - run.position.step) * config.schedule.batch_size
-        rate = trained / seconds if trained else 0.0
+        rate = _rate(run, time.monotonic() - fit_start)
         return _finish(run, rate=rate, start=start)
+
+
+def _rate(run: _Run, seconds: float) -> float:
+    """Returns the images per second since the checkpoint; 0 for no step."""
+    schedule = run.config.schedule
+    steps = schedule.epochs * run.steps - run.position.step
+    return steps * schedule.batch_size / seconds if steps else 0.0
 
 
 def _plan(config: Config, dataset: str) -> dict[str, str]:

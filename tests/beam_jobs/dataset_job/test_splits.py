@@ -10,13 +10,12 @@ from beam_jobs.dataset_job.options import (
     show_fractions,
 )
 from beam_jobs.dataset_job.splits import (
-    KeptReport,
     SplitReport,
     assign_splits,
-    keep_splits,
     uniform,
 )
 from beam_jobs.errors import InputError
+from tests.helpers.hashes import contents
 
 TRAIN, VALIDATION, CALIBRATION, TEST = range(4)
 HALVES = {"train": 0.5, "validation": 0.5}
@@ -27,14 +26,6 @@ TESTED = {"train": 0.4, "validation": 0.3, "test": 0.3}
 def options(fractions=HALVES, **changes) -> SplitOptions:
     free = {"validation_per_class": 0, "validation_max": 0} | changes
     return SplitOptions(fractions, **free)
-
-
-def contents(number: int) -> np.ndarray:
-    """The first 8 bytes of the SHA-256 of 0, 1, ..."""
-    digests = b"".join(
-        hashlib.sha256(str(i).encode()).digest()[:8] for i in range(number)
-    )
-    return np.frombuffer(digests, ">u8").astype(np.uint64)
 
 
 def classes_of(*rows) -> tuple[np.ndarray, np.ndarray]:
@@ -60,6 +51,14 @@ def test_parses_fractions():
         "train": 0.8,
         "validation": 0.2,
     }
+
+
+def test_parses_the_splits_of_the_sources():
+    assert parse_fractions("source") == {}
+    assert parse_fractions("source,calibration=0.1") == {"calibration": 0.1}
+    assert SplitOptions({}).kept and not SplitOptions().kept
+    for text in ("source", "source,calibration=0.1", "train=0.5,test=0.5"):
+        assert show_fractions(parse_fractions(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -363,57 +362,3 @@ def test_caps_hold_after_near_duplicates_have_joined_validation():
             validation_per_class=5,
         )
         assert (found == VALIDATION).sum() <= 5
-
-
-def keep(content, perceptual, given, distance=6, **fractions):
-    chosen = options(fractions, near_duplicate_distance=distance)
-    return keep_splits(content, perceptual, given, chosen)
-
-
-def test_calibration_is_drawn_out_of_a_train_that_is_kept():
-    given = np.tile(np.array([-1, 0, 1, 3], np.int8), 1000)
-    found, _, _ = keep(contents(4000), None, given, calibration=0.25)
-    assert (found[given > 0] == given[given > 0]).all()
-    of_train = found[given <= 0]
-    assert set(of_train.tolist()) == {TRAIN, CALIBRATION}
-    # Four standard deviations of 2,000 draws are below 0.04.
-    assert abs((of_train == CALIBRATION).mean() - 0.25) < 0.04
-    again, _, _ = keep(contents(4000)[:50], None, given[:50], calibration=0.25)
-    assert again.tolist() == found[:50].tolist()
-
-
-def test_kept_splits_are_as_given_and_the_rest_is_trained_on():
-    given = np.array([-1, 1, 3, 0, -1], np.int8)
-    found, across, report = keep(contents(5), None, given)
-    assert found.tolist() == [0, 1, 3, 0, 0] and not across.any()
-    assert report == KeptReport(2, 0, 0)
-
-
-def test_copies_across_kept_splits_count_outside_train():
-    content = contents(4)[[0, 0, 1, 1, 2, 2, 3]]
-    # A copy within a split, one of two held-out splits, one of train and test.
-    given = np.array([1, 1, 1, 3, 0, 3, 3], np.int8)
-    perceptual = contents(7)
-    _, across, report = keep(content, perceptual, given, 0)
-    assert report == KeptReport(0, 3, 0)
-    assert np.flatnonzero(across).tolist() == [2, 3, 5]
-
-
-def test_near_duplicates_across_kept_splits_are_no_copies():
-    base = contents(3)
-    hashes = np.array(
-        [base[0], base[0] ^ np.uint64(7), base[1], base[1], base[2]], np.uint64
-    )
-    given = np.array([0, 1, 1, 3, 3], np.int8)
-    content = contents(5)
-    assert keep(content, hashes, given, 3)[2] == KeptReport(0, 0, 3)
-    assert keep(content, hashes, given, 2)[2] == KeptReport(0, 0, 2)
-    assert keep(content, hashes, given, -1)[2] == KeptReport(0, 0, 0)
-
-
-def test_parses_the_splits_of_the_sources():
-    assert parse_fractions("source") == {}
-    assert parse_fractions("source,calibration=0.1") == {"calibration": 0.1}
-    assert SplitOptions({}).kept and not SplitOptions().kept
-    for text in ("source", "source,calibration=0.1", "train=0.5,test=0.5"):
-        assert show_fractions(parse_fractions(text)) == text
