@@ -28,6 +28,8 @@ it here, so that a model shows its network and its loss and nothing else:
 10. A `fit` that fails leaves its iterator to Python's garbage collector, which
    may run in a thread of that very iterator: it then waits for itself for
    ever, and the end of the process for it.
+11. Data that end before `steps_per_epoch` end the epoch with a warning, as if
+   it were over.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from beam_jobs.errors import InputError
 from model.network import accumulation, replicas
 from model.network.step_watch import StepWatch
 
@@ -340,7 +343,18 @@ class _Executions:
         # At most two: whole executions, and the rest of an epoch.
         if steps not in self._functions:
             self._functions[steps] = self._make(steps)
-        return self._functions[steps](iterator)
+        try:
+            return self._functions[steps](iterator)
+        except tf.errors.OutOfRangeError as error:
+            if self._epoch is None:
+                raise
+            # Cure 11.
+            left = self._epoch - (self._done - steps) % self._epoch
+            raise InputError(
+                f"the training data ended {left} steps before the epoch: the "
+                "data set has fewer images than it says; copy it anew, and see "
+                "that nothing else writes it"
+            ) from error
 
     def _make(self, steps: int) -> Callable:
         model = self._model

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from beam_jobs.errors import InputError
 from model.network.distributed_model import DistributedModel, calls_of_fit
 
 BATCH, FEATURES, CLASSES, STEPS = 8, 6, 3, 5
@@ -195,6 +196,30 @@ def test_a_training_goes_on_within_an_epoch(tmp_path, steps_per_execution):
     assert steps.heard[-2:] == ["to 4, 15", "end"]
     assert steps.heard.count("begin") == steps.heard.count("end") == 1
     assert "to 4, 5" in steps.heard and "from 0" in steps.heard
+
+
+@pytest.mark.parametrize(("steps_per_execution", "left"), [(1, 2), (2, 3)])
+def test_data_that_end_early_end_the_training(
+    two_replicas, steps_per_execution, left
+):
+    def make(context):
+        rows = tf.data.Dataset.from_tensor_slices(numbers()).unbatch()
+        # One epoch and three steps of the next.
+        rows = rows.repeat().take(8 * BATCH)
+        return rows.batch(BATCH // context.num_replicas_in_sync, True)
+
+    with two_replicas.scope():
+        model = Classifier()
+        model.compile("sgd", steps_per_execution=steps_per_execution)
+    data = two_replicas.distribute_datasets_from_function(make)
+    steps = Steps()
+    with pytest.raises(InputError, match=f"ended {left} steps before the"):
+        model.fit(
+            data, epochs=2, steps_per_epoch=STEPS, verbose=0, callbacks=[steps]
+        )
+    # No callback takes the second epoch for one that is over.
+    assert "epoch 1" in steps.heard
+    assert "end" not in steps.heard
 
 
 def test_calls_of_a_training():
