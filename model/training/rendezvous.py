@@ -112,7 +112,10 @@ def _gather(
     server.settimeout(_POLL_SECONDS)
     here: dict[int, socket.socket] = {}
     try:
-        while missing := _missing(here, wait.workers):
+        # Who is gone since it came cannot say that it is ready.
+        while (missing := _missing(here, wait.workers)) or not _ready(here):
+            if not missing:
+                continue
             wait.go_on(wait.name(*missing))
             with contextlib.suppress(_NobodyError):
                 index, theirs, connection = _accept(server, wait.workers)
@@ -124,6 +127,19 @@ def _gather(
     finally:
         for connection in here.values():
             connection.close()
+
+
+def _ready(here: dict[int, socket.socket]) -> bool:
+    """Asks each; forgets who does not answer."""
+    answered = True
+    for index, connection in list(here.items()):
+        try:
+            _send(connection, {"ready": True})
+            _receive(connection)
+        except (OSError, ValueError):
+            here.pop(index).close()
+            answered = False
+    return answered
 
 
 def _missing(here: dict[int, socket.socket], workers: Workers) -> list[int]:
@@ -188,9 +204,13 @@ def _ask_chief(plan: Mapping[str, str], wait: _Wait) -> Mapping[str, Any]:
             workers.address(0), _LINE_SECONDS
         ) as connection:
             _send(connection, {"index": workers.index, **message})
-            while not select.select([connection], [], [], _POLL_SECONDS)[0]:
+            while True:
+                if select.select([connection], [], [], _POLL_SECONDS)[0]:
+                    said = _receive(connection)
+                    if "ready" not in said:
+                        return said
+                    _send(connection, said)
                 wait.go_on(f"those whom {wait.name(0)} waits for")
-            return _receive(connection)
     except (OSError, ValueError):
         return {}
 
