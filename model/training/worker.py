@@ -66,7 +66,6 @@ def train_worker(
     from model.inputs.input_pipeline import as_input_errors
     from model.training import checkpoints
     from model.training import strategy as strategy_
-    from model.training.strategy import others_may_end
 
     _limit_threads(tf)
     # The strategy of several workers must be the first to use TensorFlow.
@@ -76,7 +75,7 @@ def train_worker(
     strategy_.check(config, strategy)
     log = keeping_log(workdir) if workers.is_chief else contextlib.nullcontext()
     with (
-        others_may_end(workers),
+        strategy_.others_may_end(workers),
         log,
         as_input_errors(dataset),
         writing(workdir, "a file"),
