@@ -68,6 +68,9 @@ def main() -> None:
         # Here and not by the interpreter, which then waits for all threads.
         traceback.print_exc()
         status = 1
+    # Threads that no end waits for are TensorFlow's.
+    if "tensorflow" not in sys.modules:
+        sys.exit(status)
     end_process(status)
 
 
