@@ -1,7 +1,6 @@
 """A Keras model whose `fit` is right on any number of replicas and workers.
 
-`DistributedModel` cures what Keras 3 (3.12 to 3.15) does wrong there, all of
-it here, so that a model shows its network and its loss and nothing else:
+`DistributedModel` cures what Keras 3 (3.12 to 3.15) does wrong there:
 
 1. Under MultiWorkerMirroredStrategy `fit` builds the model by reducing a
    distributed batch outside of a replica ("convert a value (PerReplica) to a
@@ -26,10 +25,8 @@ it here, so that a model shows its network and its loss and nothing else:
    workers end with different weights.
 9. All epochs of a `fit` have the same steps: it cannot go on within one.
 10. A `fit` that fails leaves its iterator to Python's garbage collector, which
-   may run in a thread of that very iterator: it then waits for itself for
-   ever, and the end of the process for it.
-11. Data that end before `steps_per_epoch` end the epoch with a warning, as if
-   it were over.
+   may run in a thread of that very iterator: it waits for itself for ever.
+11. Data that end early end the epoch with a warning, as if it were over.
 """
 
 from __future__ import annotations
