@@ -16,22 +16,19 @@ import os
 import sys
 import time
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from beam_jobs.classes.load_classes import load_vocabulary
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, tensorflow_files
 from model import workdir as files
-from model.checkpoint_files import Position
 from model.config import Config
 from model.full_disk import writing
 from model.inputs import train_counts
-from model.inputs.train_counts import TrainCounts
 from model.training import cluster, local_workers, profiling, rendezvous
+from model.training import run as run_
 from model.training.endings import StoppedError, WorkerLostError
+from model.training.run import Run
 from model.training.train_log import keeping_log
 from model.training.train_result import TrainResult, write_result
 
@@ -81,14 +78,16 @@ def train_worker(
         writing(workdir, "a file"),
     ):
         checkpoint = checkpoints.agree(strategy, workers.is_chief, workdir)
-        run = _make_run(config, dataset, workdir, strategy, workers, checkpoint)
+        run = run_.make_run(
+            config, dataset, workdir, strategy, workers, checkpoint
+        )
         fit_start = time.monotonic()
         _fit(run, profile)
         rate = _rate(run, time.monotonic() - fit_start)
         return _finish(run, rate=rate, start=start)
 
 
-def _rate(run: _Run, seconds: float) -> float:
+def _rate(run: Run, seconds: float) -> float:
     """Returns the images per second since the checkpoint; 0 for no step."""
     schedule = run.config.schedule
     steps = schedule.epochs * run.steps - run.position.step
@@ -107,70 +106,7 @@ def _plan(config: Config, dataset: str) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True)
-class _Run:
-    """What the functions of one training share."""
-
-    config: Config
-    dataset: str
-    workdir: Path
-    strategy: Any
-    workers: Any
-    tagger: Any
-    position: Position
-    images: int
-    steps: int
-
-
-def _make_run(config, dataset, workdir, strategy, workers, checkpoint) -> _Run:
-    from model.inputs import input_pipeline
-
-    counts = _count(config, dataset, workdir, workers.is_chief)
-    steps = input_pipeline.steps_per_epoch(
-        counts.images, config.schedule.batch_size
-    )
-    position = checkpoint.position if checkpoint else Position()
-    tagger = _make_tagger(config, counts, strategy, steps, checkpoint)
-    # Messages name the step of the training, not of this run.
-    tagger.watch.start_at(position.step)
-    run = _Run(
-        config=config,
-        dataset=dataset,
-        workdir=workdir,
-        strategy=strategy,
-        workers=workers,
-        tagger=tagger,
-        position=position,
-        images=counts.images,
-        steps=steps,
-    )
-    if workers.is_chief:
-        _print_start(run)
-    return run
-
-
-def _count(config, dataset, workdir, is_chief) -> TrainCounts:
-    from model.inputs import input_pipeline
-
-    vocabulary = load_vocabulary(dataset)
-    shards = dataset_folder.shard_paths(dataset, dataset_folder.TRAIN)
-    least = config.data.min_confidence
-    if not input_pipeline.has_images(shards):
-        raise InputError(train_counts.no_images(dataset))
-
-    def read():
-        return TrainCounts(
-            input_pipeline.count_records(shards),
-            input_pipeline.label_counts(shards, len(vocabulary), least),
-        )
-
-    kept = workdir / files.COUNTS
-    return train_counts.count(
-        dataset, vocabulary, least, kept, read, write=is_chief
-    )
-
-
-def _fit(run: _Run, profile: tuple[int, int] | None) -> None:
+def _fit(run: Run, profile: tuple[int, int] | None) -> None:
     from model.inputs.input_clock import InputClock
     from model.training import validation
 
@@ -181,14 +117,14 @@ def _fit(run: _Run, profile: tuple[int, int] | None) -> None:
     clock = None
     if run.workers.is_chief and run.config.logging.input_wait:
         clock = InputClock()
-    callbacks, stop = _callbacks(run, clock, profile)
+    callbacks, stop = run_.callbacks(run, clock, profile)
     validate = validation.arguments(
         run.config, run.dataset, run.strategy, run.tagger.classes
     )
     # What is not said more closely where it is written.
     with stop.listening(), writing(run.workdir, f"a file in {files.LOGS}"):
         run.tagger.fit(
-            functools.partial(_distributed, run, clock),
+            functools.partial(run_.distributed, run, clock),
             epochs=epochs,
             initial_epoch=run.position.epoch,
             initial_step=run.position.batch,
@@ -209,125 +145,7 @@ def _limit_threads(tf) -> None:
             return  # The caller has used TensorFlow already, and knows better.
 
 
-def _make_tagger(config, counts, strategy, steps, checkpoint):
-    """Returns the compiled tagger, as the checkpoint has it or fresh."""
-    from model.network.tagger import Tagger
-    from model.training import schedules
-
-    with strategy.scope():
-        tagger = Tagger(config, len(counts.per_class))
-        optimizer = schedules.make_optimizer(
-            config.schedule, steps, config.network.precision
-        )
-        # Before the weights are loaded, which its own are among.
-        optimizer.build(tagger.trainable_variables)
-        tagger.compile(
-            optimizer=optimizer,
-            steps_per_execution=config.schedule.steps_per_execution,
-            jit_compile=False,  # The tagger compiles the parts that gain.
-        )
-        if checkpoint is None:
-            tagger.set_prior(counts.per_class, counts.images)
-        else:
-            tagger.load_weights(checkpoint.path)
-    return tagger
-
-
-def _distributed(run: _Run, clock, first_epoch, first_step, epochs):
-    """Returns the data from there on, as the strategy deals it to replicas."""
-    # The rest of a broken epoch and the epochs after it are two data sets; the
-    # clock counts on through both.
-    before = first_epoch * run.steps + first_step
-    before = (before - run.position.step) * _batches_a_step(run)
-
-    def make(context):
-        batches = _dataset(
-            run,
-            epochs=epochs,
-            first_epoch=first_epoch,
-            first_step=first_step,
-            context=context,
-        )
-        return clock.watch(batches, before) if clock else batches
-
-    return run.strategy.distribute_datasets_from_function(make)
-
-
-def _batches_a_step(run: _Run) -> int:
-    # Of this worker's data: one for each of its replicas.
-    return run.strategy.num_replicas_in_sync // run.workers.count
-
-
-def _dataset(run: _Run, **settings):
-    from model.inputs import input_pipeline
-
-    return input_pipeline.make_train_dataset(
-        run.dataset,
-        run.config.data,
-        classes=run.tagger.classes,
-        batch_size=run.config.schedule.batch_size,
-        images=run.images,
-        seed=run.config.seed,
-        **settings,
-    )
-
-
-def _callbacks(run: _Run, clock, profile) -> tuple[list, Any]:
-    """Returns the callbacks in their order, and the last of them."""
-    from model.monitoring import progress, tensorboard
-    from model.training import checkpoints, divergence
-    from model.training.stop_requests import StopOnRequest
-
-    def read_batch(epoch, step):
-        batches = _dataset(
-            run, epochs=epoch + 1, first_epoch=epoch, first_step=step
-        )
-        return next(batches.as_numpy_iterator())
-
-    config, workdir, steps = run.config, run.workdir, run.steps
-    nan = divergence.StopOnNaN(workdir, config, steps, read_batch)
-    restore = checkpoints.RestoreLossMean(run.position)
-    if not run.workers.is_chief:
-        stop = StopOnRequest(steps, None, run.workers.count)
-        return [restore, nan, stop], stop
-    saver = checkpoints.SaveCheckpoints(workdir, config.checkpoint, steps)
-    stop = StopOnRequest(steps, saver, run.workers.count)
-    batch_size = config.schedule.batch_size
-    board = tensorboard.make_callbacks(
-        config,
-        run.dataset,
-        workdir,
-        step=run.position.step,
-        clock=clock,
-        batches_a_step=_batches_a_step(run),
-        profile=profile,
-    )
-    return [
-        restore,
-        # What goes wrong raises here, before anything of it is written.
-        nan,
-        progress.Progress(config.schedule.epochs, steps, batch_size),
-        progress.HistoryFile(workdir / files.HISTORY, batch_size),
-        # On disk before the checkpoint that a training goes on from.
-        *board,
-        saver,
-        stop,
-    ], stop
-
-
-def _print_start(run: _Run) -> None:
-    tagger = run.tagger
-    print(
-        f"training {run.config.name}: {tagger.count_params() / 1e6:.2f} "
-        f"million parameters, {tagger.classes} classes, {run.images} images, "
-        f"batch {run.config.schedule.batch_size} on "
-        f"{run.strategy.num_replicas_in_sync} replica(s)"
-    )
-    if run.position.step:
-        print(f"going on after {run.position}", flush=True)
-
-
-def _finish(run: _Run, *, rate, start) -> TrainResult:
+def _finish(run: Run, *, rate, start) -> TrainResult:
     """Writes the final weights and the result; a worker only its report."""
     from model.network.load_tagger import weights_sha256
     from model.training import checkpoints
