@@ -17,12 +17,34 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from beam_jobs.files import storage
+from beam_jobs.option_fields import from_mapping
 
 FOLDER = "checkpoints"
 
 _WEIGHTS = ".weights.h5"
 _NAME = re.compile(r"step-(\d+)\.weights\.h5")
 _PARTIAL = "partial-"
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best epoch so far, by a figure of the validation split.
+
+    Attributes:
+        figure: one of `schedule.best`.
+        value: of it.
+        epoch, step: whole epochs and steps behind it; its checkpoint stays.
+        looks: since then, none of them better.
+    """
+
+    figure: str
+    value: float
+    epoch: int
+    step: int
+    looks: int = 0
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch} ({self.figure} {self.value:.4f})"
 
 
 @dataclass(frozen=True)
@@ -35,6 +57,7 @@ class Position:
         batch: steps of the epoch after them that are behind it.
         loss_total, loss_count: state of that epoch's mean loss, over all
             replicas.
+        best: None before the first look, or where none is asked for.
     """
 
     step: int = 0
@@ -42,6 +65,7 @@ class Position:
     batch: int = 0
     loss_total: float = 0.0
     loss_count: float = 0.0
+    best: Best | None = None
 
     def __str__(self) -> str:
         if not self.batch:
@@ -142,9 +166,14 @@ def remove_after(workdir: Path, step: int) -> None:
 
 
 def prune(workdir: Path, keep: int) -> None:
-    """Deletes all but the newest."""
-    for path in _weight_files(workdir)[:-keep]:
-        _remove(path)
+    """Deletes all but the newest, and the best ones that these name."""
+    paths = _weight_files(workdir)
+    newest = [_load(path) for path in paths[-keep:]]
+    named = [c.position.best for c in newest if c is not None]
+    best = {b.step for b in named if b is not None}
+    for path in paths[:-keep]:
+        if _step_of(path) not in best:
+            _remove(path)
 
 
 def _remove(path: Path) -> None:
@@ -170,11 +199,8 @@ def _described(path: Path) -> Path:
 def _load(path: Path) -> Checkpoint | None:
     try:
         content = json.loads(_described(path).read_text(encoding="utf-8"))
-        position = Position(**content.pop("position"))
-        return replace(
-            Checkpoint(**{**content, "position": position}), path=path
-        )
-    except (OSError, ValueError, TypeError, KeyError):
+        return replace(from_mapping(Checkpoint, content), path=path)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

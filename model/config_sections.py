@@ -19,6 +19,13 @@ OPTIMIZERS = ("sgd", "adamw")
 DECAYS = ("step", "cosine", "constant")
 JIT_PARTS = ("auto", "none", "loss", "network")
 UNITS = ("epochs", "examples", "steps")
+# Of the validation split, and whether more of it is better.
+BEST_FIGURES = {
+    "loss": False,
+    "precision_at_5": True,
+    "recall_at_5": True,
+    "f1_at_5": True,
+}
 
 _POSITIVE = Limits(over=0)
 _PROBABILITY = Limits(min=0, max=1)
@@ -198,6 +205,11 @@ class ScheduleConfig(Section):
         validate_every: epochs between two looks at the validation split,
             the last epoch included: its mean loss and P, R and F1 at 5; 0
             is off.
+        best: figure of the validation split by which the final weights are
+            those of the best look, the first of equal ones: `f1_at_5`,
+            `precision_at_5`, `recall_at_5` or `loss`. None: the last ones.
+        stop_after: looks in a row without a better one after which the
+            training ends; 0 is off.
         steps_per_execution: training steps in one call from Python: fewer
             calls for small networks, rarer callbacks.
         jit_compile: what XLA compiles of a step: `none`, the `loss`, or the
@@ -222,6 +234,8 @@ class ScheduleConfig(Section):
     weight_decay: Annotated[float, Limits(min=0, max=1e12)] = 1e-4
     clip_norm: Annotated[float, Limits(min=0, max=1e12)] = 0.0
     validate_every: Annotated[int, Limits(min=0, max=10**9)] = 0
+    best: Annotated[str | None, Limits(choices=tuple(BEST_FIGURES))] = None
+    stop_after: Annotated[int, Limits(min=0, max=10**9)] = 0
     steps_per_execution: Annotated[int, _POSITIVE] = 1
     jit_compile: Annotated[str, Limits(choices=JIT_PARTS)] = "auto"
 
@@ -233,6 +247,10 @@ class ScheduleConfig(Section):
                 f"schedule.accumulation_steps ({self.accumulation_steps}); "
                 f"received: {self.batch_size}"
             )
+        if self.stop_after and not self.best:
+            self.refuse("stop_after", "0, or schedule.best a figure")
+        if self.best and not self.validate_every:
+            self.refuse("best", "None, or schedule.validate_every over 0")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ checkpoints/        see `model.checkpoint_files`
 model.weights.h5    the final weights; where they lie, the training is over
 result.json         what it ended with
 history.json        a row an epoch
+extensions.json     what `--extend` changed, and when; its notes name the
+                    weights that were final before
 logs/               TensorBoard
 train.log           what the training said, with times
 workers/            what each worker ended with
@@ -26,6 +28,7 @@ from beam_jobs.files import storage
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
 HISTORY = "history.json"
+EXTENSIONS = "extensions.json"
 RESULT = "result.json"
 DATASET = "dataset.json"
 DATASET_PATH = "dataset_path.txt"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,20 @@ _SAY_SECONDS = 60.0
 
 
 class HistoryFile(StepCounter):
-    """Keeps a row an epoch in history.json, over interruptions as well."""
+    """Keeps a row an epoch in history.json, over interruptions as well.
 
-    def __init__(self, path: Path, batch_size: int):
+    Args:
+        more: from the epochs before one to what else its row says.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        batch_size: int,
+        more: Callable[[int], dict[str, Any]] = lambda epoch: {},
+    ):
         super().__init__()
+        self.more = more
         self.path = path
         self.batch_size = batch_size
         self._start = self._end = 0.0
@@ -50,6 +61,7 @@ class HistoryFile(StepCounter):
         row["seconds"] = round(seconds, 3)
         row["images_per_second"] = round(images / seconds, 2)
         row["learning_rate"] = learning_rate(self.model)
+        row |= self.more(epoch)
         with writing(
             self.path.parent, f"{self.path.name} of epoch {epoch + 1}"
         ):

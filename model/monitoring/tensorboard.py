@@ -17,7 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from beam_jobs.dataset.dataset_folder import TRAIN, VALIDATION
+from model import extension_notes
 from model.config import Config, LossConfig
+from model.extension_notes import Note
 from model.inputs.input_clock import InputClock, stalled
 from model.loss_kinds import LOSS_KINDS
 from model.losses import adaptive_loss
@@ -290,6 +292,20 @@ def hyperparameters(config: Config) -> dict[str, Any]:
     }
 
 
+class Extensions(keras.callbacks.Callback):
+    """Writes what `tagforest train --extend` changed, where it begins."""
+
+    def __init__(self, writer: tf.summary.SummaryWriter, notes: list[Note]):
+        super().__init__()
+        self.notes = notes
+        self._writer = writer
+
+    def on_train_begin(self, logs=None):
+        for note in self.notes:
+            with self._writer.as_default(step=note.step):
+                tf.summary.text("extended", str(note))
+
+
 class CloseWriter(keras.callbacks.Callback):
     """Closes the event file at the end; to stand behind all who write."""
 
@@ -332,6 +348,8 @@ def make_callbacks(
         made.append(ProjectorBoard(folder, config, dataset, workdir))
     if wanted.hyperparameters:
         made.append(Hyperparameters(writer, config, workdir.absolute().name))
+    begin = [n for n in extension_notes.load(workdir) if n.step == step]
+    made.append(Extensions(writer, begin))
     if profile is not None:
         made.append(Profile(folder, *profile))
     return [*made, CloseWriter(writer)]

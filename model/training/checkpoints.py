@@ -10,10 +10,11 @@ import numpy as np
 
 from beam_jobs.errors import InputError
 from model import checkpoint_files as files
-from model.checkpoint_files import Checkpoint, Position
+from model.checkpoint_files import Best, Checkpoint, Position
 from model.config import CheckpointConfig
 from model.full_disk import writing
 from model.training import strategy as strategy_
+from model.training.best_epoch import JudgeEpochs
 
 # Bytes of the file that describes a checkpoint, as disks give them.
 _DESCRIPTION = 4096
@@ -24,12 +25,20 @@ class SaveCheckpoints(keras.callbacks.Callback):
 
     After every epoch, and as the config says. Comes after the callback that
     writes the history: an epoch that is saved has its row.
+
+    Args:
+        judge: knows the best epoch, whose checkpoint stays.
     """
 
     def __init__(
-        self, workdir: Path, config: CheckpointConfig, steps_per_epoch: int
+        self,
+        workdir: Path,
+        config: CheckpointConfig,
+        steps_per_epoch: int,
+        judge: JudgeEpochs | None = None,
     ):
         super().__init__()
+        self.judge = judge
         self.workdir = workdir
         self.config = config
         self.steps_per_epoch = steps_per_epoch
@@ -82,8 +91,9 @@ class SaveCheckpoints(keras.callbacks.Callback):
     def position(self, batch: int) -> Position:
         """Returns where the training stands after steps of this epoch."""
         step = self.epoch * self.steps_per_epoch + batch
+        best = self.judge.best if self.judge else None
         if batch == self.steps_per_epoch:
-            return Position(step, self.epoch + 1)
+            return Position(step, self.epoch + 1, best=best)
         # All workers would have to take part in a sum, but only the chief
         # saves. Replicas hold the same: the mean loss, and equal batches.
         replicas = self.model.distribute_strategy.num_replicas_in_sync
@@ -91,7 +101,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
             replicas * strategy_.first_replica(v)
             for v in self.model.loss_mean.variables
         )
-        return Position(step, self.epoch, batch, total, count)
+        return Position(step, self.epoch, batch, total, count, best)
 
     def _write(self, position: Position) -> None:
         partial = files.partial_path(self.workdir, position.step)
@@ -166,6 +176,22 @@ def agree(strategy, is_chief: bool, workdir: Path) -> Checkpoint | None:
             f"same --workdir, on a disk that they share; here it is {workdir}"
         )
     return found
+
+
+def load_best(model: keras.Model, workdir: Path, best: Best) -> None:
+    """Gives a model the weights of its best epoch.
+
+    Raises:
+        InputError: their checkpoint is damaged.
+    """
+    path = files.checkpoint_path(workdir, best.step)
+    wrong, _ = files.inspect(path)
+    if wrong:
+        raise InputError(
+            f"{path} has the best weights, but {wrong}; --extend --set "
+            "schedule.best=None ends with the last ones"
+        )
+    model.load_weights(path)
 
 
 def check_same_weights(strategy, digest: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from beam_jobs.cli_options import takes_options
 from beam_jobs.errors import InputError
+from model.training.estimate import Estimate
 from model.training.options import TrainOptions
 
 
@@ -46,17 +48,32 @@ def train(
     """
     from model.config import load_config, override
     from model.training import cluster
-    from model.training.train import train as run
+    from model.training import train as train_
 
     wanted = override(load_config(config), set_ or [])
     if hosts is not None:
         cluster.join(hosts, worker_index)
     elif worker_index is not None:
         raise InputError("--worker-index is a place in --hosts: give both")
-    result = run(wanted, dataset, workdir, options)
+    if options.dry_run:
+        _tell(train_.estimate(wanted, dataset, workdir, options), options.json)
+        return
+    result = train_.train(wanted, dataset, workdir, options)
+    chosen = f" of {result.best}" if result.best else ""
     typer.echo(
         f"trained {result.epochs} epochs, loss {result.loss:.4f}, "
-        f"{result.images_per_second:.0f} images/s; weights in {workdir}\n"
+        f"{result.images_per_second:.0f} images/s; weights{chosen} in "
+        f"{workdir}\n"
         f"next: tagforest evaluate {workdir} {dataset}\n"
         f"      tensorboard --logdir {workdir / 'logs'}"
     )
+
+
+def _tell(found: Estimate, as_json: bool) -> None:
+    from model.training import estimate
+
+    if as_json:
+        typer.echo(json.dumps(estimate.as_json(found), indent=2))
+        return
+    for line in estimate.lines(found):
+        typer.echo(line)

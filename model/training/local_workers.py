@@ -34,6 +34,7 @@ _TAIL_LINES = 15
 _LOST_SECONDS = 1.0
 # Time to save after SIGTERM: the step at hand, and the checkpoint.
 _STOP_SECONDS = 120.0
+THREADS = "TF_NUM_INTRAOP_THREADS"
 _PARENT = "TAGFOREST_LAUNCHER"
 _INDEX = "TAGFOREST_WORKER"
 
@@ -165,11 +166,9 @@ def _run(arguments: list[str], workdir: Path, count: int) -> None:
 def _start(
     arguments: list[str], workdir: Path, addresses: list[str], index: int
 ) -> subprocess.Popen:
-    # TensorFlow would start as many threads as there are cores in each worker.
-    cores = len(os.sched_getaffinity(0)) // len(addresses)
     environment = {
         **os.environ,
-        "TF_NUM_INTRAOP_THREADS": str(max(cores, 1)),
+        THREADS: str(threads_of_each(len(addresses))),
         _PARENT: str(os.getpid()),
         _INDEX: str(index),
     }
@@ -186,6 +185,14 @@ def _start(
             # Ctrl-C is for the launcher, which passes it on once.
             start_new_session=True,
         )
+
+
+def threads_of_each(workers: int) -> int:
+    """Returns the threads of a worker, one or more.
+
+    TensorFlow would start as many as there are cores in each of them.
+    """
+    return max(len(os.sched_getaffinity(0)) // workers, 1)
 
 
 @contextlib.contextmanager

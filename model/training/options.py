@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from beam_jobs.errors import InputError
 from beam_jobs.option_fields import Option, Options
 from model.training.profiling import parse_profile
 
@@ -29,6 +30,13 @@ class TrainOptions(Options):
     restart: Annotated[
         bool, Option("Throws an earlier training there away.")
     ] = False
+    extend: Annotated[
+        bool, Option("Goes on with another schedule: more epochs, ...")
+    ] = False
+    dry_run: Annotated[
+        bool, Option("Says what a training would take; trains nothing.")
+    ] = False
+    json: Annotated[bool, Option("Says so as JSON.")] = False
     profile: Annotated[
         tuple[int, int] | None,
         Option(
@@ -37,3 +45,13 @@ class TrainOptions(Options):
             parse=parse_profile,
         ),
     ] = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.extend and self.restart:
+            raise InputError(
+                "--extend goes on with a training, --restart throws it away: "
+                "give one of them"
+            )
+        if self.json and not self.dry_run:
+            raise InputError("--json is for --dry-run: give both")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,29 @@ from typing import Any
 from beam_jobs.classes.load_classes import load_vocabulary
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
+from model import extension_notes
 from model import workdir as files
 from model.checkpoint_files import Position
 from model.config import Config
+from model.extension_notes import Note
+from model.full_disk import writing
 from model.inputs import train_counts
 from model.inputs.train_counts import TrainCounts
+from model.training import profiling
 
 
 @dataclass(frozen=True)
 class Run:
-    """What the functions of one training share."""
+    """What the functions of one training share.
+
+    Attributes:
+        position: where it goes on.
+        images: of the training split.
+        steps: of an epoch.
+        epochs: to train to, those behind included.
+        judge: knows the best epoch.
+        notes: of the extensions that begin here.
+    """
 
     config: Config
     dataset: str
@@ -29,16 +43,24 @@ class Run:
     position: Position
     images: int
     steps: int
+    epochs: int
+    judge: Any
+    notes: list[Note]
 
 
 def make_run(config, dataset, workdir, strategy, workers, checkpoint) -> Run:
     from model.inputs import input_pipeline
+    from model.training import best_epoch
 
     counts = _count(config, dataset, workdir, workers.is_chief)
     steps = input_pipeline.steps_per_epoch(
         counts.images, config.schedule.batch_size
     )
     position = checkpoint.position if checkpoint else Position()
+    notes = extension_notes.beginning(workdir, position)
+    schedule = config.schedule
+    position = best_epoch.going_on(position, schedule, extended=bool(notes))
+    over = best_epoch.is_over(position.best, schedule)
     tagger = _make_tagger(config, counts, strategy, steps, checkpoint)
     # Messages name the step of the training, not of this run.
     tagger.watch.start_at(position.step)
@@ -52,8 +74,12 @@ def make_run(config, dataset, workdir, strategy, workers, checkpoint) -> Run:
         position=position,
         images=counts.images,
         steps=steps,
+        epochs=position.epoch if over else schedule.epochs,
+        judge=best_epoch.JudgeEpochs(schedule, steps, position.best),
+        notes=notes,
     )
     if workers.is_chief:
+        extension_notes.settle(workdir, position)
         _print_start(run)
     return run
 
@@ -68,6 +94,28 @@ def _print_start(run: Run) -> None:
     )
     if run.position.step:
         print(f"going on after {run.position}", flush=True)
+    for note in run.notes:
+        print(note)
+    if run.notes:
+        _print_rates(run)
+
+
+def _print_rates(run: Run) -> None:
+    """Says how the learning rate goes on, where it does so with a jump."""
+    from model.training import extension
+    from model.training.schedules import WarmupThenDecay
+
+    before = extension.schedule_before(run.config.schedule, run.notes)
+    old, new = (
+        float(WarmupThenDecay(schedule, run.steps)(run.position.step))
+        for schedule in (before, run.config.schedule)
+    )
+    if old != new:
+        print(
+            f"the learning rate goes on at {new:.3g}, as the new schedule has "
+            f"it there; the one before has {old:.3g}",
+            flush=True,
+        )
 
 
 def _count(config, dataset, workdir, is_chief) -> TrainCounts:
@@ -115,7 +163,46 @@ def _make_tagger(config, counts, strategy, steps, checkpoint):
     return tagger
 
 
-def distributed(run: Run, clock, first_epoch, first_step, epochs):
+def fit(
+    run: Run, profile: tuple[int, int] | None = None, probe: Any = None
+) -> None:
+    """Trains from where the run stands to its last epoch.
+
+    Args:
+        profile: first and last step of this run to profile.
+        probe: of a dry run, see `model.training.probe`.
+    """
+    from model.inputs.input_clock import InputClock
+    from model.training import validation
+
+    if profile:
+        left = run.epochs * run.steps - run.position.step
+        profiling.check_profile(profile, left)
+    clock = None
+    if run.workers.is_chief and run.config.logging.input_wait:
+        clock = InputClock()
+    callbacks, stop = _callbacks(run, clock, profile)
+    validate = validation.arguments(
+        run.config, run.dataset, run.strategy, run.tagger.classes
+    )
+    if probe is not None:
+        callbacks.append(probe)
+        validate |= probe.shortened(validate)
+    # What is not said more closely where it is written.
+    with stop.listening(), writing(run.workdir, f"a file in {files.LOGS}"):
+        run.tagger.fit(
+            functools.partial(_distributed, run, clock),
+            epochs=run.epochs,
+            initial_epoch=run.position.epoch,
+            initial_step=run.position.batch,
+            steps_per_epoch=run.steps,
+            verbose=0,
+            callbacks=callbacks,
+            **validate,
+        )
+
+
+def _distributed(run: Run, clock, first_epoch, first_step, epochs):
     """Returns the data from there on, as the strategy deals it to replicas."""
     # The rest of a broken epoch and the epochs after it are two data sets; the
     # clock counts on through both.
@@ -123,14 +210,14 @@ def distributed(run: Run, clock, first_epoch, first_step, epochs):
     before = (before - run.position.step) * _batches_a_step(run)
 
     def make(context):
-        batches = _dataset(
+        made = batches(
             run,
             epochs=epochs,
             first_epoch=first_epoch,
             first_step=first_step,
             context=context,
         )
-        return clock.watch(batches, before) if clock else batches
+        return clock.watch(made, before) if clock else made
 
     return run.strategy.distribute_datasets_from_function(make)
 
@@ -140,7 +227,8 @@ def _batches_a_step(run: Run) -> int:
     return run.strategy.num_replicas_in_sync // run.workers.count
 
 
-def _dataset(run: Run, **settings):
+def batches(run: Run, **settings):
+    """Returns a replica's batches, see `input_pipeline.make_train_dataset`."""
     from model.inputs import input_pipeline
 
     return input_pipeline.make_train_dataset(
@@ -154,27 +242,36 @@ def _dataset(run: Run, **settings):
     )
 
 
-def callbacks(run: Run, clock, profile) -> tuple[list, Any]:
+def _callbacks(run: Run, clock, profile) -> tuple[list, Any]:
     """Returns the callbacks in their order, and the last of them."""
     from model.monitoring import progress, tensorboard
     from model.training import checkpoints, divergence
     from model.training.stop_requests import StopOnRequest
 
     def read_batch(epoch, step):
-        batches = _dataset(
+        made = batches(
             run, epochs=epoch + 1, first_epoch=epoch, first_step=step
         )
-        return next(batches.as_numpy_iterator())
+        return next(made.as_numpy_iterator())
 
     config, workdir, steps = run.config, run.workdir, run.steps
     nan = divergence.StopOnNaN(workdir, config, steps, read_batch)
-    restore = checkpoints.RestoreLossMean(run.position)
+    restore, judge = checkpoints.RestoreLossMean(run.position), run.judge
     if not run.workers.is_chief:
         stop = StopOnRequest(steps, None, run.workers.count)
-        return [restore, nan, stop], stop
-    saver = checkpoints.SaveCheckpoints(workdir, config.checkpoint, steps)
+        return [restore, nan, judge, stop], stop
+    saver = checkpoints.SaveCheckpoints(
+        workdir, config.checkpoint, steps, judge
+    )
     stop = StopOnRequest(steps, saver, run.workers.count)
     batch_size = config.schedule.batch_size
+
+    def more(epoch):
+        """Returns what a row of the history says besides."""
+        best = {"best_epoch": judge.best.epoch} if judge.best else {}
+        begins = [dict(n.changed) for n in run.notes if n.epoch == epoch]
+        return best | ({"extended": begins} if begins else {})
+
     board = tensorboard.make_callbacks(
         config,
         run.dataset,
@@ -188,8 +285,9 @@ def callbacks(run: Run, clock, profile) -> tuple[list, Any]:
         restore,
         # What goes wrong raises here, before anything of it is written.
         nan,
+        judge,
         progress.Progress(config.schedule.epochs, steps, batch_size),
-        progress.HistoryFile(workdir / files.HISTORY, batch_size),
+        progress.HistoryFile(workdir / files.HISTORY, batch_size, more),
         # On disk before the checkpoint that a training goes on from.
         *board,
         saver,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 from beam_jobs.classes import load_classes
@@ -12,12 +12,14 @@ from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, tensorflow_files
 from beam_jobs.files.folder_lock import lock_folder
+from beam_jobs.option_fields import from_mapping
 from model import workdir as files
 from model.config import Config
 from model.full_disk import writing
 from model.inputs import train_counts
 from model.training import cluster, local_workers
 from model.training import prepare_workdir as prepare_workdir_
+from model.training.estimate import Estimate
 from model.training.options import TrainOptions
 from model.training.train_result import TrainResult
 from model.training.worker import train_worker
@@ -60,7 +62,11 @@ def train(
     with lock_folder(os.fspath(workdir), "training"):
         with writing(workdir, files.CONFIG):
             prepare_workdir_.prepare(
-                workdir, dataset, config, restart=options.restart
+                workdir,
+                dataset,
+                config,
+                restart=options.restart,
+                extend=options.extend,
             )
         done = finished(workdir)
         if done is not None:
@@ -72,6 +78,33 @@ def train(
                 config, dataset, workdir, options.profile, options.join_seconds
             )
         return _train_locally(dataset, workdir, options)
+
+
+def estimate(
+    config: Config,
+    dataset: str | os.PathLike[str],
+    workdir: str | os.PathLike[str],
+    options: TrainOptions | None = None,
+) -> Estimate:
+    """Returns what `train` would take; writes nothing into the workdir.
+
+    Raises:
+        InputError: as `train`, but for a workdir in use.
+    """
+    start = time.monotonic()
+    dataset, workdir = os.fspath(dataset), Path(workdir)
+    options = options or TrainOptions()
+    workers, local = cluster.workers_from_environment(), options.local_workers
+    _check_joined(options)
+    count = max(workers.count, local)
+    _check_batch(config, count)
+    _check(config, dataset, workdir)
+    if not options.restart:
+        prepare_workdir_.check(workdir, dataset, config, extend=options.extend)
+    from model.training import dry_run
+
+    threads = local_workers.threads_of_each(local) if local > 1 else None
+    return dry_run.measure(config, dataset, start, count, threads)
 
 
 def _check_joined(options: TrainOptions) -> None:
@@ -101,8 +134,12 @@ def _train_beside_chief(
     workdir: Path,
     options: TrainOptions,
 ) -> TrainResult:
-    # Started again after the chief is through, it would wait for ever.
-    done = None if options.restart else finished(workdir)
+    # Started again after the chief is through, it would wait for ever; but
+    # what is there may be what the chief is about to go on from.
+    anew = options.restart or (
+        options.extend and not prepare_workdir_.is_of(workdir, config)
+    )
+    done = None if anew else finished(workdir)
     return done or train_worker(
         config, dataset, workdir, options.profile, options.join_seconds
     )
@@ -113,7 +150,7 @@ def finished(workdir: Path) -> TrainResult | None:
     values = files.read_json(workdir / files.RESULT, None)
     if values is None or not (workdir / files.WEIGHTS).is_file():
         return None
-    return TrainResult(**{**values, "workdir": os.fspath(workdir)})
+    return from_mapping(TrainResult, values | {"workdir": os.fspath(workdir)})
 
 
 def _check_batch(config: Config, workers: int) -> None:
@@ -139,8 +176,9 @@ def _check(config: Config, dataset: str, workdir: Path) -> None:
     if workdir.exists() and not workdir.is_dir():
         raise InputError(f"--workdir {workdir} is a file")
     parameters = _about_parameters(config, classes)
+    copies = _COPIES + bool(config.schedule.best)
     prepare_workdir_.check_disk(
-        workdir, _COPIES * _BYTES_PER_PARAMETER * parameters
+        workdir, copies * _BYTES_PER_PARAMETER * parameters
     )
     tensorflow_files.register(dataset)
 
@@ -180,5 +218,4 @@ def _train_locally(
     if count > 1:
         digest = result.weights_sha256[:16]
         print(f"{count} workers, equal weights: {digest}...")
-    values = {**asdict(result), "seconds": time.monotonic() - start}
-    return TrainResult(**values)
+    return replace(result, seconds=time.monotonic() - start)

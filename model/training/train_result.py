@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from model import workdir as files
+from model.checkpoint_files import Best
 from model.full_disk import writing
 
 
@@ -24,6 +25,7 @@ class TrainResult:
         images_per_second: mean over this run's epochs; 0 if it had none.
         seconds: of this run, start-up included.
         weights_sha256: over all weights, in order.
+        best: whose weights these are, with `schedule.best`.
     """
 
     workdir: str
@@ -33,6 +35,7 @@ class TrainResult:
     images_per_second: float
     seconds: float
     weights_sha256: str
+    best: Best | None = None
 
 
 def write_result(workdir: Path, tagger: Any, result: TrainResult) -> None:

@@ -9,7 +9,6 @@ saying which. `tagforest train` is the way in for everyone else.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import math
 import os
@@ -58,13 +57,12 @@ def train_worker(
     workers = cluster.workers_from_environment()
     rendezvous.meet(workers, _plan(config, dataset), join_seconds)
     import keras
-    import tensorflow as tf
 
     from model.inputs.input_pipeline import as_input_errors
     from model.training import checkpoints
     from model.training import strategy as strategy_
 
-    _limit_threads(tf)
+    limit_threads(int(os.environ.get(local_workers.THREADS, 0)))
     # The strategy of several workers must be the first to use TensorFlow.
     strategy = strategy_.make_strategy(workers)
     # The same on all workers, whose fresh weights must be equal.
@@ -82,16 +80,17 @@ def train_worker(
             config, dataset, workdir, strategy, workers, checkpoint
         )
         fit_start = time.monotonic()
-        _fit(run, profile)
+        run_.fit(run, profile)
         rate = _rate(run, time.monotonic() - fit_start)
         return _finish(run, rate=rate, start=start)
 
 
 def _rate(run: Run, seconds: float) -> float:
     """Returns the images per second since the checkpoint; 0 for no step."""
-    schedule = run.config.schedule
-    steps = schedule.epochs * run.steps - run.position.step
-    return steps * schedule.batch_size / seconds if steps else 0.0
+    from model.monitoring.step_logs import step_of
+
+    steps = step_of(run.tagger) - run.position.step
+    return steps * run.config.schedule.batch_size / seconds if steps else 0.0
 
 
 def _plan(config: Config, dataset: str) -> dict[str, str]:
@@ -106,65 +105,45 @@ def _plan(config: Config, dataset: str) -> dict[str, str]:
     }
 
 
-def _fit(run: Run, profile: tuple[int, int] | None) -> None:
-    from model.inputs.input_clock import InputClock
-    from model.training import validation
+def limit_threads(threads: int | None) -> None:
+    """Gives each local worker its share of the cores, if it is to have one."""
+    import tensorflow as tf
 
-    epochs = run.config.schedule.epochs
-    if profile:
-        left = epochs * run.steps - run.position.step
-        profiling.check_profile(profile, left)
-    clock = None
-    if run.workers.is_chief and run.config.logging.input_wait:
-        clock = InputClock()
-    callbacks, stop = run_.callbacks(run, clock, profile)
-    validate = validation.arguments(
-        run.config, run.dataset, run.strategy, run.tagger.classes
-    )
-    # What is not said more closely where it is written.
-    with stop.listening(), writing(run.workdir, f"a file in {files.LOGS}"):
-        run.tagger.fit(
-            functools.partial(run_.distributed, run, clock),
-            epochs=epochs,
-            initial_epoch=run.position.epoch,
-            initial_step=run.position.batch,
-            steps_per_epoch=run.steps,
-            verbose=0,
-            callbacks=callbacks,
-            **validate,
-        )
-
-
-def _limit_threads(tf) -> None:
-    """Gives each local worker its share of the cores."""
-    threads = os.environ.get("TF_NUM_INTRAOP_THREADS")
     if threads:
-        try:
-            tf.config.threading.set_intra_op_parallelism_threads(int(threads))
-        except RuntimeError:
-            return  # The caller has used TensorFlow already, and knows better.
+        # A caller that has used TensorFlow already knows better.
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
 
 
 def _finish(run: Run, *, rate, start) -> TrainResult:
     """Writes the final weights and the result; a worker only its report."""
+    from model.monitoring.step_logs import step_of
     from model.network.load_tagger import weights_sha256
     from model.training import checkpoints
     from model.training import strategy as strategy_
 
     tagger, workdir, workers = run.tagger, run.workdir, run.workers
-    epochs = run.config.schedule.epochs
+    best, steps = run.judge.best, step_of(tagger)
+    digest = weights_sha256(tagger.weights)
+    checkpoints.check_same_weights(run.strategy, digest)
+    if best is not None and best.step != steps:
+        checkpoints.load_best(tagger, workdir, best)
+        digest = weights_sha256(tagger.weights)
+    epochs = steps // run.steps
     rows = files.read_json(workdir / files.HISTORY, [])
+    losses = [row["loss"] for row in rows if row["epoch"] <= epochs]
     result = TrainResult(
         workdir=os.fspath(workdir),
         epochs=epochs,
-        steps=epochs * run.steps,
-        loss=rows[-1]["loss"] if rows else math.nan,
+        steps=steps,
+        loss=losses[-1] if losses else math.nan,
         images_per_second=rate,
         seconds=time.monotonic() - start,
-        weights_sha256=weights_sha256(tagger.weights),
+        weights_sha256=digest,
+        best=best,
     )
-    checkpoints.check_same_weights(run.strategy, result.weights_sha256)
     if workers.is_chief:
+        _print_end(run, result)
         write_result(workdir, tagger, result)
     if workers.count > 1:
         report = {"weights_sha256": result.weights_sha256}
@@ -174,6 +153,18 @@ def _finish(run: Run, *, rate, start) -> TrainResult:
         # what one that is started again goes by.
         strategy_.any_worker(run.strategy, False)
     return result
+
+
+def _print_end(run: Run, result: TrainResult) -> None:
+    schedule = run.config.schedule
+    if result.epochs < schedule.epochs:
+        print(
+            f"ended after epoch {result.epochs} of {schedule.epochs}: for "
+            f"{schedule.stop_after} looks no {schedule.best} on validation was "
+            f"better than that of {result.best}"
+        )
+    if schedule.best and result.best is None:
+        print("there was no look at validation: the final weights are the last")
 
 
 def _main(arguments: list[str]) -> int:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from model import workdir
+from model import extension_notes, workdir
+from model.checkpoint_files import Best
 from model.scores import tagging
 from serving.api import contract
 from serving.saved_model.decoding import ImageLimits
@@ -57,6 +58,7 @@ def training_facts(folder: Path) -> dict[str, Any]:
     return {
         "config": config.get("name", ""),
         "result": workdir.read_json(folder / workdir.RESULT, {}),
+        "extensions": extension_notes.load(folder),
         "dataset": workdir.read_json(folder / workdir.DATASET, {}),
         "figures": report.get("figures", {}),
         "images": report.get("images", 0),
@@ -70,6 +72,8 @@ def _model(tagger: ExportableTagger, facts: Mapping[str, Any]) -> str:
         {
             "config": facts.get("config"),
             "epochs": result.get("epochs"),
+            "best": _best(result.get("best")),
+            "extensions": "; ".join(map(str, facts.get("extensions", ()))),
             "weights": tagger.weights_version,
             "classes": f"{len(classes)}, {int(tree.is_leaf.sum())} of them "
             "without classes below",
@@ -77,6 +81,12 @@ def _model(tagger: ExportableTagger, facts: Mapping[str, Any]) -> str:
             "hierarchy": tree.fingerprint,
         }
     )
+
+
+def _best(best: Mapping[str, Any] | None) -> str:
+    if not best:
+        return ""
+    return f"the weights are those of {Best(**best)} on validation"
 
 
 def _answers(tagger: ExportableTagger, top_k: int, limits: ImageLimits) -> str:

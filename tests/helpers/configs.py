@@ -5,6 +5,7 @@ from __future__ import annotations
 from model.config import (
     Config,
     DataConfig,
+    LoggingConfig,
     LossConfig,
     NetworkConfig,
     ScheduleConfig,
@@ -36,3 +37,13 @@ def tiny_config(**schedule) -> Config:
         schedule=ScheduleConfig(**settings),
         seed=1,
     )
+
+
+# What looks at held-out images takes longer than a tiny training.
+QUIET = LoggingConfig(
+    histograms_every=0,
+    metric_images=0,
+    images=0,
+    projector_images=0,
+    hyperparameters=False,
+)
