@@ -137,7 +137,7 @@ def show(found: Sequence[Comparison]) -> None:
 
 def table(found: Sequence[Comparison]) -> Table:
     """Returns the comparisons for the terminal."""
-    columns = ("benchmark", "unit", "bare", "ours", "result", "range")
+    columns = ("benchmark", "unit", "bare", "ours", "result", "95 %")
     lines = Table(*columns)
     for row in found:
         result, within = row.result, ""

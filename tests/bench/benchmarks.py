@@ -23,14 +23,15 @@ class Benchmark:
 
 # In the order of a run: what a record goes through.
 BENCHMARKS = {
-    "labels": Benchmark("label rules against NLTK's closure", 120),
+    "labels": Benchmark("label rules against NLTK's closure", 70),
     "hierarchy": Benchmark("our parents against the published ones", 10),
-    "label_job": Benchmark("the job without images, 1 and 2 processes", 240),
-    "dataset": Benchmark("the job against one script without Beam", 150),
-    "download": Benchmark("downloads against a script of threads", 60),
-    "input_pipeline": Benchmark("training input against the released", 150),
-    "loss": Benchmark("losses against plain cross-entropy", 120, threads=1),
+    "label_job": Benchmark("the job without images, 1 and 2 processes", 250),
+    "dataset": Benchmark("the job against one script without Beam", 420),
+    "download": Benchmark("downloads against a script of threads", 120),
+    "input_pipeline": Benchmark("training input against the released", 260),
+    "loss": Benchmark("losses against plain cross-entropy", 190, threads=1),
     "train_step": Benchmark("our step against Keras' own", 150, threads=1),
+    "accumulation": Benchmark("a batch in parts", 60, threads=1),
     "two_workers": Benchmark("two workers against one", 240),
     "serving": Benchmark("the server against calls of the model", 240),
     "bulk": Benchmark("bulk against a loop over the model", 120),

@@ -32,8 +32,8 @@ from serving.saved_model.servable import Servable
 from . import timing
 from .serving import export_untrained
 
-_ROUNDS = 4
-_IMAGES, _IMAGES_SHORT = 1024, 64
+_ROUNDS = 6
+_IMAGES, _IMAGES_SHORT = 768, 64
 _DRAWN = 64
 _MEMORY_IMAGES = (1000, 4000)
 _BATCH = contract.BATCH_SIZES[-1]

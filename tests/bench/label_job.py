@@ -32,8 +32,8 @@ from tests.helpers.shared_data import TENCENT_DICTIONARY
 
 from . import timing
 
-_SIZES, _SHORT_SIZES = "20000,200000", "500,1000"
-_ROUNDS = 3
+_SIZES, _SHORT_SIZES = "10000,100000", "500,1000"
+_ROUNDS = 9
 _PAPER_ROWS = 17_609_752
 _ROWS_A_BLOCK = 50_000
 _MOST_CLASSES = 3

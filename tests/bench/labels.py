@@ -7,9 +7,6 @@ WordNet ancestors; where their file is absent, those of the drawn scenes.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,10 +24,10 @@ from tests.helpers.shared_data import TENCENT_DICTIONARY
 from . import timing
 from .classes import scene_classes
 
-_ROWS, _ROWS_SHORT = 20_000, 500
+_ROWS, _ROWS_SHORT = 10_000, 500
 _MOST_TAGS = 3
 _MIN_CONFIDENCE = 0.7
-_ROUNDS, _IMPORTS = 7, 3
+_ROUNDS = 9
 
 # WordNet id and confidence of each annotation of an image.
 Row = Sequence[tuple[str, float]]
@@ -38,6 +35,7 @@ Row = Sequence[tuple[str, float]]
 
 def run(folder: Path, short: bool = False) -> list[timing.Comparison]:
     """Labels the same rows both ways."""
+    del folder
     count = _ROWS_SHORT if short else _ROWS
     vocabulary, hierarchy = classes()
     wordnet = wn.load_wordnet()
@@ -65,7 +63,6 @@ def run(folder: Path, short: bool = False) -> list[timing.Comparison]:
         "classes": len(vocabulary),
         "labels a row": len(labels.ids) / count,
         "closure proof (rows/core-s)": timing.rate(took["proof"]),
-        **import_seconds(folder, 1 if short else _IMPORTS),
     }
     return [timing.compare_rates("labels", "rows", took, details)]
 
@@ -126,24 +123,3 @@ def confidences_of(labels: Labels) -> list[dict[int, float]]:
         dict(zip(ids[begin:end], sure[begin:end], strict=True))
         for begin, end in zip(splits[:-1], splits[1:], strict=True)
     ]
-
-
-def import_seconds(folder: Path, rounds: int) -> dict[str, timing.Figure]:
-    """Returns how long new processes take to import the compiled loops."""
-    compiling, loading = [], []
-    for number in range(rounds):
-        cache = folder / f"cache-{number}"
-        compiling.append(timing.timed(lambda c=cache: _import(c))())
-        loading.append(timing.timed(lambda c=cache: _import(c))())
-    return {
-        "first import, compiling (core-s)": timing.seconds_each(compiling),
-        "later ones, from the cache (core-s)": timing.seconds_each(loading),
-    }
-
-
-def _import(cache: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-c", "import beam_jobs.labels.label_rules_kernel"],
-        env={**os.environ, "NUMBA_CACHE_DIR": os.fspath(cache)},
-        check=True,
-    )

@@ -25,8 +25,8 @@ from . import timing
 _CLASSES = 11_166
 _BATCHES = (32, 64, 128, 256)
 _KINDS = ("paper", "released", "bce", "focal", "asymmetric")
-_ROUNDS = 7
-_SECONDS_A_BLOCK = 0.4
+_ROUNDS = 12
+_SECONDS_A_BLOCK = 0.2
 # Labels of an image: some of the frequent classes, a few of all.
 _FREQUENT, _RARE = (8, 0.5), 5
 _COMPILED, _PLAIN = "compiled", "uncompiled"

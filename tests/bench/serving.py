@@ -58,8 +58,8 @@ from .serving_client import (
 
 _ARMS = (GRPC, REST, ECHO, TAG_GRPC, TAG_REST)
 _ROUNDS, _CALLS = 12, 30
-_LOAD_ROUNDS = 3
-_LOAD_S = 8.0
+_LOAD_ROUNDS = 6
+_LOAD_S = 4.0
 _CLIENTS = 32
 _REQUESTS = 8000
 _LARGE, _SMALL = 800, 128  # pixels

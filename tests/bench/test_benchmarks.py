@@ -47,8 +47,8 @@ def test_how_long_it_takes_is_said_before():
     assert bench.duration(125) == "2 min 05 s"
 
 
-def test_all_take_less_than_27_minutes():
-    assert sum(b.seconds for b in BENCHMARKS.values()) < 27 * 60
+def test_all_take_less_than_40_minutes():
+    assert sum(b.seconds for b in BENCHMARKS.values()) < 40 * 60
 
 
 def test_names_at_commas():
@@ -101,12 +101,10 @@ def test_own_work_is_no_others():
 
 
 def test_what_is_refused_is_said_in_the_table(capsys):
-    rows = [
-        timing.compare_added("grpc", [0.01, 0.01, 0.01], [0.02, 0.01, 0.03])
-    ]
+    rows = [timing.compare_added("grpc", [0.01] * 6, [0.02, 0.01, 0.03] * 2)]
     bench.show(rows)
     shown = capsys.readouterr().out
-    assert "rounds between" in shown
+    assert "median between" in shown
     assert "0 of 1 results measured" in shown
 
 

@@ -9,8 +9,11 @@ from tests.bench.timing import BARE, CPU, OURS, WALL, Took
 
 
 def rounds(*seconds: float, count: float = 10) -> list[Took]:
-    """Work whose CPU time is given; on the clock it takes twice as long."""
-    return [Took(count, 2 * s, s) for s in seconds]
+    """Work whose CPU time is given; on the clock it takes twice as long.
+
+    Each is there twice: of six rounds all lie within the interval.
+    """
+    return [Took(count, 2 * s, s) for s in seconds * 2]
 
 
 @pytest.mark.parametrize(
@@ -19,8 +22,8 @@ def rounds(*seconds: float, count: float = 10) -> list[Took]:
         ((1.0, 1.0, 1.0), "10"),
         # 9.52 to 10.2 a second: 0.07 of the median.
         ((1.0, 1.05, 0.98), "10"),
-        ((1.0, 1.15, 0.98), "not measured: rounds between 8.696 and 10.2"),
-        ((1.0, 1.0), "not measured: 2 of 3 rounds"),
+        ((1.0, 1.15, 0.98), "not measured: median between 8.696 and 10.2"),
+        ((1.0, 1.0), "not measured: 4 of 6 rounds"),
         ((0.09, 0.1, 0.1), "too short to measure: a round of 0.09 s"),
     ],
 )
@@ -29,17 +32,36 @@ def test_a_rate(seconds, shown):
 
 
 @pytest.mark.parametrize(
-    ("outliers", "trusted"), [((), True), ((5.0,), True), ((5.0, 4.0), False)]
+    ("count", "low", "high"),
+    # The binomial distribution with p = 1/2: with 9 rounds the median lies
+    # between the second and the eighth but for 2 (1 + 9) / 512 = 3.9 %.
+    [(6, 1, 6), (8, 1, 8), (9, 2, 8), (12, 3, 10)],
 )
-def test_one_round_in_ten_may_lie_outside(outliers, trusted):
-    values = [1.0] * (10 - len(outliers)) + list(outliers)
+def test_the_interval_of_the_median(count, low, high):
+    values = [float(n) for n in range(count, 0, -1)]
+    assert timing.median_interval(values) == (low, high)
+
+
+@pytest.mark.parametrize(
+    ("outliers", "trusted"), [(0, True), (2, True), (3, False)]
+)
+def test_some_rounds_of_twelve_may_lie_outside(outliers, trusted):
+    values = [1.0] * (12 - outliers) + [5.0] * outliers
     assert (timing.judge(values) == "") is trusted
 
 
 def test_an_untrusted_figure_has_no_value():
-    figure = timing.figure([0.22, 1.0, 4.83])
+    figure = timing.figure([0.22, 1.0, 4.83] * 2)
     assert math.isnan(figure.value)
-    assert str(figure) == "not measured: rounds between 0.22 and 4.83"
+    assert str(figure) == "not measured: median between 0.22 and 4.83"
+
+
+def test_a_typical_start_is_taken_off_each_round():
+    few = [Took(2, 1.0, 0.5), Took(2, 9.0, 0.7), Took(2, 2.0, 0.6)]
+    many = [Took(40, 10.0, 5.0), Took(40, 12.0, 6.0)]
+    between, start = timing.without_start(few, many)
+    assert start == Took(4, 4.0, 1.2)
+    assert between == [Took(36, 6.0, 3.8), Took(36, 8.0, 4.8)]
 
 
 def test_large_figures_have_commas():
@@ -48,7 +70,7 @@ def test_large_figures_have_commas():
 
 
 def test_not_a_number_is_refused():
-    assert timing.judge([1.0, math.nan, 1.0]) != ""
+    assert timing.judge([1.0, math.nan, 1.0] * 2) != ""
 
 
 @pytest.mark.parametrize(
@@ -56,7 +78,7 @@ def test_not_a_number_is_refused():
     [
         # (100 - 10) rows / (10 - 1) s.
         ((10.0, 10.0, 10.1), "10"),
-        ((10.0, 13.0, 11.0), "not measured: rounds between 7.5 and 10"),
+        ((10.0, 13.0, 11.0), "not measured: median between 7.5 and 10"),
         # The longer list took less time: -1,742,078 rows a second, once.
         ((0.9, 10.0, 10.0), "too short to measure: a round of -0.1 s"),
         ((1.0, 1.0, 1.0), "too short to measure: a round of 0 s"),
@@ -80,7 +102,7 @@ def test_the_rate_between_two_sizes(large, shown):
     ],
 )
 def test_an_added_time_must_be_clear_of_its_spread(added, trusted):
-    assert (timing.difference(added).refusal == "") is trusted
+    assert (timing.difference(added * 2).refusal == "") is trusted
 
 
 def test_rounds_are_paired():
@@ -91,7 +113,7 @@ def test_rounds_are_paired():
     }
     found = timing.compare_rates("loss", "steps", took)
     assert str(found.result) == "2"
-    assert str(found.bare) == "not measured: rounds between 5 and 10"
+    assert str(found.bare) == "not measured: median between 5 and 10"
     assert found.unit == "steps/core-s"
 
 
@@ -111,9 +133,9 @@ def test_times_are_milliseconds_of_a_call():
 
 def test_what_a_server_adds():
     found = timing.compare_added(
-        "grpc", [0.010, 0.011, 0.010], [0.012, 0.013, 0.0125]
+        "grpc", [0.010, 0.0102, 0.010] * 2, [0.012, 0.0122, 0.0125] * 2
     )
-    assert (str(found.bare), str(found.ours)) == ("10", "12.5")
+    assert (str(found.bare), str(found.ours)) == ("10", "12.2")
     assert found.result.value == pytest.approx(2.0)
     assert (found.what, found.unit) == ("added ms", "ms")
 

@@ -2,7 +2,9 @@
 
 A round calls every arm in order and then in reverse (A B B A), so that a
 machine that gets slower or busier during it slows all arms alike. A figure is
-the median of the rounds; `judge` alone decides whether it is shown.
+the median of the rounds; `judge` alone decides whether it is shown, by the
+interval that holds the median of endless rounds with a probability of 95 %
+(order statistics: it assumes nothing of how the rounds are spread).
 """
 
 from __future__ import annotations
@@ -14,19 +16,22 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import Any
+
+from scipy import stats
 
 BARE, OURS = "bare", "ours"
 # Seconds on the clock, or of all threads and of processes that have ended:
 # other work on the machine counts less in the second.
 WALL, CPU = "wall", "cpu"
 
-# Rounds of a trusted figure lie within this part of their median ...
+# The interval of a trusted median is at most so wide, as a part of it ...
 WITHIN = 0.10
-# ... and those of a difference of two times within a third of it.
+# ... and that of a difference of two times a third of it.
 DIFFERENCE_WITHIN = 1 / 3
-FEWEST_ROUNDS = 3
+# With fewer there is no interval of 95 %, however wide.
+FEWEST_ROUNDS = 6
 # Of an arm in a round: ten time slices of the kernel's scheduler and more.
 SHORTEST_S = 0.1
 
@@ -68,7 +73,7 @@ class Figure:
 
     Attributes:
         value: NaN where `refusal` says why.
-        low, high: of the rounds but the outermost tenth at each end.
+        low, high: the interval that holds it, see `median_interval`.
     """
 
     value: float
@@ -126,17 +131,16 @@ def judge(
         values: of the figure, one a round.
         seconds: that each round measured; the difference, where the value
             comes from the difference of two times. None if nothing is timed.
-        within: how far apart the rounds may lie, as a part of their median;
-            the fastest and the slowest tenth do not count.
+        within: how wide the median's interval may be, as a part of it.
     """
     if len(values) < FEWEST_ROUNDS:
         return f"not measured: {len(values)} of {FEWEST_ROUNDS} rounds"
     if seconds is not None and min(seconds) < SHORTEST_S:
         return f"too short to measure: a round of {min(seconds):.3g} s"
-    low, high = _middle(values)
+    low, high = median_interval(values)
     # Not "high - low > ...": NaN must be refused.
     if not high - low <= within * abs(statistics.median(values)):
-        return f"not measured: rounds between {shown(low)} and {shown(high)}"
+        return f"not measured: median between {shown(low)} and {shown(high)}"
     return ""
 
 
@@ -153,12 +157,33 @@ def figure(
     """Returns the median if `judge` lets it pass."""
     refusal = judge(values, seconds, within)
     value = math.nan if refusal else statistics.median(values)
-    return Figure(value, *_middle(values), refusal)
+    return Figure(value, *median_interval(values), refusal)
 
 
 def exact(value: float) -> Figure:
     """Returns a figure that was counted, not timed."""
     return Figure(value, value, value)
+
+
+def without_start(
+    few: Sequence[Took], many: Sequence[Took]
+) -> tuple[list[Took], Took]:
+    """Returns rounds of much work, less a typical run of little work.
+
+    Args:
+        few: runs of one call each: mostly the start.
+        many: as `interleave` returns them, of two calls.
+
+    Returns:
+        The rounds, and what was taken off each.
+    """
+    typical = Took(
+        *(
+            2 * statistics.median(values)
+            for values in zip(*map(astuple, few), strict=True)
+        )
+    )
+    return [took - typical for took in many], typical
 
 
 def rate(rounds: Sequence[Took], by: str = CPU) -> Figure:
@@ -307,10 +332,11 @@ def _per_second(rounds: Sequence[Took], by: str) -> list[float]:
     return [took.count / (getattr(took, by) or math.nan) for took in rounds]
 
 
-def _middle(values: Sequence[float]) -> tuple[float, float]:
-    """Returns the range without the outermost tenth at each end."""
-    ordered, cut = sorted(values), len(values) // 10
-    return ordered[cut], ordered[-1 - cut]
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Returns what holds the median with 95 %; NaN for too few values."""
+    test = stats.quantile_test(values, p=0.5)
+    low, high = test.confidence_interval(confidence_level=0.95)
+    return float(low), float(high)
 
 
 @contextmanager

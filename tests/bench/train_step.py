@@ -27,8 +27,8 @@ from model.training.schedules import make_optimizer
 from . import timing
 from .classes import scene_classes
 
-_ROUNDS = 8
-_SECONDS_A_BLOCK = 1.5
+_ROUNDS = 12
+_SECONDS_A_BLOCK = 1.0
 _BATCHES = 8
 _LABELS_AN_IMAGE = 20
 _PUBLISHED_CLASSES = 11_166

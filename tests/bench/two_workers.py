@@ -31,10 +31,10 @@ from .classes import scene_classes
 
 _RUNS = 2
 _SHARDS = 4
-_IMAGES, _IMAGES_SHORT, _HELD_OUT = 2560, 256, 64
+_IMAGES, _IMAGES_SHORT, _HELD_OUT = 1280, 256, 64
 _SIDE = 64
 _LABELS_AN_IMAGE = 15
-_EPOCHS, _EPOCHS_SHORT, _UNCOUNTED = 6, 2, 1
+_EPOCHS, _EPOCHS_SHORT, _UNCOUNTED = 10, 2, 1
 _SETTINGS = (
     "logging.metric_images=0",
     "logging.images=0",
