@@ -84,7 +84,14 @@ def _flops(graph: tf.Graph) -> int | None:
         return None
     wanted = profiler.ProfileOptionBuilder.float_operation()
     quiet = profiler.ProfileOptionBuilder(wanted).with_empty_output().build()
-    return profiler.profile(graph, options=quiet).total_float_ops
+    logger = tf.get_logger()
+    level = logger.level
+    # It warns that it is of TensorFlow 1; there is no later one.
+    logger.setLevel("ERROR")
+    try:
+        return profiler.profile(graph, options=quiet).total_float_ops
+    finally:
+        logger.setLevel(level)
 
 
 def _added(one: int | None, two: int | None) -> int | None:

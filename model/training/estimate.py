@@ -152,7 +152,7 @@ def _rows(found: Estimate) -> Iterator[tuple[str, str, str]]:
     yield (
         "  checkpoints",
         f"{disk.checkpoints} x {_bytes(disk.checkpoint)}",
-        "kept, the one being written and the best",
+        "those that stay, and one being written",
     )
     yield "  weights", _bytes(disk.weights), "the final ones"
     yield "  logs", f"about {_bytes(disk.logs)}", "for TensorBoard"
@@ -219,7 +219,7 @@ def _bytes(number: int) -> str:
 
 
 def _flops(number: int | None) -> str:
-    return "unknown" if number is None else f"{number / 1e9:.3g} billion"
+    return "unknown" if number is None else f"{number / 1e6:,.1f} million"
 
 
 def _time(seconds: float) -> str:
