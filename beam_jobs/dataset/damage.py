@@ -7,6 +7,7 @@ https://www.tensorflow.org/tutorials/load_data/tfrecord.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable
 
@@ -16,6 +17,32 @@ from beam_jobs.files import storage
 
 _HEADER = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
+_BYTE = re.compile(r"\brecord at (\d+)")
+
+
+def find_byte(said: str) -> int | None:
+    """Returns where a damaged record begins, as TensorFlow said.
+
+    Example:
+        >>> find_byte("corrupted record at 21 [Op:IteratorGetNext]")
+        21
+    """
+    found = _BYTE.search(said)
+    return int(found[1]) if found else None
+
+
+def describe(shard: str, said: str) -> str:
+    """Returns the line for a damaged shard.
+
+    Args:
+        said: by TensorFlow.
+    """
+    byte = find_byte(said)
+    where = f"({said.splitlines()[0]})" if byte is None else f"at byte {byte}"
+    return (
+        f"{shard} is damaged {where}; copy it again, or make the data set "
+        "again with `tagforest dataset`"
+    )
 
 
 def damaged_shard(shards: Iterable[str], byte: int) -> str | None:

@@ -94,6 +94,16 @@ def shard_paths(dataset: str | os.PathLike[str], split: str) -> list[str]:
     return list(found)
 
 
+def check_shards(dataset: str | os.PathLike[str]) -> None:
+    """Checks the shards of all splits that the manifest names.
+
+    Raises:
+        InputError: as `shard_paths`.
+    """
+    for split in read_manifest(os.fspath(dataset)).get("splits", {}):
+        shard_paths(dataset, split)
+
+
 def all_shards(dataset: str | os.PathLike[str]) -> list[str]:
     """Returns the shards of all splits that are there, unchecked."""
     folder = os.fspath(dataset)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from beam_jobs.dataset import records
+from beam_jobs.dataset import damage, records
 from beam_jobs.errors import InputError
 
 _NOT_LABELS = (
@@ -48,17 +48,29 @@ class Batch(NamedTuple):
 def read_batches(
     shard: str, batch_size: int, images: bool = True
 ) -> Iterator[Batch]:
-    """Yields the records of a shard in its order, with or without bytes."""
+    """Yields the records of a shard in its order, with or without bytes.
+
+    Raises:
+        InputError: it is damaged, or holds other records than a data set's.
+    """
     import tensorflow as tf
 
     spec = records.feature_spec()
     if not images:
         spec = {k: v for k, v in spec.items() if k not in _NOT_LABELS}
     batches = tf.data.TFRecordDataset(shard).batch(batch_size).prefetch(1)
-    for serialized in batches:
-        parsed = tf.io.parse_example(serialized, spec)
-        image_ids = parsed[records.IMAGE_ID].numpy().tolist()
-        yield Batch(serialized, [i.decode() for i in image_ids], parsed)
+    try:
+        for serialized in batches:
+            parsed = tf.io.parse_example(serialized, spec)
+            image_ids = parsed[records.IMAGE_ID].numpy().tolist()
+            yield Batch(serialized, [i.decode() for i in image_ids], parsed)
+    except tf.errors.DataLossError as error:
+        raise InputError(damage.describe(shard, str(error.message))) from error
+    except tf.errors.InvalidArgumentError as error:
+        raise InputError(
+            f"{shard} holds records that are not those of a data set of "
+            f"`tagforest dataset`: {str(error.message).splitlines()[0][:200]}"
+        ) from error
 
 
 def no_image_error(shard: str, image_id: str) -> InputError:

@@ -65,10 +65,12 @@ def relabel(
     """Writes a data set with other labels and returns its manifest.
 
     Raises:
-        InputError: no data set, another one or job in the way, wrong pairs.
+        InputError: no data set, another one or job in the way, wrong pairs,
+            or a shard is missing or damaged.
         JobFailedError: no image is left, or the disk is full.
     """
     source = Manifest.load(options.dataset)
+    dataset_folder.check_shards(options.dataset)
     _check_out(options)
     vocabulary, hierarchy = load_classes.load_folder(options.dataset)
     label_rules = _label_rules(options, source, vocabulary, hierarchy)

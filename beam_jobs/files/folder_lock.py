@@ -30,10 +30,16 @@ def lock_folder(folder: str, owner: str) -> Iterator[None]:
         owner: who holds it, unique in the folder; see `is_held`.
 
     Raises:
-        InputError: another job holds it.
+        InputError: another job holds it, or it cannot be written.
     """
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, _LOCK), "a+") as file:
+    try:
+        os.makedirs(folder, exist_ok=True)
+        file = open(os.path.join(folder, _LOCK), "a+")
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be written: {error.strerror}"
+        ) from error
+    with file:
         _wait_for(file, f"{folder}: another job is at work in this folder")
         file.truncate(0)
         file.write(json.dumps({"host": socket.gethostname(), "owner": owner}))

@@ -66,7 +66,8 @@ def forget(options: ForgetOptions, *, show_progress: bool = True) -> Forgotten:
 
     Raises:
         InputError: wrong options, no data set, another job in the way, other
-            images of the same bytes, or no image would be left.
+            images of the same bytes, a shard that is missing or damaged, or
+            no image would be left.
         RememberedError: an image is still somewhere; the data set is as it
             was.
     """
@@ -83,6 +84,7 @@ def forget(options: ForgetOptions, *, show_progress: bool = True) -> Forgotten:
     ):
         # Another job may have made it anew before the lock was held.
         manifest = Manifest.load(dataset)
+        dataset_folder.check_shards(dataset)
         _remove_leftovers(dataset)
         job = _Job.find(dataset, manifest, given, options.copies)
         downloads = {

@@ -328,7 +328,6 @@ def _with_options(batches: tf.data.Dataset) -> tf.data.Dataset:
 
 # What Python raised in the pipeline arrives as a text with its traceback.
 _OURS = re.compile(r"\bInputError: (.+)")
-_BYTE = re.compile(r"\brecord at (\d+)")
 
 
 @contextlib.contextmanager
@@ -351,12 +350,8 @@ def as_input_errors(*datasets: str | os.PathLike[str]) -> Iterator[None]:
 
 def _damage(datasets: Sequence[str | os.PathLike[str]], said: str) -> str:
     """Returns a line that names the shard and the byte, where it is found."""
-    found = _BYTE.search(said)
+    byte = damage.find_byte(said)
     shards = (s for d in datasets for s in dataset_folder.all_shards(d))
-    shard = damage.damaged_shard(shards, int(found[1])) if found else None
+    shard = None if byte is None else damage.damaged_shard(shards, byte)
     named = " or ".join(str(d) for d in datasets)
-    where = f"at byte {found[1]}" if found else f"({said.splitlines()[0]})"
-    return (
-        f"{shard or f'a shard of {named}'} is damaged {where}; copy it "
-        "again, or make the data set again with `tagforest dataset`"
-    )
+    return damage.describe(shard or f"a shard of {named}", said)

@@ -143,6 +143,7 @@ def _list_source(source: str) -> tuple[list[tuple[str, int]], int]:
 
 def _list_dataset(folder: str) -> list[tuple[str, int]]:
     """Returns the shards of all splits."""
+    dataset_folder.check_shards(folder)
     found: list[tuple[str, int]] = []
     for split in dataset_folder.SPLITS:
         name = f"{split}-*{_RECORD_SUFFIX}"

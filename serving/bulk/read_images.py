@@ -11,6 +11,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from beam_jobs.dataset import read_records, records
+from beam_jobs.errors import InputError
 from beam_jobs.files import tensorflow_files
 from beam_jobs.files.read_ahead import ReadAhead
 from beam_jobs.images.image_ref import ImageReader, ImageRef
@@ -138,9 +139,9 @@ def _read_records(path: str, batch_size: int) -> Iterator[Batch]:
     try:
         for batch in cut(images, limits, lambda image: len(image.data)):
             yield Batch(batch)
-    except tf.errors.OpError as error:
+    except (InputError, tf.errors.OpError) as error:
         # What was read before the damage is good, and on its way.
-        detail = error.message.splitlines()[0][:200]
+        detail = str(error).splitlines()[0][:500]
         letter = Rejection(Reason.UNREADABLE_ARCHIVE, path, detail, path)
         yield Batch(rejections=[letter])
 
@@ -152,7 +153,7 @@ def _record_images(path: str, batch_size: int) -> Iterator[Image]:
             yield image
             done += 1
         return
-    except tf.errors.OpError:
+    except (InputError, tf.errors.OpError):
         # Good records may share a batch with the damage.
         pass
     # One by one, up to the damage; what has been yielded is passed over.

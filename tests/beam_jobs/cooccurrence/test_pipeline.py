@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -329,6 +330,24 @@ def test_a_data_set_without_pictures_is_refused(tmp_path, model):
         list(predict.predict(shard, predictor, options, 0.95))
     # The first record has one, and that is all that is looked at early.
     read_records.check_has_images(shard)
+
+
+def test_a_damaged_shard_is_named_by_every_reader(tmp_path, model):
+    folder = tmp_path / "dataset"
+    make_dataset(folder, [Record("csv/e", b"image", 1, 1)])
+    shard = dataset_folder.shard_paths(folder, "train")[0]
+    content = bytearray(Path(shard).read_bytes())
+    content[30] ^= 1
+    Path(shard).write_bytes(content)
+    options = ModelOptions(model)
+    predictor = predict.Predictor(options, WNIDS)
+    for read in (
+        lambda: list(predict.predict(shard, predictor, options, 0.95)),
+        lambda: list(predict.annotated(shard, TREE)),
+        lambda: read_records.check_has_images(shard),
+    ):
+        with pytest.raises(InputError, match=f"^{shard} is damaged at byte 12"):
+            read()
 
 
 def test_a_data_set_of_labels_is_refused_at_once(tmp_path):

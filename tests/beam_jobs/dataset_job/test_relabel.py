@@ -238,6 +238,24 @@ def test_wrong_input_is_refused(made, tmp_path):
     assert not Path(made.path("out")).exists()
 
 
+def test_a_shard_that_is_damaged_or_missing_is_one_line(made, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(made.path("plain"), copy)
+    shard = min(copy.glob("train/*.tfrecord"))
+    content = bytearray(shard.read_bytes())
+    content[100] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(InputError) as damaged:
+        made.relabel(str(copy), str(tmp_path / "out"))
+    said = f"{shard} is damaged at byte 12; copy it again"
+    assert str(damaged.value).startswith(said)
+    assert "while running" not in str(damaged.value)
+    shard.unlink()
+    with pytest.raises(InputError, match=f"missing: {shard.name}"):
+        made.relabel(str(copy), str(tmp_path / "out"))
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [

@@ -276,6 +276,24 @@ def test_a_damaged_shard_is_refused(copied):
         forget(copied, "csv/3.jpg")
 
 
+def test_a_missing_shard_is_refused(copied):
+    min((copied / "dataset").glob("train/*.tfrecord")).unlink()
+    with pytest.raises(InputError, match="missing: train-00000-of"):
+        forget(copied, "csv/3.jpg")
+
+
+def test_a_damaged_record_is_named_and_nothing_changes(copied):
+    dataset = copied / "dataset"
+    shard = min(dataset.glob("train/*.tfrecord"))
+    content = bytearray(shard.read_bytes())
+    content[100] ^= 1
+    shard.write_bytes(content)
+    old = file_hashes(dataset)
+    with pytest.raises(InputError, match=f"^{shard} is damaged at byte 12;"):
+        forget(copied, "csv/3.jpg")
+    assert file_hashes(dataset) == old
+
+
 def test_a_linked_shard_is_refused(copied):
     for path in (copied / "dataset").glob("*/*.tfrecord"):
         path.rename(copied / path.name)

@@ -333,9 +333,11 @@ def test_records_and_a_damaged_one(tmp_path):
     with tf.io.TFRecordWriter(str(path)) as writer:
         for seed in range(6):
             record = Record(f"csv/{seed}", noise_image(seed), 48, 40)
-            writer.write(to_example(record))
+            record_bytes = to_example(record)
+            writer.write(record_bytes)
     data = bytearray(path.read_bytes())
     data[-20] ^= 1
+    last = path.stat().st_size - 16 - len(record_bytes)
     path.write_bytes(data)
     batches = list(read_batches(Shard("a", records=str(path)), 4))
     names = [image.name for batch in batches for image in batch.images]
@@ -345,6 +347,9 @@ def test_records_and_a_damaged_one(tmp_path):
         Reason.UNREADABLE_ARCHIVE,
         str(path),
     )
+    # Its bytes begin after the length and its checksum.
+    said = f"{path} is damaged at byte {last + 12}; copy it again"
+    assert letter.detail.startswith(said)
 
 
 @pytest.mark.large
