@@ -184,6 +184,10 @@ class ScheduleConfig(Section):
         accumulation_steps: parts that a replica's images are put through
             the network in, one after the other, to save memory; the step is
             that of the whole batch (see `model.network.accumulation`).
+        pack_bytes: of gradients that workers sum up at once, while those of
+            earlier layers are still computed (not with accumulation_steps);
+            0: all together, at the end. More than two workers add up in
+            another order with another size: the last bits differ.
         epochs: passes over the training split; rests below a batch are
             left out, other ones each epoch.
         optimizer: `sgd` with momentum, or `adamw`.
@@ -220,6 +224,7 @@ class ScheduleConfig(Section):
 
     batch_size: Annotated[int, _POSITIVE] = 4096
     accumulation_steps: Annotated[int, _POSITIVE] = 1
+    pack_bytes: Annotated[int, Limits(min=0, max=10**12)] = 25_000_000
     epochs: Annotated[int, _POSITIVE] = 60
     optimizer: Annotated[str, Limits(choices=OPTIMIZERS)] = "sgd"
     learning_rate: Annotated[float, _POSITIVE] = 0.08
@@ -265,11 +270,16 @@ class CheckpointConfig(Section):
         every_steps: training steps from one to the next; 0 is off.
         every_seconds: likewise, in time; 0 is off.
         keep: the newest that stay.
+        stall_seconds: longest time without the end of a step where several
+            replicas train; the process then ends with status 75, to be
+            started again. It must be longer than a compilation, a checkpoint
+            or a look at one batch of validation; 0 is off.
     """
 
     every_steps: Annotated[int, Limits(min=0, max=10**9)] = 0
     every_seconds: Annotated[float, Limits(min=0, max=1e9)] = 600.0
     keep: Annotated[int, Limits(min=1, max=10**6)] = 2
+    stall_seconds: Annotated[float, Limits(min=0, max=1e9)] = 900.0
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ FLOORS = {
     ),
     "model": (
         ("checkpoint_files", "config_checks", "workdir"),
-        ("extension_notes", "full_disk", "loss_kinds"),
+        ("extension_notes", "full_disk", "loss_kinds", "workers"),
         ("config_sections",),
         ("config",),
         ("configs", "inputs", "losses"),

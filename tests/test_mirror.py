@@ -22,6 +22,7 @@ BEHAVIOURS = {
     "beam_jobs/sources/test_tencent_lists.py",
     "model/evaluation/test_evaluate_dataset.py",
     "model/training/test_fault_tolerance.py",
+    "model/training/test_lost_hosts.py",
     "serving/server/test_conformance.py",
     "serving/server/test_hostile_requests.py",
     "serving/server/test_load.py",

@@ -58,6 +58,7 @@ class DistributedModel(keras.Model):
     Args:
         accumulation_steps: parts that a replica's batch goes through the
             network in, one after the other.
+        pack_bytes: see `replicas.sum_over_replicas`.
         compile_network: XLA compiles the forward and backward pass.
 
     Attributes:
@@ -70,11 +71,13 @@ class DistributedModel(keras.Model):
         *,
         seed: int = 0,
         accumulation_steps: int = 1,
+        pack_bytes: int = 0,
         compile_network: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.seed, self.accumulation_steps = seed, accumulation_steps
+        self.pack_bytes = pack_bytes
         self.loss_mean = keras.metrics.Mean(name="loss")
         self.watch = StepWatch()
         self._executions = _Executions(self)
@@ -126,7 +129,7 @@ class DistributedModel(keras.Model):
             unrolled=replicas.num_replicas() > 1 and self._replicas_talk(),
         )
         # Cure 6, tensorflow#33929: before the optimizer clips or scales.
-        gradients = replicas.sum_over_replicas(gradients)
+        gradients = replicas.sum_over_replicas(gradients, self.pack_bytes)
         self.optimizer.apply_gradients(
             zip(self.regularized(gradients, weights), weights, strict=True)
         )

@@ -43,12 +43,24 @@ def global_counts(
     return counts[0], tf.cast(images, tf.float32) - counts[0], images
 
 
-def sum_over_replicas(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-    """Returns the gradients of the global batch."""
+def sum_over_replicas(
+    gradients: list[tf.Tensor], pack_bytes: int = 0
+) -> list[tf.Tensor]:
+    """Returns the gradients of the global batch.
+
+    Args:
+        pack_bytes: of gradients that workers sum up at once, the last layers'
+            first, while the others are still computed; 0: all, at the end.
+    """
     if num_replicas() == 1:
         return gradients
     context = tf.distribute.get_replica_context()
-    return list(context.all_reduce(tf.distribute.ReduceOp.SUM, gradients))
+    packs = tf.distribute.experimental.CommunicationOptions(
+        bytes_per_pack=pack_bytes
+    )
+    return list(
+        context.all_reduce(tf.distribute.ReduceOp.SUM, gradients, packs)
+    )
 
 
 def loss_draws(

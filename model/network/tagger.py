@@ -46,6 +46,7 @@ class Tagger(DistributedModel):
         super().__init__(
             seed=config.seed,
             accumulation_steps=config.schedule.accumulation_steps,
+            pack_bytes=config.schedule.pack_bytes,
             compile_network=part == "network",
             **kwargs,
         )

@@ -47,8 +47,8 @@ def train(
     SIGTERM and Ctrl-C save first (exit status 143 and 130).
     """
     from model.config import load_config, override
-    from model.training import cluster
     from model.training import train as train_
+    from model.workers import cluster
 
     wanted = override(load_config(config), set_ or [])
     if hosts is not None:

@@ -31,12 +31,12 @@ from model.network.tagger import Tagger
 from model.training import checkpoints, prepare_workdir
 from model.training import run as run_
 from model.training import strategy as strategy_
-from model.training.cluster import Workers
 from model.training.estimate import Disk, Estimate, Memory, Seconds, ring_bytes
 from model.training.probe import Probe
 from model.training.run import Run
 from model.training.train_result import TrainResult, write_result
 from model.training.worker import limit_threads
+from model.workers.cluster import Workers
 
 # Of each of the two epochs; whole executions where those have more steps.
 _STEPS, _EXECUTIONS = 20, 3

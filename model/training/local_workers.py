@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,8 +16,8 @@ from beam_jobs.errors import InputError
 from beam_jobs.stop_signals import stop_signals_to
 from model import workdir as files
 from model.checkpoint_files import checkpoints
-from model.training import cluster
-from model.training.endings import (
+from model.workers import cluster
+from model.workers.endings import (
     LOST_STATUS,
     StoppedError,
     describe_status,
@@ -91,16 +90,6 @@ def launch(
         check_equal_weights(workdir / files.WORKERS, count)
 
 
-def free_ports(count: int) -> list[int]:
-    """Returns different free loopback ports."""
-    # All open at once, or the system might name one port twice.
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
-
-
 def check_equal_weights(folder: Path, count: int) -> str:
     """Returns the SHA-256 that all workers report.
 
@@ -152,7 +141,7 @@ def _run(arguments: list[str], workdir: Path, count: int) -> None:
     # An error of the run before would be taken for one of this.
     for old in folder.glob("worker-*"):
         old.unlink()
-    addresses = [f"127.0.0.1:{port}" for port in free_ports(count)]
+    addresses = [f"127.0.0.1:{port}" for port in cluster.free_ports(count)]
     workers: list[subprocess.Popen] = []
     with _passing_signals_on(workers):
         try:

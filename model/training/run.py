@@ -174,6 +174,7 @@ def fit(
     """
     from model.inputs.input_clock import InputClock
     from model.training import validation
+    from model.training.stall_watch import StallWatch
 
     if profile:
         left = run.epochs * run.steps - run.position.step
@@ -188,8 +189,13 @@ def fit(
     if probe is not None:
         callbacks.append(probe)
         validate |= probe.shortened(validate)
+    # One replica waits for nobody.
+    several = run.strategy.num_replicas_in_sync > 1
+    seconds = run.config.checkpoint.stall_seconds if several else 0.0
+    watch = StallWatch(run.workers.index, seconds)
     # What is not said more closely where it is written.
-    with stop.listening(), writing(run.workdir, f"a file in {files.LOGS}"):
+    written = writing(run.workdir, f"a file in {files.LOGS}")
+    with stop.listening(), watch.watching(), written:
         run.tagger.fit(
             functools.partial(_distributed, run, clock),
             epochs=run.epochs,
@@ -197,7 +203,7 @@ def fit(
             initial_step=run.position.batch,
             steps_per_epoch=run.steps,
             verbose=0,
-            callbacks=callbacks,
+            callbacks=[watch, *callbacks],
             **validate,
         )
 

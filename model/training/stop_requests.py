@@ -10,7 +10,7 @@ import keras
 
 from beam_jobs.stop_signals import stop_signals_to
 from model.training.checkpoints import SaveCheckpoints
-from model.training.endings import StoppedError
+from model.workers.endings import StoppedError
 
 
 class StopOnRequest(keras.callbacks.Callback):

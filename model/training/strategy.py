@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from beam_jobs.errors import InputError
 from model.config import Config
-from model.training.cluster import Workers
-from model.training.endings import WorkerLostError
+from model.workers import cluster
+from model.workers.cluster import Workers
+from model.workers.endings import WorkerLostError
+
+# A process that has said nothing for so long is gone, or as good as that; a
+# network may be cut for less.
+HEARTBEAT_SECONDS = 20.0
 
 
-def make_strategy(workers: Workers) -> tf.distribute.Strategy:
-    """Returns the strategy for these workers and this machine's devices."""
+def make_strategy(
+    workers: Workers, join_seconds: float = 600.0
+) -> tf.distribute.Strategy:
+    """Returns the strategy for these workers and this machine's devices.
+
+    Args:
+        join_seconds: longest wait until the others have started TensorFlow.
+    """
     # Logical devices would initialize TensorFlow, too early for the workers.
     gpus = tf.config.list_physical_devices("GPU")
     if workers.count > 1:
@@ -25,6 +38,7 @@ def make_strategy(workers: Workers) -> tf.distribute.Strategy:
         options = tf.distribute.experimental.CommunicationOptions(
             implementation=kind.NCCL if gpus else kind.RING
         )
+        _watch_over(workers, join_seconds)
         return tf.distribute.MultiWorkerMirroredStrategy(
             communication_options=options
         )
@@ -32,6 +46,26 @@ def make_strategy(workers: Workers) -> tf.distribute.Strategy:
     if len(gpus) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
+
+
+def _watch_over(workers: Workers, join_seconds: float) -> None:
+    """Lets TensorFlow notice a worker that is gone or frozen.
+
+    Without it TensorFlow waits for an hour until all are there.
+    """
+    # As TensorFlow, for which the strategy's own settings are not all.
+    os.environ["TF_CONFIG"] = cluster.tf_config(
+        workers.addresses, workers.index
+    )
+    jobs = tf.compat.v1.ConfigProto().experimental.coordination_config
+    jobs.coordinated_job_list.add(name="worker", num_tasks=workers.count)
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader="/job:worker/replica:0/task:0",
+        cluster_register_timeout_in_ms=int(join_seconds * 1000),
+        heartbeat_timeout_in_ms=int(HEARTBEAT_SECONDS * 1000),
+        coordinated_jobs=list(jobs.coordinated_job_list),
+    )
 
 
 def check(config: Config, strategy: tf.distribute.Strategy) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import replace
@@ -17,12 +18,13 @@ from model import workdir as files
 from model.config import Config
 from model.full_disk import writing
 from model.inputs import train_counts
-from model.training import cluster, local_workers
+from model.training import local_workers
 from model.training import prepare_workdir as prepare_workdir_
 from model.training.estimate import Estimate
 from model.training.options import TrainOptions
 from model.training.train_result import TrainResult
 from model.training.worker import train_worker
+from model.workers import cluster, rendezvous
 
 # Bytes a parameter in a checkpoint: weights and AdamW's two moments.
 _BYTES_PER_PARAMETER = 12
@@ -54,20 +56,24 @@ def train(
     options = options or TrainOptions()
     workers = cluster.workers_from_environment()
     _check_joined(options)
-    _check_batch(config, max(workers.count, options.local_workers))
-    _check(config, dataset, workdir)
+    count = max(workers.count, options.local_workers)
     if not workers.is_chief:
+        with rendezvous.refusals_told(workers):
+            _check(config, dataset, workdir, count)
         return _train_beside_chief(config, dataset, workdir, options)
-    # Only the chief: the others share its folder.
-    with lock_folder(os.fspath(workdir), "training"):
-        with writing(workdir, files.CONFIG):
-            prepare_workdir_.prepare(
-                workdir,
-                dataset,
-                config,
-                restart=options.restart,
-                extend=options.extend,
-            )
+    with contextlib.ExitStack() as stack:
+        with rendezvous.refusals_told(workers):
+            _check(config, dataset, workdir, count)
+            # Only the chief: the others share its folder.
+            stack.enter_context(lock_folder(os.fspath(workdir), "training"))
+            with writing(workdir, files.CONFIG):
+                prepare_workdir_.prepare(
+                    workdir,
+                    dataset,
+                    config,
+                    restart=options.restart,
+                    extend=options.extend,
+                )
         done = finished(workdir)
         if done is not None:
             print(f"{workdir} is trained already: {done.epochs} epochs")
@@ -97,8 +103,7 @@ def estimate(
     workers, local = cluster.workers_from_environment(), options.local_workers
     _check_joined(options)
     count = max(workers.count, local)
-    _check_batch(config, count)
-    _check(config, dataset, workdir)
+    _check(config, dataset, workdir, count)
     if not options.restart:
         prepare_workdir_.check(workdir, dataset, config, extend=options.extend)
     from model.training import dry_run
@@ -164,7 +169,8 @@ def _check_batch(config: Config, workers: int) -> None:
         )
 
 
-def _check(config: Config, dataset: str, workdir: Path) -> None:
+def _check(config: Config, dataset: str, workdir: Path, workers: int) -> None:
+    _check_batch(config, workers)
     dataset_folder.shard_paths(dataset, dataset_folder.TRAIN)
     train_counts.check_has_images(dataset)
     if config.schedule.validate_every:

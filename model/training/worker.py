@@ -9,7 +9,6 @@ saying which. `tagforest train` is the way in for everyone else.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 import os
 import sys
@@ -17,19 +16,19 @@ import time
 import traceback
 from pathlib import Path
 
-from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
-from beam_jobs.files import storage, tensorflow_files
+from beam_jobs.files import tensorflow_files
 from model import workdir as files
 from model.config import Config
 from model.full_disk import writing
-from model.inputs import train_counts
-from model.training import cluster, local_workers, profiling, rendezvous
+from model.training import local_workers, profiling
 from model.training import run as run_
-from model.training.endings import StoppedError, WorkerLostError
+from model.training.plan import plan_of
 from model.training.run import Run
 from model.training.train_log import keeping_log
 from model.training.train_result import TrainResult, write_result
+from model.workers import cluster, rendezvous
+from model.workers.endings import StoppedError, WorkerLostError
 
 
 def train_worker(
@@ -55,16 +54,18 @@ def train_worker(
     # Before TensorFlow is loaded: `seconds` tell how long one waits.
     start = time.monotonic()
     workers = cluster.workers_from_environment()
-    rendezvous.meet(workers, _plan(config, dataset), join_seconds)
-    import keras
+    plan = plan_of(config, dataset)
+    with rendezvous.meeting(workers, plan, join_seconds, workdir):
+        import keras
 
-    from model.inputs.input_pipeline import as_input_errors
-    from model.training import checkpoints
-    from model.training import strategy as strategy_
+        from model.inputs.input_pipeline import as_input_errors
+        from model.training import checkpoints
+        from model.training import strategy as strategy_
 
-    limit_threads(int(os.environ.get(local_workers.THREADS, 0)))
-    # The strategy of several workers must be the first to use TensorFlow.
-    strategy = strategy_.make_strategy(workers)
+        limit_threads(int(os.environ.get(local_workers.THREADS, 0)))
+        # That of several workers must be the first to use TensorFlow.
+        with strategy_.others_may_end(workers):
+            strategy = strategy_.make_strategy(workers, join_seconds)
     # The same on all workers, whose fresh weights must be equal.
     keras.utils.set_random_seed(config.seed)
     strategy_.check(config, strategy)
@@ -91,18 +92,6 @@ def _rate(run: Run, seconds: float) -> float:
 
     steps = step_of(run.tagger) - run.position.step
     return steps * run.config.schedule.batch_size / seconds if steps else 0.0
-
-
-def _plan(config: Config, dataset: str) -> dict[str, str]:
-    """Returns digests of what all workers must have alike."""
-    shards = dataset_folder.shard_paths(dataset, dataset_folder.TRAIN)
-    # Sizes besides, for data sets without a fingerprint.
-    sizes = [(os.path.basename(s), storage.size(s)) for s in shards]
-    data = f"{train_counts.fingerprint(dataset)}{sizes}"
-    return {
-        "config": hashlib.sha256(config.to_result_json().encode()).hexdigest(),
-        "data set": hashlib.sha256(data.encode()).hexdigest(),
-    }
 
 
 def limit_threads(threads: int | None) -> None:

@@ -17,9 +17,10 @@ from tensorflow.python.distribute import collective_all_reduce_strategy
 from model import workdir
 from model.config import Config
 from model.network.tagger import Tagger
-from model.training import cluster, validation, worker
 from model.training import strategy as strategy_
+from model.training import validation, worker
 from model.workdir import WEIGHTS
+from model.workers import cluster
 
 
 def use_devices(count: int) -> None:
@@ -45,7 +46,8 @@ def main(dataset: str, folder: Path, devices: int) -> None:
     if devices > 1:
         use_devices(devices)
     # One strategy for training and evaluation.
-    strategy_.make_strategy = functools.cache(strategy_.make_strategy)
+    make = functools.cache(strategy_.make_strategy)
+    strategy_.make_strategy = lambda workers, *settings: make(workers)
     config = Config.from_json((folder / workdir.CONFIG).read_text())
     worker.train_worker(config, dataset, folder)
     workers = cluster.workers_from_environment()

@@ -197,3 +197,28 @@ def test_loss_draws_repeat_and_are_a_permutation():
     assert (first[1].numpy() != later[1].numpy()).any()
     places = np.sort(first[0].numpy())
     np.testing.assert_allclose(places, np.arange(6) / 6, rtol=1e-6)
+
+
+def test_gradients_in_packs_are_the_same_sums(two_replicas):
+    values = [np.arange(size, dtype=np.float32) for size in (5, 3, 4, 2)]
+
+    @tf.function
+    def sums(pack_bytes):
+        def each():
+            place = tf.distribute.get_replica_context().replica_id_in_sync_group
+            own = [value * tf.cast(place + 1, tf.float32) for value in values]
+            return replicas.sum_over_replicas(own, pack_bytes)
+
+        found = two_replicas.run(each)
+        return [two_replicas.experimental_local_results(f)[0] for f in found]
+
+    for pack_bytes, packs in ((0, 1), (16, 2), (1, 4)):
+        found = sums(pack_bytes)
+        for value, total in zip(values, found, strict=True):
+            np.testing.assert_array_equal(3 * value, total)
+        operations = sums.get_concrete_function(
+            pack_bytes
+        ).graph.get_operations()
+        kinds = [operation.type for operation in operations]
+        # Of each pack one on each of two replicas.
+        assert kinds.count("CollectiveReduceV2") == 2 * packs

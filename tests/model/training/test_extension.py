@@ -14,10 +14,10 @@ from model import workdir as files
 from model.config import CheckpointConfig, Config, override
 from model.training import extension, local_workers
 from model.training import prepare_workdir as prepare_workdir_
-from model.training.endings import StoppedError
 from model.training.options import TrainOptions
 from model.training.stop_requests import StopOnRequest
 from model.training.train import train
+from model.workers.endings import StoppedError
 from tests.helpers.configs import QUIET
 
 EXTEND = TrainOptions(extend=True)

@@ -19,10 +19,10 @@ from model.config import CheckpointConfig, Config
 from model.network.load_tagger import load_tagger, weights_sha256
 from model.training import checkpoints, local_workers
 from model.training import prepare_workdir as prepare_workdir_
-from model.training.endings import StoppedError
 from model.training.options import TrainOptions
 from model.training.stop_requests import StopOnRequest
 from model.training.train import train
+from model.workers.endings import StoppedError
 
 TIMES = ("seconds", "images_per_second")
 

@@ -14,8 +14,9 @@ from beam_jobs.dataset import dataset_folder
 from model import workdir as files
 from model.network.load_tagger import load_tagger
 from model.training import prepare_workdir as prepare_workdir_
-from model.training.local_workers import check_equal_weights, free_ports
+from model.training.local_workers import check_equal_weights
 from model.training.train import train
+from model.workers.cluster import free_ports
 from tests.helpers.datasets import coloured_square, write_dataset, write_records
 
 ROOT = Path(__file__).parents[3]

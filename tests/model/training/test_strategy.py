@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from beam_jobs.errors import InputError
 from model.training import strategy as strategy_
-from model.training.cluster import Workers
-from model.training.endings import WorkerLostError
+from model.workers.cluster import Workers
+from model.workers.endings import WorkerLostError
 
 
 def test_what_replicas_cannot_do_is_refused(two_replicas, tiny_config):

@@ -7,10 +7,13 @@ Job (`model/kubernetes/train.yaml`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from beam_jobs.errors import InputError
 
@@ -57,6 +60,11 @@ def _checked(where: str, hosts: Iterable[str]) -> list[str]:
             raise InputError(
                 f"{where} takes host:port for each worker; received: {host!r}"
             )
+        if ":" in name and not (name.startswith("[") and name.endswith("]")):
+            raise InputError(
+                f"{where} takes an address of IPv6 in brackets: "
+                f"[{name}]:{port}; received: {host!r}"
+            )
     if len(set(hosts)) != len(hosts):
         raise InputError(f"{where} names a worker twice: {','.join(hosts)}")
     return hosts
@@ -84,6 +92,12 @@ def join(hosts: str, index: int | None = None) -> None:
     os.environ["TF_CONFIG"] = tf_config(hosts.split(","), index)
 
 
+def _list(hosts: Any) -> list[Any]:
+    if not isinstance(hosts, list):
+        raise TypeError
+    return hosts
+
+
 @dataclass(frozen=True)
 class Workers:
     """This process among the workers, as TF_CONFIG says.
@@ -108,6 +122,16 @@ class Workers:
         return host.strip("[]"), int(port)
 
 
+def free_ports(count: int) -> list[int]:
+    """Returns different free loopback ports."""
+    # All open at once, or the system might name one port twice.
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+
+
 def workers_from_environment() -> Workers:
     """Reads TF_CONFIG; without it there is one worker.
 
@@ -121,8 +145,8 @@ def workers_from_environment() -> Workers:
     try:
         values = json.loads(text)
         cluster, task = values["cluster"], values["task"]
-        jobs = {str(name): list(hosts) for name, hosts in cluster.items()}
-        kind, index = str(task["type"]), int(task["index"])
+        jobs = {str(name): _list(hosts) for name, hosts in cluster.items()}
+        kind, index = str(task["type"]), int(str(task["index"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             "TF_CONFIG must be JSON such as "
@@ -136,10 +160,15 @@ def workers_from_environment() -> Workers:
                 f"write too: of the jobs {' and '.join(_JOBS)}; received: "
                 f"{name!r}"
             )
-    if not 0 <= index < len(jobs.get(kind, ())):
+    if not jobs.get(kind):
+        raise InputError(
+            f"TF_CONFIG: this is a {kind}, and the cluster names none; "
+            f"received: {text!r}"
+        )
+    if not 0 <= index < len(jobs[kind]):
         raise InputError(
             f"TF_CONFIG: the index of this {kind} must be from 0 to "
-            f"{len(jobs.get(kind, ())) - 1}; received: {index}"
+            f"{len(jobs[kind]) - 1}; received: {index}"
         )
     # TensorFlow numbers the chief first, then the workers.
     hosts = [host for name in _JOBS for host in jobs.get(name, ())]

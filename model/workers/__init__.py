@@ -1,0 +1,1 @@
+"""Several processes at one work: who they are, and how they meet."""
