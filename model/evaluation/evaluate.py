@@ -21,8 +21,10 @@ from model.inputs import input_pipeline
 from model.network.load_tagger import weights_fingerprint
 from model.network.options import BatchOptions
 from model.network.tagger import Tagger
-from model.scores import tagging
-from model.scores.scoring import Scored, open_split
+from model.scores import scoring, tagging
+from model.scores.scoring import Scored
+from model.workers.share import share
+from model.workers.team import ALONE, Team
 
 # Of a training's working directory.
 FOLDER = "evaluation"
@@ -48,30 +50,57 @@ def evaluate(
 
     Args:
         dataset: data set folder with the classes of that training.
-        options: how many at once, and whether a bar is shown.
+        options: how many at once, whether a bar is shown, and who shares the
+            work: the figures are those of one worker, digit for digit.
         trained_on: see `scoring.open_split`.
 
     Raises:
         InputError: nothing trained there, no such data set or split, the
             data set has other classes or a damaged shard, or a calibration
             of other weights.
+        PartDoneError: this is not the chief of several workers.
     """
     workdir, dataset = Path(workdir), os.fspath(dataset)
     options = options or BatchOptions()
-    given = open_split(workdir, dataset, split, options, trained_on)
+    return share(
+        _evaluate,
+        (workdir, dataset, split, options, trained_on),
+        options,
+        lambda: scoring.plan(workdir, dataset, split, options),
+    )
+
+
+def _evaluate(
+    team: Team,
+    workdir: Path,
+    dataset: str,
+    split: str,
+    options: BatchOptions,
+    trained_on: str | None,
+) -> Evaluation:
+    given = scoring.open_split(
+        workdir, dataset, split, options, trained_on, team
+    )
     fitted = tagging.load(
         workdir, given.vocabulary, weights_fingerprint(given.tagger)
     )
     with input_pipeline.as_input_errors(dataset):
+        # What the training has seen, where that is to be found.
+        of_training = given.trained_on or dataset
+        train_counts = team.from_chief(
+            lambda: {
+                "counts": _train_counts(
+                    given.tagger, of_training, given.vocabulary
+                )
+            }
+        )
         evaluation = evaluate_scores(
             given.batches,
             given.hierarchy,
-            # What the training has seen, where that is to be found.
-            _train_counts(
-                given.tagger, given.trained_on or dataset, given.vocabulary
-            ),
+            train_counts["counts"],
             split,
             fitted,
+            team,
         )
     evaluation = replace(evaluation, judge=given.judge)
     write(evaluation, report_folder(workdir, evaluation), given.vocabulary)
@@ -91,6 +120,7 @@ def evaluate_scores(
     train_counts: np.ndarray,
     split: str = dataset_folder.VALIDATION,
     calibration: tagging.Tagging | None = None,
+    team: Team = ALONE,
 ) -> Evaluation:
     """Compares scores with labels, batch by batch.
 
@@ -103,6 +133,7 @@ def evaluate_scores(
         train_counts: training images of every class [classes], the
             baseline's whole knowledge.
         calibration: probabilities and thresholds to judge as well.
+        team: of which each worker has other batches.
 
     Raises:
         InputError: no batches, or not of this number of classes.
@@ -110,6 +141,7 @@ def evaluate_scores(
     evaluator = Evaluator(hierarchy, train_counts, calibration)
     for batch in batches:
         evaluator.update(batch)
+    team.add_up(evaluator)
     return evaluator.result(split)
 
 

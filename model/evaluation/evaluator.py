@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from model.scores import reliability
 from model.scores.score_histogram import ScoreHistogram
 from model.scores.scoring import Scored
 from model.scores.tagging import TagCounts, Tagging
+from model.workers.team import Counts
 
 KS = (5, 10)
 # Of the curve of F1 at k.
@@ -53,7 +55,6 @@ class Evaluator:
     ):
         self.hierarchy = hierarchy
         self.train_counts = np.asarray(train_counts)
-        self.images = 0
         self.histogram = ScoreHistogram(len(hierarchy))
         # float32, as the scores: equal ones must be ties in both.
         self.baseline = most_frequent_tags(train_counts)
@@ -95,7 +96,6 @@ class Evaluator:
         _check_shapes(labels, scores, len(self.hierarchy))
         scores = scores.astype(np.float32)
         positive = labels > 0
-        self.images += len(labels)
         self.histogram.add(labels, scores)
         best = self._update_depths(positive, scores)
         self.overall.add(positive, best, positive.sum(axis=1))
@@ -160,25 +160,45 @@ class Evaluator:
                 chosen = has & (codes == code)
                 counts[code].add(chosen, best, chosen.sum(axis=1))
 
+    def tables(self) -> list[np.ndarray]:
+        """Returns what was counted; see `model.workers.team.Counts`."""
+        return [t for counts in self._counts() for t in counts.tables()]
+
+    def add_tables(self, tables: Sequence[np.ndarray]) -> None:
+        """Adds what another one has counted of other images."""
+        rest = iter(tables)
+        for counts in self._counts():
+            counts.add_tables(list(islice(rest, len(counts.tables()))))
+
+    def _counts(self) -> list[Counts]:
+        """Returns all that grows with the images, in one order."""
+        hits = [
+            *(self.overall, self.leaves, *self.at_depth, *self.from_depth),
+            *(*self.rules.values(), *self.sources.values(), self.known),
+        ]
+        both = [counts for h in hits for counts in (h.model, h.baseline)]
+        return [self.histogram, *both, *self._tags.counts]
+
     def result(self, split: str) -> Evaluation:
         """Returns what all batches together give.
 
         Raises:
             InputError: there were none.
         """
-        if not self.images:
+        images = self.histogram.images
+        if not images:
             raise InputError(f"split {split!r} has no images to evaluate")
         precision, error = self.histogram.average_precision()
         positives = self.histogram.positives.sum(axis=1, dtype=np.int64)
         have = positives > 0
-        shares = positives / self.images
+        shares = positives / images
         tags = self._tags.of_classes()
         f1 = None if tags is None else tags[2]
         curve = _figures_at(self.overall, CURVE)
         return Evaluation(
             split=split,
-            images=self.images,
-            labels_per_image=self.overall.model.labels / self.images,
+            images=images,
+            labels_per_image=self.overall.model.labels / images,
             figures={
                 **self._figures(),
                 "macro_average_precision": _macro(precision, shares, have),
@@ -246,9 +266,8 @@ class _TagCounts:
 
     def __init__(self, classes: int, tagging: Tagging | None):
         self.tagging = tagging
-        self.score, self.probability, self.fitted = (
-            TagCounts(classes) for _ in range(3)
-        )
+        self.counts = [TagCounts(classes) for _ in range(3)]
+        self.score, self.probability, self.fitted = self.counts
 
     def update(self, scores: np.ndarray, positive: np.ndarray) -> None:
         """Adds a batch, both [images, classes]."""

@@ -80,12 +80,19 @@ class HitCounts:
         running = np.cumsum(hits, axis=1)
         for k, table in self._images.items():
             # Room for an image with more labels than any before.
-            if most >= table.shape[1]:
-                wider = np.zeros((k + 1, most + 1), np.int64)
-                wider[:, : table.shape[1]] = table
-                self._images[k] = table = wider
+            self._images[k] = table = _widened(table, most + 1)
             found = running[:, min(k, hits.shape[1]) - 1]
             np.add.at(table, (found, label_counts), 1)
+
+    def tables(self) -> list[np.ndarray]:
+        """Returns what was counted; see `model.workers.team.Counts`."""
+        return list(self._images.values())
+
+    def add_tables(self, tables: Sequence[np.ndarray]) -> None:
+        """Adds what another one has counted."""
+        for (k, own), other in zip(self._images.items(), tables, strict=True):
+            width = max(own.shape[1], other.shape[1])
+            self._images[k] = _widened(own, width) + _widened(other, width)
 
     @property
     def images(self) -> int:
@@ -119,6 +126,12 @@ class HitCounts:
         images = self._images[k].sum(axis=0)
         found = int(images @ np.minimum(np.arange(len(images)), k))
         return found / self.labels if self.labels else 0.0
+
+
+def _widened(table: np.ndarray, width: int) -> np.ndarray:
+    """Returns a table with columns of 0 up to a width, if it has fewer."""
+    more = max(width - table.shape[1], 0)
+    return np.pad(table, ((0, 0), (0, more))) if more else table
 
 
 class HitsBesideBaseline:

@@ -7,10 +7,12 @@ evaluation and serving. What cannot be read becomes a line of
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +28,16 @@ from beam_jobs.images.options import ImageLimits
 from beam_jobs.rejections import Reason, Rejection, save_rejections
 from model.features import feature_files
 from model.inputs import preprocessing
-from model.network.load_tagger import load_tagger, weights_fingerprint
+from model.network import devices
+from model.network.load_tagger import (
+    load_tagger,
+    weights_file,
+    weights_fingerprint,
+)
 from model.network.options import BatchOptions
 from model.network.tagger import Tagger
+from model.workers.share import share
+from model.workers.team import Arrays, Team
 
 # Images that wait in memory for the network.
 _AHEAD = 256
@@ -60,30 +69,65 @@ def extract(
     Args:
         folder: searched with all its subfolders; order by path.
         out: `.npz` or `.parquet`, see `model.features.feature_files`.
-        options: how many at once, and whether a bar is shown.
+        options: how many at once, whether a bar is shown, and who shares the
+            work: the chief writes what one worker would.
 
     Raises:
         InputError: another ending, no such folder, no image in it, or
             nothing trained; all before the first image is read.
+        PartDoneError: this is not the chief of several workers.
     """
     options = options or BatchOptions()
     feature_files.check_path(out)
     paths = image_files(folder)
+    return share(
+        _extract,
+        (workdir, Path(folder), paths, out, options),
+        options,
+        lambda: _plan(Path(workdir), Path(folder), paths, options),
+    )
+
+
+def _plan(
+    workdir: Path, folder: Path, paths: list[Path], options: BatchOptions
+) -> dict[str, str]:
+    """Returns digests of what all workers must have alike."""
+    names = "\0".join(_readable(path.relative_to(folder)) for path in paths)
+    return {
+        "weights": storage.sha256(weights_file(workdir))[:16],
+        "images": hashlib.sha256(names.encode()).hexdigest()[:16],
+        "batch size": str(options.batch_size),
+    }
+
+
+def _extract(
+    team: Team,
+    workdir: str | os.PathLike[str],
+    folder: Path,
+    paths: list[Path],
+    out: str | os.PathLike[str],
+    options: BatchOptions,
+) -> Extracted:
+    devices.take_own(team)
     tagger = load_tagger(workdir)
     source = feature_files.Source(
         workdir=os.path.abspath(workdir), weights=weights_fingerprint(tagger)
     )
-    rejections: list[Rejection] = []
-    loaded = _load_all(paths, Path(folder), rejections)
+    size = options.batch_size
+    batches = [paths[i : i + size] for i in range(0, len(paths), size)]
+
+    def make(numbers: range) -> Iterator[Arrays]:
+        return _embed_all(tagger, [batches[i] for i in numbers], folder)
+
     bar = tqdm(
-        loaded,
+        team.in_turn(make, len(batches)),
         "features",
-        len(paths),
-        unit=" images",
-        disable=None if options.progress else True,
+        len(batches),
+        unit=" batches",
+        disable=None if options.progress and team.is_chief else True,
     )
-    batches = _embed_all(tagger, bar, Path(folder), options.batch_size)
-    written = feature_files.write(out, batches, source)
+    rejections: list[Rejection] = []
+    written = feature_files.write(out, _split_off(bar, rejections), source)
     save_rejections(f"{os.fspath(out)}.rejected.jsonl", rejections)
     counts = Counter(rejection.reason.value for rejection in rejections)
     width = int(tagger.head.kernel.shape[0])
@@ -143,11 +187,9 @@ def load_image(path: Path) -> bytes:
 
 
 def _load_all(
-    paths: list[Path],
-    folder: Path,
-    rejections: list[Rejection],
-) -> Iterator[tuple[Path, bytes | None]]:
-    """Yields every path, with None for the bytes of a rejected one."""
+    paths: Sequence[Path], folder: Path
+) -> Iterator[tuple[bytes | None, Rejection | None]]:
+    """Yields the bytes of every image, or why it is rejected."""
 
     def load(path: Path) -> tuple[bytes | None, Rejection | None]:
         try:
@@ -158,12 +200,8 @@ def _load_all(
             return None, Rejection(error.reason, item, str(error), whole)
 
     threads = os.cpu_count() or 1
-    loaded = ReadAhead(load, paths, threads=threads, ahead=_AHEAD)
     # In the order of the paths, whichever thread is done first.
-    for path, (content, rejection) in zip(paths, loaded, strict=True):
-        if rejection is not None:
-            rejections.append(rejection)
-        yield path, content
+    yield from ReadAhead(load, paths, threads=threads, ahead=_AHEAD)
 
 
 def _check_name(path: Path) -> None:
@@ -180,23 +218,45 @@ def _readable(path: str | os.PathLike[str]) -> str:
 
 
 def _embed_all(
-    tagger: Tagger,
-    loaded: Iterable[tuple[Path, bytes | None]],
-    folder: Path,
-    batch_size: int,
+    tagger: Tagger, batches: list[list[Path]], folder: Path
+) -> Iterator[Arrays]:
+    """Yields what is known of each batch, for `_split_off`."""
+    loaded = _load_all([path for paths in batches for path in paths], folder)
+    width = int(tagger.head.kernel.shape[0])
+    for paths in batches:
+        # A batch keeps its other images: so they are those of any worker.
+        found = list(zip(paths, islice(loaded, len(paths)), strict=True))
+        names = [
+            path.relative_to(folder).as_posix()
+            for path, (content, _) in found
+            if content is not None
+        ]
+        contents = [c for _, (c, _) in found if c is not None]
+        rejections = [r for _, (_, r) in found if r is not None]
+        yield {
+            "path": np.array(names, np.str_),
+            "embedding": embed(tagger, contents)
+            if contents
+            else np.zeros((0, width), np.float32),
+            "rejection": np.array(
+                [
+                    (r.reason.value, r.item, r.detail, r.path)
+                    for r in rejections
+                ],
+                np.str_,
+            ),
+        }
+
+
+def _split_off(
+    batches: Iterable[Arrays], rejections: list[Rejection]
 ) -> Iterator[tuple[list[str], np.ndarray]]:
-    names: list[str] = []
-    contents: list[bytes] = []
-    for path, content in loaded:
-        if content is None:
-            continue
-        names.append(path.relative_to(folder).as_posix())
-        contents.append(content)
-        if len(names) == batch_size:
-            yield names, embed(tagger, contents)
-            names, contents = [], []
-    if names:
-        yield names, embed(tagger, contents)
+    """Yields paths and embeddings; adds to the rejections."""
+    for batch in batches:
+        for reason, *others in batch["rejection"].tolist():
+            rejections.append(Rejection(Reason(reason), *others))
+        if len(batch["path"]):
+            yield batch["path"].tolist(), batch["embedding"]
 
 
 @tf.function(reduce_retracing=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,27 +32,35 @@ class Neighbour:
 
 
 def nearest(
-    embeddings: np.ndarray, query: np.ndarray, count: int
+    blocks: Iterable[np.ndarray], query: np.ndarray, count: int
 ) -> list[tuple[int, float]]:
     """Returns the rows of highest cosine similarity, the best first.
 
     Equal ones in the order of their rows; a row of zeros is like nothing: 0.
+    One block is held at a time.
 
     Args:
-        embeddings: float [images, filters].
+        blocks: float [rows, filters] each; their rows are counted on.
         query: float [filters].
         count: how many, at most.
 
     Example:
         >>> rows = np.array([[2.0, 0.0], [1.0, 1.0], [0.0, -3.0]])
-        >>> [(i, round(c, 3)) for i, c in nearest(rows, np.array([1, 0]), 2)]
+        >>> [(i, round(c, 3)) for i, c in nearest([rows], np.array([1, 0]), 2)]
         [(0, 1.0), (1, 0.707)]
     """
-    lengths = np.linalg.norm(embeddings, axis=1) * np.linalg.norm(query)
-    cosines = embeddings @ query / np.maximum(lengths, 1e-12)
-    # Stable: equal ones stay in the order of their rows.
-    best = np.argsort(-cosines, kind="stable")[:count]
-    return [(int(i), float(cosines[i])) for i in best]
+    rows, cosines = np.zeros(0, np.int64), np.zeros(0, np.float32)
+    before = 0
+    for block in blocks:
+        lengths = np.linalg.norm(block, axis=1) * np.linalg.norm(query)
+        found = block @ query / np.maximum(lengths, 1e-12)
+        cosines = np.concatenate([cosines, found])
+        rows = np.concatenate([rows, before + np.arange(len(block))])
+        # Stable: equal ones stay in the order of their rows.
+        best = np.argsort(-cosines, kind="stable")[:count]
+        rows, cosines = rows[best], cosines[best]
+        before += len(block)
+    return list(zip(rows.tolist(), cosines.tolist(), strict=True))
 
 
 def similar(
@@ -73,10 +82,10 @@ def similar(
     """
     if not Path(image).is_file():
         raise InputError(f"no such image: {image}")
-    known = feature_files.read(features)
+    source = feature_files.read_source(features)
     if folder is not None:
         # One is enough to tell, before the long work.
-        _check_folder(folder, known.paths[:1], features)
+        _check_folder(folder, feature_files.read_paths(features, [0]), features)
     from model.features.extract import embed, load_image
     from model.network.load_tagger import load_tagger, weights_fingerprint
 
@@ -84,14 +93,19 @@ def similar(
         content = load_image(Path(image))
     except check_image.ImageError as error:
         raise InputError(f"{image}: {error.reason.value}: {error}") from error
-    tagger = load_tagger(known.source.workdir)
-    if weights_fingerprint(tagger) != known.source.weights:
+    tagger = load_tagger(source.workdir)
+    if weights_fingerprint(tagger) != source.weights:
         raise InputError(
-            f"{features} comes from other weights than "
-            f"{known.source.workdir} has now; run `tagforest features` again"
+            f"{features} comes from other weights than {source.workdir} has "
+            "now; run `tagforest features` again"
         )
-    found = nearest(known.embeddings, embed(tagger, [content])[0], count)
-    neighbours = [Neighbour(known.paths[i], cosine) for i, cosine in found]
+    query = embed(tagger, [content])[0]
+    found = nearest(feature_files.read_embeddings(features), query, count)
+    paths = feature_files.read_paths(features, [row for row, _ in found])
+    neighbours = [
+        Neighbour(path, cosine)
+        for path, (_, cosine) in zip(paths, found, strict=True)
+    ]
     if folder is not None:
         _check_folder(folder, [n.path for n in neighbours], features)
     return neighbours

@@ -214,12 +214,12 @@ def make_eval_dataset(
     batch_size: int,
     split: str = dataset_folder.VALIDATION,
     with_features: bool = False,
-    choose: Callable[[tf.data.Dataset], tf.data.Dataset] | None = None,
+    places: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Returns one pass over a split in the order of its shards.
 
     Args:
-        choose: takes the serialized records to read out of all of them.
+        places: of the records to read, int64 ascending; by default all.
         with_features: adds a third part, the parsed records without the
             image: `image/id` [batch] and the ragged [batch, labels]
             `label/*` and `absent/id`.
@@ -240,8 +240,9 @@ def make_eval_dataset(
         )
         return image, row
 
-    # Chosen before it is decoded.
-    rows = _read(shards) if choose is None else choose(_read(shards))
+    rows = _read(shards)
+    if places is not None:
+        rows = _read_places(shards, _records(dataset, split, shards), places)
     batches = rows.map(decode, tf.data.AUTOTUNE).batch(batch_size)
     siblings = targets.siblings_of_dataset(dataset, config)
     return _finish(batches, config, classes, siblings, with_features)
@@ -283,6 +284,36 @@ def _read(shards: Sequence[str]) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(
         [tensorflow_files.tensorflow_path(shard) for shard in shards]
     )
+
+
+def _read_places(
+    shards: Sequence[str], records_of: Sequence[int], places: np.ndarray
+) -> tf.data.Dataset:
+    """Reads the records of ascending places, from their shards alone."""
+    if not len(places):
+        return _read(shards[:1]).take(0)
+    ends = np.cumsum(records_of)
+    first, last = np.searchsorted(ends, places[[0, -1]], "right")
+    before = ends[first] - records_of[first]
+    chosen = np.zeros(places[-1] + 1 - before, bool)
+    chosen[places - before] = True
+    is_chosen = tf.constant(chosen)
+    rows = _read(shards[first : last + 1]).take(len(chosen)).enumerate()
+    return rows.filter(lambda i, _: is_chosen[i]).map(lambda _, row: row)
+
+
+def _records(
+    dataset: str | os.PathLike[str], split: str, shards: Sequence[str]
+) -> list[int]:
+    """Returns how many records each shard has."""
+    splits = dataset_folder.read_manifest(dataset).get("splits", {})
+    if split not in splits:
+        return [count_records([shard]) for shard in shards]
+    described = {
+        os.path.basename(s["path"]): s["records"]
+        for s in splits[split]["shards"]
+    }
+    return [described[os.path.basename(shard)] for shard in shards]
 
 
 def _subset(*names: str) -> dict:

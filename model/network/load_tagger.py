@@ -47,15 +47,24 @@ def load_tagger(workdir: str | os.PathLike[str]) -> Tagger:
         )
     config = Config.from_json((folder / CONFIG).read_text(encoding="utf-8"))
     vocabulary = load_vocabulary(folder)
-    weights = folder / WEIGHTS
-    if not weights.is_file():
-        found = latest_checkpoint(folder)
-        if found is None:
-            raise InputError(
-                f"{folder} has no finished epoch yet; go on with `tagforest "
-                f"train DATASET --workdir {folder}`"
-            )
-        weights = found.path
+    weights = weights_file(folder)
     tagger = Tagger(config, len(vocabulary))
     tagger.load_weights(weights)
     return tagger
+
+
+def weights_file(folder: Path) -> Path:
+    """Returns where the weights lie that `load_tagger` takes.
+
+    Raises:
+        InputError: nothing has been trained there yet.
+    """
+    if (folder / WEIGHTS).is_file():
+        return folder / WEIGHTS
+    found = latest_checkpoint(folder)
+    if found is None:
+        raise InputError(
+            f"{folder} has no finished epoch yet; go on with `tagforest "
+            f"train DATASET --workdir {folder}`"
+        )
+    return found.path

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from beam_jobs.option_fields import Option, Options
+from beam_jobs.option_fields import Option
+from model.workers.options import WorkersOptions
 
 
 @dataclass(frozen=True)
-class BatchOptions(Options):
+class BatchOptions(WorkersOptions):
     """How images go through the network, outside of training."""
 
     batch_size: Annotated[

@@ -15,13 +15,21 @@ from beam_jobs.dataset import dataset_folder
 from beam_jobs.errors import InputError
 from model.inputs.input_pipeline import as_input_errors
 from model.network.load_tagger import weights_fingerprint
-from model.scores import fit_calibration, fit_thresholds, reliability, tagging
+from model.scores import (
+    fit_calibration,
+    fit_thresholds,
+    reliability,
+    scoring,
+    tagging,
+)
 from model.scores.back_off import BackOff
 from model.scores.options import CalibrateOptions
 from model.scores.reliability import Reliability
 from model.scores.score_histogram import ScoreHistogram
-from model.scores.scoring import Scored, open_split
+from model.scores.scoring import Scored
 from model.scores.trained_on import Judge
+from model.workers.share import share
+from model.workers.team import ALONE, Team
 
 
 @dataclass(frozen=True)
@@ -62,21 +70,46 @@ def calibrate(
 
     Args:
         dataset: data set folder with the classes of that training.
-        options: by default for the maximum F1.
+        options: by default for the maximum F1; who shares the work changes
+            no digit.
         trained_on: see `scoring.open_split`.
 
     Raises:
         InputError: nothing trained there, no such data set, it has no
             calibration split or other classes, a damaged shard, or too few
             labels.
+        PartDoneError: this is not the chief of several workers.
     """
+    workdir, dataset = Path(workdir), os.fspath(dataset)
     options = options or CalibrateOptions()
     fit_calibration.check_calibration_split(dataset)
-    split = open_split(
-        workdir, dataset, dataset_folder.CALIBRATION, options, trained_on
+    return share(
+        _calibrate,
+        (workdir, dataset, options, trained_on),
+        options,
+        lambda: scoring.plan(
+            workdir, dataset, dataset_folder.CALIBRATION, options
+        ),
+    )
+
+
+def _calibrate(
+    team: Team,
+    workdir: Path,
+    dataset: str,
+    options: CalibrateOptions,
+    trained_on: str | None,
+) -> Calibrated:
+    split = scoring.open_split(
+        workdir,
+        dataset,
+        dataset_folder.CALIBRATION,
+        options,
+        trained_on,
+        team,
     )
     with as_input_errors(dataset):
-        found = calibrate_scores(split.batches, split.hierarchy, options)
+        found = calibrate_scores(split.batches, split.hierarchy, options, team)
     found = replace(found, judge=split.judge)
     summary = summarize(found, options)
     summary["data_set"] = split.judge.to_json()
@@ -84,7 +117,7 @@ def calibrate(
     # So that later weights do not get these thresholds.
     summary["weights"] = weights_fingerprint(split.tagger)
     tagging.save(
-        Path(workdir),
+        workdir,
         split.vocabulary,
         found.calibration,
         found.thresholds,
@@ -94,19 +127,24 @@ def calibrate(
 
 
 def calibrate_scores(
-    batches: Iterable[Scored], hierarchy: Hierarchy, options: CalibrateOptions
+    batches: Iterable[Scored],
+    hierarchy: Hierarchy,
+    options: CalibrateOptions,
+    team: Team = ALONE,
 ) -> Calibrated:
     """Fits probabilities and thresholds to scored batches.
+
+    Args:
+        team: of which each worker has other batches.
 
     Raises:
         InputError: fewer positives than one fit needs.
     """
     # Scores are read once; fits and thresholds both come from the counts.
     histogram = ScoreHistogram(len(hierarchy))
-    images = 0
     for batch in batches:
         histogram.add(batch.labels, batch.scores)
-        images += len(batch.labels)
+    team.add_up(histogram)
     _check_labels(histogram, options)
     fitted = fit_calibration.fit_calibration(
         histogram,
@@ -124,7 +162,7 @@ def calibrate_scores(
     )
     known = options.known_only
     return Calibrated(
-        images=images,
+        images=histogram.images,
         calibration=fitted,
         thresholds=chosen,
         before=reliability.measure(histogram, known_only=known),

@@ -7,7 +7,7 @@ calibration and thresholds need no more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,11 @@ class ScoreHistogram:
         """uint32 [classes, bins]: positive images."""
         return self.counts[POSITIVE]
 
+    @property
+    def images(self) -> int:
+        """Number of images; 0 without classes."""
+        return int(self.counts[:, :1].sum(dtype=np.int64))
+
     def negatives(self, known_only: bool = False) -> np.ndarray:
         """Returns uint32 [classes, bins]: images without the class.
 
@@ -83,6 +88,14 @@ class ScoreHistogram:
         cells = (rows * self.bins + bins).reshape(-1)
         # NumPy's fast loop needs a 1 of the same type.
         np.add.at(self.counts.reshape(-1), cells, np.uint32(1))
+
+    def tables(self) -> list[np.ndarray]:
+        """Returns what was counted; see `model.workers.team.Counts`."""
+        return [self.counts]
+
+    def add_tables(self, tables: Sequence[np.ndarray]) -> None:
+        """Adds what another one has counted."""
+        self.counts += tables[0]
 
     def average_precision(
         self, known_only: bool = False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -21,14 +22,24 @@ from beam_jobs.classes.load_classes import (
 from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.dataset import dataset_folder, records
 from beam_jobs.errors import InputError
-from beam_jobs.files import tensorflow_files
+from beam_jobs.files import storage, tensorflow_files
 from model.inputs import input_pipeline
-from model.network.load_tagger import load_tagger
+from model.inputs.train_counts import fingerprint
+from model.network import devices
+from model.network.load_tagger import load_tagger, weights_file
 from model.network.options import BatchOptions
 from model.network.tagger import Tagger
 from model.scores import trained_on as trained_on_
 from model.scores.trained_on import Judge
+from model.workers.team import ALONE, Team
 
+# Of the options that workers may have otherwise.
+_OWN: dict[str, Any] = {
+    "hosts": None,
+    "worker_index": None,
+    "join_seconds": 1,
+    "progress": False,
+}
 # A class that is no label of an image has no ledger there.
 NO_LEDGER = -1
 
@@ -73,6 +84,7 @@ def open_split(
     split: str,
     options: BatchOptions,
     trained_on: str | None = None,
+    team: Team = ALONE,
 ) -> Split:
     """Loads a training and opens a split of a data set.
 
@@ -84,6 +96,7 @@ def open_split(
         options: how many at once, and whether a bar is shown.
         trained_on: where the data set of that training lies now; by default
             where it lay then.
+        team: each worker scores a part of the batches that one would score.
 
     Raises:
         InputError: nothing trained there, no such data set or split, the
@@ -94,75 +107,89 @@ def open_split(
     workdir, dataset = Path(workdir), os.fspath(dataset)
     tensorflow_files.register(dataset)
     shards = dataset_folder.shard_paths(dataset, split)
+    devices.take_own(team)
     tagger = load_tagger(workdir)
     vocabulary = _common_vocabulary(workdir, dataset)
     judge = trained_on_.judge(workdir, dataset, split)
     own = trained_on_.find_trained_on(workdir, trained_on)
     own = dataset if judge.is_own else own
-    judge, seen = _looked_for(judge, own, workdir, dataset)
+    judge, left = _looked_for(judge, own, workdir, dataset, shards, team)
+    # Whole batches: of others the network's digits could differ.
+    size = options.batch_size
+    batches = team.part_of(-(-len(left) // size))
     images = input_pipeline.make_eval_dataset(
         dataset,
         # Tells verified absent from unknown, however the training took them.
         dataclasses.replace(tagger.config.data, unknown="ignore"),
         classes=len(vocabulary),
-        batch_size=options.batch_size,
+        batch_size=size,
         split=split,
         with_features=True,
-        choose=None if seen is None else _without(seen),
+        places=left[batches.start * size : batches.stop * size],
     )
-    with input_pipeline.as_input_errors(dataset):
-        images_there = input_pipeline.count_records(shards)
-    left = images_there - (judge.left_out or 0)
-    scored = score_batches(tagger, images)
-    bar = _bar(scored, split, -(-left // options.batch_size), options)
+    bar = tqdm(
+        score_batches(tagger, images, team),
+        f"score {split}{team.part}",
+        len(batches),
+        unit=" batches",
+        mininterval=0.5,
+        disable=None if options.progress and team.is_chief else True,
+    )
     _, hierarchy = load_folder(workdir)
     return Split(tagger, vocabulary, hierarchy, bar, judge, own)
 
 
-def _bar(scored, split: str, batches: int, options: BatchOptions) -> tqdm:
-    return tqdm(
-        scored,
-        f"score {split}",
-        batches,
-        unit=" batches",
-        mininterval=0.5,
-        disable=None if options.progress else True,
-    )
+def plan(
+    workdir: Path, dataset: str, split: str, options: BatchOptions
+) -> dict[str, str]:
+    """Returns digests of what all workers on a split must have alike."""
+    shards = dataset_folder.shard_paths(dataset, split)
+    sizes = [(os.path.basename(s), storage.size(s)) for s in shards]
+    data = f"{fingerprint(dataset)}{sizes}"
+    return {
+        "weights": storage.sha256(weights_file(workdir))[:16],
+        "data set": sha256(data.encode()).hexdigest()[:16],
+        "options": f"{split}, {dataclasses.replace(options, **_OWN)}",
+    }
 
 
 def _looked_for(
-    judge: Judge, own: str | None, workdir: Path, dataset: str
-) -> tuple[Judge, np.ndarray | None]:
-    """Returns the judge; which images were trained on, bool, if looked for."""
-    split = judge.split
-    if judge.is_own or own is None:
-        return judge, None
-    with input_pipeline.as_input_errors(dataset, own):
-        seen = trained_on_.trained_images(own, dataset, split)
+    judge: Judge,
+    own: str | None,
+    workdir: Path,
+    dataset: str,
+    shards: Sequence[str],
+    team: Team,
+) -> tuple[Judge, np.ndarray]:
+    """Returns the judge, and the places of the images to score, int64."""
+    split, looks = judge.split, not judge.is_own and own is not None
+
+    def look():
+        if looks:
+            return {"seen": trained_on_.trained_images(own, dataset, split)}
+        return {"seen": np.zeros(input_pipeline.count_records(shards), bool)}
+
+    # All records are read for it, and not by each worker.
+    with input_pipeline.as_input_errors(dataset, own or dataset):
+        seen = team.from_chief(look)["seen"]
     if len(seen) and seen.all():
         raise InputError(
             f"{workdir} was trained on all {len(seen)} {split} images of "
             f"{dataset} (by id or bytes, of {own}): they judge nothing"
         )
-    return dataclasses.replace(judge, left_out=int(seen.sum())), seen
+    if looks:
+        judge = dataclasses.replace(judge, left_out=int(seen.sum()))
+    return judge, np.flatnonzero(~seen)
 
 
-def _without(seen: np.ndarray) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
-    """Returns what leaves out the records of these places."""
-    is_seen = tf.constant(seen)
-
-    def choose(rows):
-        places = rows.enumerate().filter(lambda i, _: ~is_seen[i])
-        return places.map(lambda _, row: row)
-
-    return choose
-
-
-def score_batches(tagger: Tagger, batches: tf.data.Dataset) -> Iterator[Scored]:
+def score_batches(
+    tagger: Tagger, batches: tf.data.Dataset, team: Team = ALONE
+) -> Iterator[Scored]:
     """Yields labels, scores and ledger, batch by batch.
 
     Args:
         batches: elements (images, targets, features).
+        team: ends with it.
     """
 
     # One graph, though the last batch is smaller.
@@ -171,6 +198,7 @@ def score_batches(tagger: Tagger, batches: tf.data.Dataset) -> Iterator[Scored]:
         return tf.sigmoid(tagger(images, training=False))
 
     for images, targets, features in batches:
+        team.check()
         scores = score(images).numpy()
         yield Scored(targets.numpy(), scores, _ledger(features, scores.shape))
 

@@ -21,6 +21,9 @@ from model.scores.score_histogram import logits_of
 SUMMARY = "calibration.json"
 THRESHOLDS = "thresholds.tsv"
 
+# 8 million images of 1.0 fit into 63 bits.
+_UNITS = 2**40
+
 _HEADER = (
     "wnid",
     "name",
@@ -95,11 +98,14 @@ class TagFigures:
 
 
 class TagCounts:
-    """Counts tags, labels and what is both."""
+    """Counts tags, labels and what is both.
+
+    Whole numbers, so that the order of the batches changes no digit.
+    """
 
     def __init__(self, classes: int):
-        self._sums = np.zeros(3)
-        self._images = 0
+        # Of the images' precision, recall and F1, in units of 2**-40; images.
+        self._sums = np.zeros(4, np.int64)
         # Right tags, tags, labels.
         self._by_class = np.zeros((3, classes), np.int64)
 
@@ -112,9 +118,18 @@ class TagCounts:
             r / np.maximum(p, 1),
             2 * r / np.maximum(c + p, 1),
         )
-        self._sums += [m.sum() for m in means]
-        self._images += len(chosen)
+        units = [np.rint(m * _UNITS).astype(np.int64).sum() for m in means]
+        self._sums += [*units, len(chosen)]
         self._by_class += [x.sum(axis=0) for x in (right, chosen, positive)]
+
+    def tables(self) -> list[np.ndarray]:
+        """Returns what was counted; see `model.workers.team.Counts`."""
+        return [self._sums, self._by_class]
+
+    def add_tables(self, tables: Sequence[np.ndarray]) -> None:
+        """Adds what another one has counted."""
+        self._sums += tables[0]
+        self._by_class += tables[1]
 
     def of_classes(self) -> np.ndarray:
         """Returns precision, recall and F1, float64 [3, classes]."""
@@ -130,14 +145,16 @@ class TagCounts:
     def result(self) -> TagFigures:
         """Returns what all batches together give."""
         right, chosen, positive = self._by_class.sum(axis=1).tolist()
-        images = max(self._images, 1)
+        *means, images = self._sums.tolist()
+        images = max(images, 1)
+        means = [units / _UNITS / images for units in means]
         have = self._by_class[2] > 0
         f1 = self.of_classes()[2][have]
         return TagFigures(
             tags_per_image=chosen / images,
-            precision=float(self._sums[0] / images),
-            recall=float(self._sums[1] / images),
-            f1=float(self._sums[2] / images),
+            precision=means[0],
+            recall=means[1],
+            f1=means[2],
             micro_precision=right / max(chosen, 1),
             micro_recall=right / max(positive, 1),
             macro_f1=float(f1.mean()) if have.any() else 0.0,

@@ -84,10 +84,21 @@ class Judge:
                 "training images, by id or bytes, and were left out"
             )
         return (
-            f"{said}; its {self.split} images may be training images: "
-            "--trained-on FOLDER, the data set of that training, leaves "
-            "them out"
+            f"{said}{_why_not_found(workdir)}; its {self.split} images may be "
+            "training images: --trained-on FOLDER, the data set of that "
+            "training, leaves them out"
         )
+
+
+def _why_not_found(workdir: str | os.PathLike[str]) -> str:
+    """Says why the data set of a training was not looked into."""
+    if _recorded(workdir) is None:
+        return ""
+    path = Path(workdir) / workdir_.DATASET_PATH
+    if not path.is_file():
+        return f" (where that lay is not noted there: no {path.name})"
+    place = path.read_text(encoding="utf-8").rstrip("\n")
+    return f" (that is not at {place} any more)"
 
 
 def judge(

@@ -1,4 +1,4 @@
-"""Ways for a training to end before its time (no TensorFlow here)."""
+"""Ways for a worker to end before its time (no TensorFlow here)."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ class WorkerLostError(SystemExit):
 
     def __init__(self):
         super().__init__(LOST_STATUS)
+
+
+class PartDoneError(SystemExit):
+    """This worker is not the chief, which has ended well. Exit status 0."""
+
+    def __init__(self):
+        super().__init__(0)
 
 
 def describe_status(status: int) -> str:

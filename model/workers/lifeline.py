@@ -31,8 +31,10 @@ def holding_on(others: Mapping[str, socket.socket]) -> Iterator[None]:
     watch.start()
     try:
         yield
+        # From here on an end is noticed by what has begun; and who is through
+        # may have closed the connection, which would look like its end.
+        begun.set()
         for connection in others.values():
-            # Its own end is noticed by what has begun.
             with contextlib.suppress(OSError):
                 connection.sendall(_BEGUN)
     finally:

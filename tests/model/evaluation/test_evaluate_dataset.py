@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from beam_jobs.labels.ragged_columns import Labels
 from beam_jobs.statistics import page
 from beam_jobs.statistics.counts import Statistics
 from model.config import Config, DataConfig, NetworkConfig
+from model.evaluation import evaluate as evaluate_
 from model.evaluation.evaluate import evaluate
 from model.network.options import BatchOptions
 from model.network.tagger import Tagger
@@ -23,6 +25,7 @@ from tests.helpers.commands import run
 from tests.helpers.datasets import write_classes, write_shards
 from tests.helpers.images import encode
 from tests.helpers.records import Label, Record
+from tests.helpers.teams import teams, together
 
 VOCABULARY = Vocabulary(
     [
@@ -142,6 +145,54 @@ def test_evaluate_is_deterministic(workdir, dataset):
     assert written(1) == written(3)
 
 
+def test_all_workers_together_find_what_one_does(two_data_sets):
+    run_, _, other = two_data_sets
+    report = run_ / "evaluation/other-bbbbbbbb/validation.json"
+
+    def written(count):
+        options = BatchOptions(1, progress=False)
+        given = (run_, str(other), "validation", options, None)
+        found = together(evaluate_._evaluate, given, count)
+        assert (found.images, found.judge.left_out) == (2, 1)
+        names = ("validation.json", "validation_classes.tsv")
+        texts = [report.with_name(name).read_bytes() for name in names]
+        shutil.rmtree(report.parent)
+        return texts
+
+    # 3 workers have 2 images.
+    assert written(1) == written(3)
+
+
+@pytest.mark.large
+def test_processes_find_what_one_does(two_data_sets):
+    run_, own, _ = two_data_sets
+    report = run_ / "evaluation/validation.json"
+    texts = []
+    for workers in (1, 2, 3):
+        given = ("--local-workers", workers, "--batch-size", 1)
+        result = run("evaluate", run_, own, *given)
+        assert result.exit_code == 0, result.output
+        texts.append(report.read_bytes())
+        report.unlink()
+    assert texts[0] == texts[1] == texts[2]
+    (own / "validation/validation-00000-of-00001.tfrecord").write_bytes(b"x")
+    result = run("evaluate", run_, own, "--local-workers", 2)
+    assert isinstance(result.exception, InputError)
+    assert "is damaged at byte 0" in str(result.exception)
+    assert not report.exists()
+
+
+def test_what_one_worker_is_refused_ends_all(two_data_sets):
+    run_, _, other = two_data_sets
+    given = (run_, str(other), "train", QUIET, None)
+    chief, second = teams(2)
+    with ThreadPoolExecutor(1) as pool:
+        part = pool.submit(evaluate_._evaluate, second, *given)
+        with pytest.raises(InputError, match="they judge nothing"):
+            evaluate_._evaluate(chief, *given)
+        assert isinstance(part.exception(60), InputError)
+
+
 def test_evaluate_refuses(tmp_path, workdir, dataset):
     with pytest.raises(InputError, match="is no data set"):
         evaluate(workdir, tmp_path, options=QUIET)
@@ -220,8 +271,10 @@ def test_command_says_that_it_is_another_data_set(two_data_sets, tmp_path):
     run_, own, other = two_data_sets
     own.rename(tmp_path / "moved")
     result = run("evaluate", run_, other, "--no-progress")
-    assert f"not the data set that {run_} was trained on" in result.output
-    assert "validation images may be training images" in result.output
+    assert (
+        f"not the data set that {run_} was trained on (that is not at {own} "
+        "any more); its validation images may be training images"
+    ) in result.output
     assert "3 validation images" in result.output
     trained_on = ("--trained-on", tmp_path / "moved")
     result = run("evaluate", run_, other, "--no-progress", *trained_on)

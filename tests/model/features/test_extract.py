@@ -18,6 +18,8 @@ from model.network.load_tagger import load_tagger
 from model.network.options import BatchOptions
 from model.training.train import train
 from tests.helpers.commands import run
+from tests.helpers.features import read
+from tests.helpers.teams import together
 
 SOURCE = Source("/somewhere", "ab12")
 
@@ -56,11 +58,11 @@ def blocks(width=3):
 def test_files_round_trip(tmp_path, ending):
     path = tmp_path / "new" / f"features.{ending}"
     assert feature_files.write(path, blocks(), SOURCE) == 5
-    found = feature_files.read(path)
-    assert found.paths == ["a.jpg", "b.jpg", "ü.jpg", "d.jpg", "e.jpg"]
-    assert found.source == SOURCE
-    assert found.embeddings.dtype == np.float32
-    assert found.embeddings.tolist()[4] == [12.0, 13.0, 14.0]
+    paths, embeddings = read(path)
+    assert paths == ["a.jpg", "b.jpg", "ü.jpg", "d.jpg", "e.jpg"]
+    assert feature_files.read_source(path) == SOURCE
+    assert embeddings.dtype == np.float32
+    assert embeddings.tolist()[4] == [12.0, 13.0, 14.0]
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
@@ -68,10 +70,12 @@ def test_files_round_trip(tmp_path, ending):
 def test_broken_files_are_refused(tmp_path, ending):
     path = tmp_path / f"features.{ending}"
     with pytest.raises(InputError, match="no such file"):
-        feature_files.read(path)
+        feature_files.read_source(path)
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(InputError, match="is no file of features"):
-        feature_files.read(path)
+        feature_files.read_source(path)
+    with pytest.raises(InputError, match="is no file of features"):
+        read(path)
     with pytest.raises(InputError, match=".npz or .parquet"):
         feature_files.write(tmp_path / "a.csv", blocks(), SOURCE)
 
@@ -88,7 +92,8 @@ def test_failed_writing_leaves_nothing(tmp_path):
 
 def test_nearest_by_angle_equal_ones_in_order():
     rows = np.array([[0, 5], [1, 1], [3, 0], [2, 0], [0, 0], [-1, 0]])
-    found = similar_images.nearest(rows, np.array([1, 0]), 6)
+    found = similar_images.nearest([rows], np.array([1, 0]), 6)
+    assert found == similar_images.nearest(np.split(rows, 3), [1, 0], 6)
     assert [i for i, _ in found] == [2, 3, 1, 0, 4, 5]
     cosines = [round(c, 4) for _, c in found]
     assert cosines == [1.0, 1.0, 0.7071, 0.0, 0.0, -1.0]
@@ -101,8 +106,8 @@ def test_in_is_out_and_rejected(workdir, folder, tmp_path):
     assert found.rejected == {"broken_image": 1}
     [line] = (tmp_path / "features.npz.rejected.jsonl").read_text().splitlines()
     assert json.loads(line)["item"] == "broken.jpg"
-    content = feature_files.read(out)
-    assert content.paths == [
+    paths, embeddings = read(out)
+    assert paths == [
         "noise.png",
         "red.jpg",
         "red.webp",
@@ -113,7 +118,26 @@ def test_in_is_out_and_rejected(workdir, folder, tmp_path):
         tf.constant((folder / "red.jpg").read_bytes()), 16, 1.0
     )
     wished = tagger.embed(pixels[None], training=False)[0]
-    np.testing.assert_allclose(content.embeddings[1], wished, rtol=1e-4)
+    np.testing.assert_allclose(embeddings[1], wished, rtol=1e-4)
+
+
+@pytest.mark.parametrize("ending", ["npz", "parquet"])
+def test_all_workers_together_write_what_one_does(
+    workdir, folder, tmp_path, ending
+):
+    def written(count):
+        out = tmp_path / str(count) / f"f.{ending}"
+        paths = extract.image_files(folder)
+        options = BatchOptions(2, progress=False)
+        given = (workdir, folder, paths, out, options)
+        found = together(extract._extract, given, count)
+        # 4 workers have 3 batches.
+        assert (found.images, found.rejected) == (4, {"broken_image": 1})
+        letters = out.with_name(f"{out.name}.rejected.jsonl").read_text()
+        paths, embeddings = read(out)
+        return paths, embeddings.tobytes(), letters
+
+    assert written(1) == written(2) == written(4)
 
 
 def test_commands_find_the_same_picture_again(workdir, folder, tmp_path):
@@ -151,7 +175,7 @@ def test_a_name_that_is_no_utf_8_is_rejected(workdir, folder, tmp_path, ending):
     result = run("features", workdir, images, "--out", out)
     assert result.exit_code == 0, result.output
     assert "2 images in = 1 embeddings of 8 numbers" in result.output
-    assert feature_files.read(out).paths == ["red.jpg"]
+    assert read(out)[0] == ["red.jpg"]
     assert json.loads(
         (tmp_path / f"{out.name}.rejected.jsonl").read_text()
     ) == {

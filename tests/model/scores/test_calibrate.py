@@ -18,6 +18,7 @@ from beam_jobs.statistics.counts import Statistics
 from model.evaluation.evaluate import evaluate, evaluate_scores
 from model.network.load_tagger import load_tagger, weights_fingerprint
 from model.network.tagger import Tagger
+from model.scores import calibrate as calibrate_
 from model.scores import tagging
 from model.scores.calibrate import calibrate, calibrate_scores
 from model.scores.options import CalibrateOptions
@@ -25,6 +26,7 @@ from model.scores.scoring import Scored
 from model.workdir import CONFIG, DATASET, WEIGHTS
 from tests.helpers.commands import run
 from tests.helpers.datasets import write_dataset
+from tests.helpers.teams import together
 
 CLASSES = 40
 TREE = Hierarchy([()] + [(0,)] * (CLASSES - 1))
@@ -164,7 +166,10 @@ def test_calibrate_writes(workdir, dataset):
 def test_another_data_set_is_said(workdir, dataset):
     (workdir / DATASET).write_text('{"fingerprint": "aa"}')
     result = run("calibrate", workdir, dataset, "--no-progress")
-    assert f"not the data set that {workdir} was trained on" in result.output
+    assert (
+        f"not the data set that {workdir} was trained on (where that lay is "
+        "not noted there: no dataset_path.txt); its calibration images may be "
+    ) in result.output
     summary = json.loads((workdir / "calibration.json").read_text())
     assert summary["data_set"]["is_trained_on"] is False
     assert summary["data_set"]["training_images_left_out"] is None
@@ -182,6 +187,16 @@ def test_calibrate_is_deterministic(workdir, dataset):
         return [(workdir / name).read_bytes() for name in names]
 
     assert written(7) == written(64)
+
+
+def test_all_workers_together_fit_what_one_does(workdir, dataset):
+    def written(count):
+        given = (workdir, str(dataset), options(batch_size=7), None)
+        assert together(calibrate_._calibrate, given, count).images == 90
+        names = ("calibration.json", "thresholds.tsv")
+        return [(workdir / name).read_bytes() for name in names]
+
+    assert written(1) == written(2) == written(3)
 
 
 def test_evaluate_takes_it_up(workdir, dataset):
