@@ -132,6 +132,14 @@ class ImageFolders:
             )
         return ImageRef(next(iter(sizes), self._folders[0]) + name)
 
+    def downloaded(self, url: str) -> ImageRef | None:
+        """Returns where a URL's image lies, if it is in one of the folders."""
+        name = download_name(url)
+        for folder in self._folders:
+            if _exists(folder, name):
+                return ImageRef(folder + name)
+        return None
+
 
 def with_suffix(folder: str, stem: str) -> str | None:
     """Returns the one image of a folder with this path less suffix, if any.

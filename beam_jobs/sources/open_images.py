@@ -16,6 +16,7 @@ from beam_jobs.classes.class_map import read_overrides
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, text_files
 from beam_jobs.files.checks import check_folder
+from beam_jobs.images.image_folders import ImageFolders
 from beam_jobs.images.image_names import count_suffixes
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.images.origin import Origin, make_origin
@@ -23,6 +24,7 @@ from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Rejection
 from beam_jobs.sources.cached_tokens import Confidences
 from beam_jobs.sources.reader import (
+    IMAGES,
     AnnotatedImage,
     Context,
     Found,
@@ -46,6 +48,8 @@ _ORIGIN_COLUMNS = (
     ("Author",),
     ("OriginalURL", "OriginalLandingURL"),
 )
+# Of what `tagforest download` may have fetched, in its order.
+_URL_COLUMNS = ("OriginalURL", "Thumbnail300KURL")
 _NAME_HEADERS = ("LabelName", "id")
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _NESTINGS = ("*", "*/*", "*/*/*")
@@ -135,7 +139,9 @@ def _check_header(path: str, columns: tuple[str, ...]) -> None:
 def find(folder: str, context: Context) -> Found:
     """Finds the CSVs of a folder, and the images below `images/`.
 
-    For labels alone images and their rotations are left out.
+    Where no image lies there, they are downloads in the folders of --images,
+    named by the URLs of the image CSVs. For labels alone images and their
+    rotations are left out.
 
     Raises:
         InputError: as `find_files`, or a CSV without a sound row near its
@@ -146,7 +152,6 @@ def find(folder: str, context: Context) -> Found:
     files += [found.overrides] if found.overrides else []
     names = read_display_names(found.classes)
     wnids = read_overrides(found.overrides)
-    parts = _text_parts(found, context)
     images: list[tuple[str, int]] = []
     others: list[str] = []
     if not context.labels_only:
@@ -154,11 +159,13 @@ def find(folder: str, context: Context) -> Found:
         listed = storage.list_files(*patterns)
         images = [file for file in listed if image_id_of(file[0])]
         others = [path for path, _ in listed if not image_id_of(path)]
-        options = context.part_options(("table", "images"), ("folder", folder))
-        parts += group_files(_NAME, images, options)
+    downloads = [] if images else _download_options(folder, found, context)
+    parts = _text_parts(found, context, downloads)
+    options = context.part_options(("table", "images"), ("folder", folder))
+    parts += group_files(_NAME, images, options)
     return Found(
         parts,
-        images=None if context.labels_only else len(images),
+        images=None if context.labels_only or downloads else len(images),
         files=tuple(storage.find_file(path) for path in files),
         passed_over=count_suffixes(others),
         display_names={f"oi:{k}": v for k, v in names.items()},
@@ -172,7 +179,31 @@ def find(folder: str, context: Context) -> Found:
     )
 
 
-def _text_parts(found: OpenImagesFiles, context: Context) -> list[Part]:
+def _download_options(
+    folder: str, found: OpenImagesFiles, context: Context
+) -> list[tuple[str, str]]:
+    """Returns the folders of downloads, as options of the image CSVs.
+
+    Raises:
+        InputError: no image CSV has URLs.
+    """
+    given = [o for o in context.options if o[0] == IMAGES.name]
+    headers = [text_files.read_header(path) for path in found.images]
+    if given and not any(c in h for h in headers for c in _URL_COLUMNS):
+        raise InputError(
+            f"{folder}: images/ holds none, and no image CSV (such as "
+            "train-images-boxable-with-rotation.csv) with "
+            f"{' or '.join(_URL_COLUMNS)} tells which file of {IMAGES.flag} is "
+            "which"
+        )
+    return given
+
+
+def _text_parts(
+    found: OpenImagesFiles,
+    context: Context,
+    downloads: Sequence[tuple[str, str]],
+) -> list[Part]:
     texts = [
         (path, [("table", "labels"), ("source", source.name)])
         for paths, source in (
@@ -183,7 +214,8 @@ def _text_parts(found: OpenImagesFiles, context: Context) -> list[Part]:
     ]
     texts += [(path, [("table", "boxes")]) for path in found.boxes]
     if not context.labels_only:
-        texts += [(path, [("table", "rotations")]) for path in found.images]
+        rotations = [("table", "rotations"), *downloads]
+        texts += [(path, [*rotations]) for path in found.images]
     parts = []
     for path, options in texts:
         options += context.split_option(path)
@@ -257,12 +289,17 @@ def _joined(
 def read_rotations(part: Part) -> Read:
     """Yields the rotations of image rows, 0 where there is none.
 
-    With licence, author and URL, if the file has them.
+    With licence, author and URL, if the file has them, and where the image
+    was downloaded to, if the part has folders of `images`.
     """
     header = text_files.read_header(part.path)
     more = [[c for c in names if c in header][:1] for names in _ORIGIN_COLUMNS]
-    rows = _Rows(part, [*_IMAGE_COLUMNS, *itertools.chain(*more)])
+    paths = part.values(IMAGES.name)
+    folders = ImageFolders(paths) if paths else None
+    urls = [c for c in _URL_COLUMNS if folders and c in header]
+    rows = _Rows(part, [*_IMAGE_COLUMNS, *urls, *itertools.chain(*more)])
     for index, (image_id, text, *said) in rows:
+        named, said = said[: len(urls)], said[len(urls) :]
         try:
             degrees = int(float(text or "0"))
         except (ValueError, OverflowError):
@@ -271,6 +308,7 @@ def read_rotations(part: Part) -> Read:
             yield AnnotatedImage(
                 f"open_images/{image_id}",
                 Source.OPEN_IMAGES_HUMAN,
+                ref=_downloaded(folders, named),
                 rotation=degrees,
                 origin=_origin(more, said),
             )
@@ -278,6 +316,13 @@ def read_rotations(part: Part) -> Read:
             rows.reject(index, f"Rotation {text!r}, not 0, 90, 180 or 270")
         yield from rows.take_rejected()
     yield from rows.take_rejected()
+
+
+def _downloaded(
+    folders: ImageFolders | None, urls: list[str]
+) -> ImageRef | None:
+    found = (folders.downloaded(url) for url in urls) if folders else ()
+    return next(filter(None, found), None)
 
 
 def _origin(columns: list[list[str]], said: list[str]) -> Origin | None:
@@ -388,10 +433,11 @@ READER = Reader(
     SourceOption(
         _NAME,
         "Open Images source",
-        "Folder with Open Images CSVs and images/.",
+        "Folder with Open Images CSVs and images/, or downloads in --images.",
         check_folder,
     ),
     find,
     read,
     bytes_an_image=200,
+    takes=(IMAGES,),
 )

@@ -17,6 +17,7 @@ from beam_jobs.errors import InputError
 from beam_jobs.files.folder_lock import is_held, lock_folder
 from beam_jobs.images.image_names import download_name
 from beam_jobs.rejections import Reason
+from tests.helpers import datasets
 from tests.helpers.misbehaving_server import serving
 
 
@@ -94,6 +95,36 @@ def test_lists_of_every_kind_become_one_folder(tmp_path, server):
         "images",
         "log",
     ]
+
+
+def test_downloads_of_open_images_need_no_other_names(tmp_path, server):
+    urls = [server.url(f"ok/{i}") for i in range(4)]
+    source = tmp_path / "open_images"
+    source.mkdir()
+    table = source / "train-images-boxable-with-rotation.csv"
+    rows = [f"i{i},{url},90.0" for i, url in enumerate(urls[:3])]
+    text = "\n".join(["ImageID,OriginalURL,Rotation", *rows])
+    # What could not be fetched is missing.
+    gone = server.url("status/404")
+    table.write_text(f"{text}\ni3,{gone},0.0\n")
+    labels = [f"i{i},verification,/m/0,1" for i in range(4)]
+    (source / "train-annotations-human-imagelabels.csv").write_text(
+        "\n".join(["ImageID,Source,LabelName,Confidence", *labels])
+    )
+    (source / "class-descriptions.csv").write_text("/m/0,Dog\n")
+    run(tmp_path / "out", [table])
+    made = datasets.build(
+        datasets.options(
+            tmp_path,
+            imagenet=[],
+            open_images=[str(source)],
+            images=[str(tmp_path / "out" / "images")],
+        )
+    )
+    assert made.images["out"] == 3
+    assert made.rejected == {"missing_image": 1}
+    ids = datasets.read_examples(tmp_path / "dataset").keys()
+    assert ids == {"open_images/i0", "open_images/i1", "open_images/i2"}
 
 
 def test_one_content_under_many_urls_is_a_placeholder(tmp_path, server):

@@ -1,6 +1,7 @@
 import pytest
 
 from beam_jobs.errors import InputError
+from beam_jobs.images.image_names import download_name
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
@@ -50,6 +51,33 @@ def test_finds_files_by_their_published_names(tmp_path):
     assert found.machine_labels == ()
     assert len(found.images) == 1
     assert found.overrides is None
+
+
+def test_downloads_are_found_by_the_urls_of_the_image_table(tmp_path):
+    rows = "a,90.0,http://x/a,http://x/a300\nb,0,http://x/b,http://x/b300\n"
+    header = "ImageID,Rotation,OriginalURL,Thumbnail300KURL\n"
+    name = "image_ids_and_rotation"
+    folder = write(tmp_path, **GOOD)
+    table = tmp_path / f"{name}.csv"
+    table.write_text("ImageID,Rotation\na,90.0\n")
+    downloads = tmp_path / "downloads"
+    context = Context(options=(("images", str(downloads)),))
+    with pytest.raises(InputError, match="no image CSV .* tells which file"):
+        open_images.READER.find(folder, context)
+    table.write_text(header + rows)
+    file = downloads / download_name("http://x/a300")
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x")
+    found = open_images.READER.find(folder, context)
+    (part,) = [p for p in found.parts if p.option("table") == "rotations"]
+    refs = [image.ref for image in open_images.READER.read(part)]
+    assert refs == [ImageRef(str(file)), None]
+    # What lies in images/ is the image.
+    (tmp_path / "images" / "a.jpg").write_bytes(b"x")
+    found = open_images.READER.find(folder, context)
+    (part,) = [p for p in found.parts if p.option("table") == "rotations"]
+    assert [i.ref for i in open_images.READER.read(part)] == [None, None]
+    assert found.images == 1
 
 
 BOXES = (
