@@ -272,7 +272,7 @@ class _Chooser:
 
     def _own(self, key: str, name: str, senses: list[str]) -> ClassChoice:
         """Keeps a name as a class of its own."""
-        class_id = own_id(name)
+        class_id = self._own_id(key, name)
         if not class_id:
             return ClassChoice(key, name, "", "none")
         others = tuple(senses)
@@ -297,7 +297,15 @@ class _Chooser:
         return ClassChoice(key, name, class_id, "own", others)
 
     def _own_kind(self, key: str, name: str, parent: str) -> ClassChoice:
-        return ClassChoice(key, name, own_id(name), "kind", parent=parent)
+        class_id = self._own_id(key, name)
+        return ClassChoice(key, name, class_id, "kind", parent=parent)
+
+    def _own_id(self, key: str, name: str) -> str:
+        """Returns an own id, in English that of the singular."""
+        hints = self.hints
+        if hints.reads_english(key) and not hints.is_proper(key, name):
+            name = singular(name, self.wordnet)
+        return own_id(name)
 
 
 def _has_capital(synset, lemma: str) -> bool:

@@ -44,11 +44,11 @@ def test_rules(name, wnid, rule):
 @pytest.mark.parametrize(
     ("name", "class_id", "rule", "parent"),
     [
-        ("Moths or moths", "own:moths_or_moths", "kind", "moth.n.01"),
+        ("Moths or moths", "own:moths_or_moth", "kind", "moth.n.01"),
         ("Pen/pencil", "own:pen_pencil", "kind", "writing_implement.n.01"),
         ("Dog bed", "own:dog_bed", "kind", "bed.n.01"),
         ("stop_sign", "own:stop_sign", "kind", "street_sign.n.01"),
-        ("Stop signs", "own:stop_signs", "kind", "street_sign.n.01"),
+        ("Stop signs", "own:stop_sign", "kind", "street_sign.n.01"),
         ("stop_sign.n.01", "own:stop_sign", "kind", "street_sign.n.01"),
         ("Cat furniture", "own:cat_furniture", "kind", "furniture.n.01"),
         ("safety vest", "own:safety_vest", "kind", "vest.n.01"),
