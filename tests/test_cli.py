@@ -236,6 +236,18 @@ def test_wrong_input(name, refuse, folders, port):
     assert not result["tensorflow"]
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_refuses_an_unknown_option(command, refuse):
+    result = refuse(Case(f"{command} --no-such-option", ""))
+    assert result["status"] == 2, result
+    # What passes options on to Beam first misses what it needs itself.
+    needs = ("Missing ", "nothing to read")
+    said = ("--no-such-option", *needs)
+    assert any(text in result["stderr"] for text in said)
+    assert result["stderr"].startswith("tagforest: ")
+    assert result["stderr"].count("\n") == 1
+
+
 @pytest.mark.parametrize("name", ["train unknown config", "tag no image"])
 def test_wrong_input_through_the_real_command(name, folders):
     case = CASES[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from serving.api.prediction import (
     Prediction,
     RequestTooLargeError,
     ServerError,
+    Tag,
     TaggedImage,
     VersionStatus,
 )
@@ -46,6 +48,11 @@ __all__ = [
     "TaggedImage",
 ]
 
+# A white PNG of one pixel.
+_PROBE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N"
+    "70a4AAAAAElFTkSuQmCC"
+)
 _NOT_SENT = Prediction(False, ())
 _NOT_DECODED = (
     f"{Reason.BROKEN_IMAGE.value}: the server cannot decode it, or it has "
@@ -196,6 +203,25 @@ class TagClient:
                 "UNKNOWN", f"{len(found)} answers for {len(images)} images"
             )
         return list(found)
+
+    def unknown_classes(self, class_ids: Iterable[str]) -> list[str]:
+        """Returns which ids are of no class of the model that answers.
+
+        Each is asked for alone, of a tiny image: any class has a score.
+
+        Raises:
+            ServerError: the server did not answer, or refused.
+        """
+        return [
+            class_id
+            for class_id in dict.fromkeys(class_ids)
+            if not self._tags_of_probe(class_id)
+        ]
+
+    def _tags_of_probe(self, class_id: str) -> tuple[Tag, ...]:
+        wanted = TagOptions(min_confidence=0.0, include=(class_id,))
+        (found,) = _all_or_raise(self._ask([_PROBE], wanted))
+        return found.tags
 
     def status(self) -> list[VersionStatus]:
         """Returns the versions of the model on the server, newest first.

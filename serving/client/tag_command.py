@@ -59,6 +59,7 @@ def run_tag(run: TagRun) -> bool:
         write = _open(run, stack, go_on=bool(done))
         bar = stack.enter_context(_bar(run, done))
         try:
+            _say_unknown(run, client)
             for found in client.tag_items(_items(run, done), run.options):
                 write(FORMS[run.form].lines(_chosen(run, found)))
                 # Of an image with tags the reason is empty.
@@ -78,6 +79,19 @@ def run_tag(run: TagRun) -> bool:
     seconds = time.monotonic() - start
     typer.echo(_summary(counts, len(done), seconds), err=True)
     return bool(counts[""]) or not counts
+
+
+def _say_unknown(run: TagRun, client: TagClient) -> None:
+    """Says which classes of the options the model lacks."""
+    if run.options is None:
+        return
+    for option in ("include", "exclude"):
+        for unknown in client.unknown_classes(getattr(run.options, option)):
+            typer.echo(
+                f"tagforest: --{option} {unknown}: the model at "
+                f"{client.address} has no such class",
+                err=True,
+            )
 
 
 def _items(run: TagRun, done: set[str]) -> Iterator[Item]:

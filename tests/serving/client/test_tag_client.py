@@ -48,6 +48,12 @@ def wnids(prediction):
     return [tag.wnid for tag in prediction.tags]
 
 
+def test_ids_of_no_class_of_the_model_are_told(client):
+    known = wnids(client.tag([noise_image(1)])[0])
+    asked = [known[0], "n99999999", known[-1], "own:no_such", "n99999999"]
+    assert client.unknown_classes(asked) == ["n99999999", "own:no_such"]
+
+
 def test_options(client):
     images = [noise_image(1), b"broken", noise_image(2)]
     everything = client.tag(images)
