@@ -48,6 +48,10 @@ def describe(done: Forgotten, options: ForgetOptions) -> list[str]:
         f"  saw the images and is as it was: {folder}" for folder in done.saw
     ]
     lines.append(
+        "class_choices.tsv and vocabulary_report.tsv keep the counts of the "
+        "job that made the data set"
+    )
+    lines.append(
         "sources and lists of URLs still name them: take them out there, or "
         "the next job brings them back"
     )

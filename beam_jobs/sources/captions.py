@@ -127,8 +127,7 @@ def _join_captions(
         if not coco.has(entry, "image_id", "caption"):
             yield malformed(path, item, "no image_id or caption")
         elif coco.id_of(entry["image_id"]) not in classes:
-            detail = f"image_id {entry['image_id']!r} is in no image"
-            yield malformed(path, item, detail)
+            yield coco.in_no_image(path, item, entry)
         else:
             found = dict.fromkeys(_keys(str(entry["caption"])))
             classes[coco.id_of(entry["image_id"])] |= found

@@ -217,14 +217,19 @@ def class_key(text: str, kind: str = "csv") -> str:
         >>> class_key("n02084071"), class_key("/m/0bt9lr"), class_key("dog")
         ('n02084071', 'oi:/m/0bt9lr', 'csv:dog')
     """
+    check_length(text)
+    if WNID_PATTERN.fullmatch(text):
+        return text
+    return f"oi:{text}" if text.startswith("/") else f"{kind}:{text}"
+
+
+def check_length(text: str) -> None:
+    """Raises ValueError for a text too long for the name of a class."""
     if len(text) > _LONGEST:
         raise ValueError(
             f"a label of {len(text)} characters, at most {_LONGEST} are "
             f"allowed: {text[:80]!r}"
         )
-    if WNID_PATTERN.fullmatch(text):
-        return text
-    return f"oi:{text}" if text.startswith("/") else f"{kind}:{text}"
 
 
 def read_class_names(path: str | None) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.images.origin import Origin, make_origin
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
+from beam_jobs.sources.cells import check_length
 from beam_jobs.sources.reader import (
     IMAGES,
     AnnotatedImage,
@@ -295,12 +296,21 @@ def _join_objects(
     for index, entry in enumerate(content["annotations"]):
         item = f"annotations[{index}]"
         segments = isinstance(entry, dict) and entry.get("segments_info")
+        if has(entry, "image_id") and id_of(entry["image_id"]) not in classes:
+            yield in_no_image(path, item, entry)
+            continue
         if not isinstance(segments, list):
             yield from _add(path, item, entry, entry, classes, keys)
             continue
         for number, segment in enumerate(segments):
             item_of = f"{item}.segments_info[{number}]"
             yield from _add(path, item_of, entry, segment, classes, keys)
+
+
+def in_no_image(path: str, item: str, entry: dict[str, Any]) -> Rejection:
+    """Returns the dead letter of an annotation whose image is not there."""
+    detail = f"image_id {entry['image_id']!r} is in no image"
+    return malformed(path, item, detail)
 
 
 def _add(
@@ -317,15 +327,17 @@ def _add(
         if isinstance(entry, dict) and "caption" in entry:
             detail += ", but a caption: read it with --captions"
         yield malformed(path, item, detail)
-    elif id_of(entry["image_id"]) not in classes:
-        detail = f"image_id {entry['image_id']!r} is in no image"
-        yield malformed(path, item, detail)
     elif id_of(thing["category_id"]) not in keys:
         detail = f"category_id {thing['category_id']!r} is no category"
         yield malformed(path, item, detail)
     else:
         key = keys[id_of(thing["category_id"])]
-        classes[id_of(entry["image_id"])][key] = None
+        try:
+            check_length(key.removeprefix("coco:"))
+        except ValueError as error:
+            yield malformed(path, item, error)
+        else:
+            classes[id_of(entry["image_id"])][key] = None
 
 
 READER = Reader(

@@ -21,6 +21,7 @@ from beam_jobs.images.image_names import is_inside, path_id
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
+from beam_jobs.sources.cells import check_length
 from beam_jobs.sources.reader import (
     SMALL_FILES,
     AnnotatedImage,
@@ -132,6 +133,8 @@ def _parse(path: str, root: Element, folder: str) -> AnnotatedImage:
     texts = [(o.findtext("name") or "").strip() for o in root.findall("object")]
     if not all(texts):
         raise ValueError("an object without a name")
+    for text in texts:
+        check_length(text)
     images = _images_of(path)
     name = (root.findtext("filename") or "").strip()
     if not os.path.splitext(name)[1]:

@@ -129,7 +129,22 @@ def _calibration(fitted: tagging.Tagging | None) -> str:
         )
     keys = ("images", "split", "precision", "classes_never_tagged")
     known = {k: fitted.summary[k] for k in keys if k in fitted.summary}
+    known |= _another_data_set(fitted.summary.get("data_set") or {})
     return _lines(known, "Scores and thresholds are fitted.")
+
+
+def _another_data_set(judge: Mapping[str, Any]) -> dict[str, str]:
+    """Says if it was not the training's; see `model.scores.trained_on`."""
+    if not judge or judge["is_trained_on"]:
+        return {}
+    name, left_out = judge["name"], judge["training_images_left_out"]
+    own = "of which it is not known whether it is the training's"
+    if judge["is_trained_on"] is False:
+        own = "not the one that was trained on"
+    seen = "images that were trained on may be among them"
+    if left_out is not None:
+        seen = f"{left_out} images that were trained on were left out"
+    return {"data set": f"{name}, {own}; {seen}"}
 
 
 def _lines(values: Mapping[str, Any] | None, otherwise: str = "") -> str:

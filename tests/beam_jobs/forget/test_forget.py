@@ -328,6 +328,8 @@ def test_the_command_says_what_it_did(copied):
         "file there holds their ids, URLs or bytes",
         "  1 in no record: csv/none.jpg",
         f"  saw the images and is as it was: {saw}",
+        "class_choices.tsv and vocabulary_report.tsv keep the counts of the "
+        "job that made the data set",
         "sources and lists of URLs still name them: take them out there, or "
         "the next job brings them back",
     ]

@@ -217,7 +217,7 @@ def test_segments_of_panoptic_files_become_positives(tmp_path):
         {"image_id": 7, "file_name": "a.png", "segments_info": segments},
         {"image_id": 8, "file_name": "b.png", "segments_info": []},
         {"image_id": 8, "segments_info": [{"category_id": 1}, 5]},
-        {"image_id": 9, "segments_info": segments[:1]},
+        {"image_id": 9, "segments_info": segments},
     ]
     *rejected, first, second = read(tmp_path, entries)
     assert first.classes == ("coco:wine glass", "coco:dog")
@@ -225,8 +225,25 @@ def test_segments_of_panoptic_files_become_positives(tmp_path):
     assert [(r.item.rpartition(":")[2], r.detail) for r in rejected] == [
         ("annotations[2].segments_info[0]", "category_id 1 is no category"),
         ("annotations[2].segments_info[1]", "no image_id or category_id"),
-        ("annotations[3].segments_info[0]", "image_id 9 is in no image"),
+        ("annotations[3]", "image_id 9 is in no image"),
     ]
+
+
+def test_a_long_name_of_a_class_becomes_a_rejection(tmp_path):
+    name = "x" * 255
+    for text, kept in ((name, (f"coco:{name}",)), (name + "x", ())):
+        content = {
+            "images": [{"id": 7, "file_name": "a.jpg"}],
+            "annotations": [box(7, 1)],
+            "categories": [{"id": 1, "name": text}],
+        }
+        path = tmp_path / "a.json"
+        path.write_text(json.dumps(content))
+        (part,) = coco.READER.find(str(path), Context(labels_only=True)).parts
+        *rejected, image = coco.READER.read(part)
+        assert image.classes == kept
+        assert len(rejected) == (not kept)
+    assert "a label of 256 characters, at most 255" in rejected[0].detail
 
 
 def test_captions_are_said_to_have_their_own_option(tmp_path):

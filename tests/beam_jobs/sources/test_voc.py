@@ -69,6 +69,10 @@ def test_archive_of_several_years(tmp_path):
         ("", "no element found"),
         ("<html></html>", "received: <html>"),
         (annotation("<object></object>"), "an object without a name"),
+        (
+            annotation(f"<object><name>{'x' * 256}</name></object>"),
+            "a label of 256 characters, at most 255",
+        ),
         (annotation(filename="<filename>../a.jpg</filename>"), "no relative"),
         (ENTITY, "DTDForbidden"),
     ],

@@ -95,6 +95,10 @@ def test_totals():
     assert "2 trainable classes, with more than 100 training images" in text
 
 
+def test_every_rule_is_explained():
+    assert "the parent of an annotated class" in words(render())
+
+
 def test_class_table():
     table = table_of(render())
     assert table["heads"] == [
