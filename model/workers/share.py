@@ -23,6 +23,7 @@ from beam_jobs.files.tensorflow_files import end_process
 from model.workers import cluster, links, rendezvous
 from model.workers.cluster import Workers
 from model.workers.endings import (
+    LOST_STATUS,
     PartDoneError,
     WorkerLostError,
     describe_status,
@@ -161,7 +162,8 @@ def _how_it_ended(others: list[subprocess.Popen], error: LinkLostError) -> str:
     end = time.monotonic() + _END_SECONDS
     while time.monotonic() < end:
         for index, process in enumerate(others, 1):
-            if process.poll():
+            # Who lost its link ended because of another one.
+            if process.poll() not in (None, 0, LOST_STATUS):
                 how = describe_status(process.returncode)
                 return f"worker {index} {how}; nothing is written"
         time.sleep(_POLL_SECONDS)
@@ -287,8 +289,10 @@ def _beside_parent() -> int:
         _beside(plan, work, arguments)
     except PartDoneError:
         return 0
-    except (LinkLostError, InputError):
-        # The chief says what is wrong, or is no more.
+    except LinkLostError:
+        return LOST_STATUS
+    except InputError:
+        # The chief says what is wrong.
         return 2
     except Exception:
         # Here and not by the interpreter, which then waits for all threads.

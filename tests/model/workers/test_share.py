@@ -87,10 +87,12 @@ def test_a_host_that_is_gone_ends_all_with_a_line(index):
             assert status == -signal.SIGKILL
         else:
             assert (status, said) == (75, "")
-            assert errors.startswith("error: worker ")
-            assert errors.endswith(
+            # On a busy machine there is a word on whom it waited for.
+            last = errors.splitlines()[-1]
+            assert last.startswith("error: worker ")
+            assert last.endswith(
                 "is gone; nothing is written: start all again with the same "
-                "command\n"
+                "command"
             )
 
 
