@@ -2,7 +2,9 @@
 
 Same network, batch, optimizer and batches in memory; the difference is the
 adaptive loss and the step around it. Twice: the demo's network with the
-drawn scenes' classes, and the one for photographs with 11,166.
+drawn scenes' classes, and the one for photographs with 11,166. `watched` is
+ours with what a training has at each step besides: the watch for NaN, and the
+curves and histograms of TensorBoard as often as by default.
 
 CPU seconds of one thread. With a thread a core, every operation waits for the
 slowest of them: beside other work the same step took 0.06 to 0.71 s on the
@@ -12,6 +14,7 @@ clock, but 0.10 to 0.14 s of CPU time, and the ratio of blocks was 0.22 to 4.83.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -20,14 +23,17 @@ import tensorflow as tf
 
 from model.config import Config
 from model.configs import demo, tiny_imagenet
+from model.monitoring import tensorboard
 from model.network.resnet import build_backbone
 from model.network.tagger import Tagger
+from model.training.divergence import StopOnNaN
 from model.training.schedules import make_optimizer
 
 from . import timing
 from .classes import scene_classes
 
 _ROUNDS = 12
+_WATCHED = "watched"
 _SECONDS_A_BLOCK = 1.0
 _BATCHES = 8
 _LABELS_AN_IMAGE = 20
@@ -36,32 +42,54 @@ _PUBLISHED_CLASSES = 11_166
 
 def run(folder: Path, short: bool = False) -> list[timing.Comparison]:
     """Trains both on the same random batches, block by block."""
-    del folder
-    found = [compare(demo.get_config(), len(scene_classes()[0]), short)]
+    scenes = len(scene_classes()[0])
+    found = compare(demo.get_config(), scenes, folder / "demo", short)
     if not short:
-        found.append(compare(tiny_imagenet.get_config(), _PUBLISHED_CLASSES))
+        config = tiny_imagenet.get_config()
+        found += compare(config, _PUBLISHED_CLASSES, folder / "tiny")
     return found
 
 
 def compare(
-    config: Config, classes: int, short: bool = False
-) -> timing.Comparison:
-    """Returns our steps a second against Keras' own."""
+    config: Config, classes: int, logs: Path, short: bool = False
+) -> list[timing.Comparison]:
+    """Returns our steps a second, bare and watched, against Keras' own."""
     data = _batches(config, classes)
     blocks = {
         timing.BARE: Block(_plain(config, classes), data),
         timing.OURS: Block(_tagger(config, classes), data),
-    }
-    took = timing.interleave(blocks, 1 if short else _ROUNDS)
-    details = {
-        "batch": config.schedule.batch_size,
-        "classes": classes,
-        "ratio on the clock": timing.ratio(
-            took[timing.OURS], took[timing.BARE], timing.WALL
+        _WATCHED: Block(
+            _tagger(config, classes), data, _watchers(config, logs)
         ),
     }
-    name = f"train_step {config.name}"
-    return timing.compare_rates(name, "steps", took, details)
+    took = timing.interleave(blocks, 1 if short else _ROUNDS)
+    details = {"batch": config.schedule.batch_size, "classes": classes}
+    return [
+        timing.compare_rates(
+            f"train_step {config.name}{kind}",
+            "steps",
+            {timing.BARE: took[timing.BARE], timing.OURS: took[arm]},
+            details,
+        )
+        for arm, kind in ((timing.OURS, ""), (_WATCHED, ", watched"))
+    ]
+
+
+def _watchers(config: Config, logs: Path) -> list[keras.callbacks.Callback]:
+    """Returns what a training does after each step."""
+    writer = tensorboard.open_writer(logs, 0)
+    size, every = config.schedule.batch_size, config.logging.every
+    histograms = config.logging.histograms_every
+    return [
+        # No step diverges: no batch is read again.
+        StopOnNaN(logs, config, 1, _read_nothing),
+        tensorboard.Curves(writer, size, every),
+        tensorboard.ClassState(writer, config.loss, histograms),
+    ]
+
+
+def _read_nothing(epoch: int, step: int):
+    raise RuntimeError(f"epoch {epoch}, step {step} of random data diverged")
 
 
 class Clock(keras.callbacks.Callback):
@@ -88,8 +116,14 @@ class Clock(keras.callbacks.Callback):
 class Block:
     """Trains for as many steps as fill some seconds."""
 
-    def __init__(self, model: keras.Model, data: tf.data.Dataset):
+    def __init__(
+        self,
+        model: keras.Model,
+        data: tf.data.Dataset,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+    ):
         self._model, self._data = model, data
+        self._callbacks = callbacks
         # The warm-up finds out how many.
         self._steps = 0
 
@@ -105,7 +139,11 @@ class Block:
     def _fit(self, steps: int) -> timing.Took:
         clock = Clock()
         self._model.fit(
-            self._data, steps_per_epoch=steps, verbose=0, callbacks=[clock]
+            self._data,
+            steps_per_epoch=steps,
+            verbose=0,
+            # Last, so that it sees what the others take.
+            callbacks=[*self._callbacks, clock],
         )
         return clock.took
 
