@@ -175,10 +175,12 @@ def test_processes_find_what_one_does(two_data_sets):
         texts.append(report.read_bytes())
         report.unlink()
     assert texts[0] == texts[1] == texts[2]
-    (own / "validation/validation-00000-of-00001.tfrecord").write_bytes(b"x")
+    shard = own / "validation/validation-00000-of-00001.tfrecord"
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-6] + b"?" + content[-5:])
     result = run("evaluate", run_, own, "--local-workers", 2)
     assert isinstance(result.exception, InputError)
-    assert "is damaged at byte 0" in str(result.exception)
+    assert f"{shard} is damaged at byte " in str(result.exception)
     assert not report.exists()
 
 
