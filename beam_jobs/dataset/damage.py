@@ -1,22 +1,13 @@
-"""Which shard is damaged.
-
-A TFRecord is the length of its bytes (uint64), the checksum of the length
-(uint32), the bytes, and their checksum (uint32):
-https://www.tensorflow.org/tutorials/load_data/tfrecord.
-"""
+"""Which shard is damaged, and what to say of it."""
 
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterable
 
-import google_crc32c
+from beam_jobs.errors import InputError
+from beam_jobs.files import storage, tfrecords
 
-from beam_jobs.files import storage
-
-_HEADER = struct.Struct("<QI")
-_CHECKSUM = struct.Struct("<I")
 _BYTE = re.compile(r"\brecord at (\d+)")
 
 
@@ -38,7 +29,22 @@ def describe(shard: str, said: str) -> str:
         said: by TensorFlow.
     """
     byte = find_byte(said)
-    where = f"({said.splitlines()[0]})" if byte is None else f"at byte {byte}"
+    return _line(
+        shard,
+        f"({said.splitlines()[0]})" if byte is None else f"at byte {byte}",
+    )
+
+
+def damaged(shard: str, byte: int) -> InputError:
+    """Returns what to raise where a record is damaged.
+
+    Args:
+        byte: where the record begins, or where its bytes do.
+    """
+    return InputError(_line(shard, f"at byte {byte}"))
+
+
+def _line(shard: str, where: str) -> str:
     return (
         f"{shard} is damaged {where}; copy it again, or make the data set "
         "again with `tagforest dataset`"
@@ -61,29 +67,13 @@ def _is_damaged(shard: str, byte: int) -> bool:
     size, start = storage.size(shard), 0
     with storage.open_read(shard) as file:
         while start <= byte and start < size:
-            header = file.read(_HEADER.size)
-            if not _is_header(header):
+            length = tfrecords.length_of(file.read(tfrecords.HEADER.size))
+            if length is None:
                 return start == byte
-            length, _ = _HEADER.unpack(header)
-            end = start + _HEADER.size + length + _CHECKSUM.size
-            if byte in (start, start + _HEADER.size):
-                return end > size or not _is_whole(file.read(end - file.tell()))
+            end = start + length + tfrecords.FRAME_BYTES
+            if byte in (start, start + tfrecords.HEADER.size):
+                return end > size or not tfrecords.is_whole(
+                    file.read(length), file.read(tfrecords.CHECKSUM.size)
+                )
             start = file.seek(end)
     return False
-
-
-def _is_header(header: bytes) -> bool:
-    if len(header) < _HEADER.size:
-        return False
-    return _HEADER.unpack(header)[1] == masked_crc(header[:8])
-
-
-def _is_whole(content: bytes) -> bool:
-    data, checksum = content[: -_CHECKSUM.size], content[-_CHECKSUM.size :]
-    return _CHECKSUM.unpack(checksum)[0] == masked_crc(data)
-
-
-def masked_crc(data: bytes) -> int:
-    """Returns the checksum that TFRecords hold of some bytes."""
-    crc = google_crc32c.value(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -72,7 +72,24 @@ def read_manifest(dataset: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def shard_paths(dataset: str | os.PathLike[str], split: str) -> list[str]:
-    """Returns the shards of a split, in order.
+    """Returns the shards of a split, in order: see `shard_sizes`."""
+    return list(shard_sizes(dataset, split))
+
+
+def shard_records(
+    dataset: str | os.PathLike[str], split: str
+) -> dict[str, int]:
+    """Returns the records of each shard by path, where the manifest says it."""
+    shards = read_manifest(dataset).get("splits", {}).get(split, {})
+    return {
+        storage.join(dataset, shard["path"]): shard["records"]
+        for shard in shards.get("shards", ())
+        if "records" in shard
+    }
+
+
+def shard_sizes(dataset: str | os.PathLike[str], split: str) -> dict[str, int]:
+    """Returns the bytes of the shards of a split by path, in order.
 
     By names and sizes alone they are those that the manifest names.
 
@@ -91,7 +108,7 @@ def shard_paths(dataset: str | os.PathLike[str], split: str) -> list[str]:
         )
     _check_names(folder, split, found, splits.get(split))
     _check_sizes(found, splits.get(split))
-    return list(found)
+    return found
 
 
 def check_shards(dataset: str | os.PathLike[str]) -> None:

@@ -46,8 +46,8 @@ ANNOTATION_CONFIDENCE = "annotation/confidence"
 ANNOTATION_SOURCE = "annotation/source"
 
 
-def feature_spec() -> dict[str, Any]:
-    """Returns the spec for `tf.io.parse_example`.
+def feature_spec(*names: str) -> dict[str, Any]:
+    """Returns the spec for `tf.io.parse_example`, of all features or of some.
 
     Scalars: `image/*`; `image/encoded` is empty in a data set of labels only.
     Ragged [values]: all others.
@@ -57,7 +57,7 @@ def feature_spec() -> dict[str, Any]:
     def ragged(dtype):
         return tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
 
-    return {
+    spec = {
         IMAGE_ENCODED: tf.io.FixedLenFeature([], tf.string, ""),
         IMAGE_ID: tf.io.FixedLenFeature([], tf.string, ""),
         IMAGE_HEIGHT: tf.io.FixedLenFeature([], tf.int64, 0),
@@ -72,3 +72,4 @@ def feature_spec() -> dict[str, Any]:
         ANNOTATION_CONFIDENCE: ragged(tf.float32),
         ANNOTATION_SOURCE: ragged(tf.int64),
     }
+    return {name: spec[name] for name in names or spec}

@@ -19,7 +19,12 @@ import numpy as np
 from beam_jobs.classes import load_classes
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import Vocabulary
-from beam_jobs.dataset import dataset_folder, manifest, records
+from beam_jobs.dataset import (
+    dataset_folder,
+    manifest,
+    record_index,
+    records,
+)
 from beam_jobs.dataset.manifest import Manifest
 from beam_jobs.dataset.read_records import read_batches, to_numpy
 from beam_jobs.dataset_job import encode_records, failures, write_shards
@@ -145,7 +150,7 @@ def relabel_shard(
     letters = storage.join(work, path + ".jsonl")
     rejected = save_rejections(letters, state.rejections)
     if not state.records:
-        storage.remove(final)
+        record_index.remove_shard(final)
     shard = manifest.ShardInfo(
         split,
         path,

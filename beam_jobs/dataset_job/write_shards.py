@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from beam_jobs.dataset import dataset_folder, records
+from beam_jobs.dataset import dataset_folder, record_index, records
 from beam_jobs.dataset.manifest import ShardInfo
 from beam_jobs.dataset_job import carried, encode_records
 from beam_jobs.dataset_job.assemble_images import PARTITIONS, PATHS, SHARD_SALT
@@ -224,6 +224,9 @@ def _image_examples(
 def write_records(final: str, examples: Iterator[Example]) -> tuple[int, str]:
     """Writes a TFRecord file under a temporary name, then moves it.
 
+    Its offsets go before it: what breaks off between the two leaves none that
+    are not of the shard beside them, or they have not its size.
+
     Returns:
         Its bytes, and the SHA-256 (hex) over what stands for its records.
     """
@@ -231,9 +234,13 @@ def write_records(final: str, examples: Iterator[Example]) -> tuple[int, str]:
 
     digest = hashlib.sha256()
     temporary = storage.work_file(final)
+    lengths: list[int] = []
     with tf.io.TFRecordWriter(temporary) as writer:
         for example, summary in examples:
             writer.write(example)
             digest.update(summary)
+            lengths.append(len(example))
+    offsets = record_index.offsets_of(lengths)
+    record_index.save(record_index.index_path(final), offsets)
     storage.publish(temporary, final)
     return storage.size(final), digest.hexdigest()

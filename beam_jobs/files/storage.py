@@ -165,8 +165,18 @@ def read_text(path: PathLike) -> str:
     Raises:
         OSError: it is not there or cannot be read.
     """
+    with _errors(path):
+        return read_bytes(path).decode("utf-8")
+
+
+def read_bytes(path: PathLike) -> bytes:
+    """Returns what a file holds.
+
+    Raises:
+        OSError: it is not there or cannot be read.
+    """
     with _errors(path), open_read(path) as file:
-        return file.read().decode("utf-8")
+        return file.read()
 
 
 def write_text(path: PathLike, text: str) -> None:
@@ -175,11 +185,20 @@ def write_text(path: PathLike, text: str) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: PathLike, content: bytes) -> None:
+    """Writes a small file; nobody sees half of it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     path = os.fspath(path)
     # An object appears in its store only when it is complete.
     target = path if is_remote(path) else work_file(path)
     with _errors(path), open_write(target) as file:
-        file.write(text.encode("utf-8"))
+        file.write(content)
     if target != path:
         os.replace(target, path)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from beam_jobs.dataset import records
+from beam_jobs.dataset import record_index, records
 from beam_jobs.dataset.manifest import Manifest, ShardInfo
 from beam_jobs.dataset.read_records import Batch, read_batches, to_numpy
 from beam_jobs.dataset_job.write_shards import write_records
@@ -204,7 +204,7 @@ def rewrite_shard(
         )
     left = shard.records - gone[0]
     if not left:
-        storage.remove(final)
+        record_index.remove_shard(final)
     return replace(shard, records=left, bytes=size, sha256=digest), gone[1]
 
 

@@ -4,24 +4,20 @@ A record is a `tf.train.Example` with `image` (the file's bytes), `label` (one
 little-endian float32 a class, 0 for no label), `name`, `width`, `height`:
 https://github.com/Tencent/tencent-ml-images/blob/master/data/tfrecord.py
 
-TensorFlow's reader hides where a record lies, so the framing is read here:
-length (uint64), its CRC, the data, their CRC; both CRCs are masked CRC-32C:
-https://www.tensorflow.org/tutorials/load_data/tfrecord
+TensorFlow's reader hides where a record lies, so the framing is read here.
 """
 
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
-import google_crc32c
 import numpy as np
 
 from beam_jobs.classes.load_classes import read_dictionary
 from beam_jobs.errors import InputError
-from beam_jobs.files import storage
+from beam_jobs.files import storage, tfrecords
 from beam_jobs.files.checks import check_file
 from beam_jobs.images.image_folders import ImageFolders
 from beam_jobs.images.image_names import check_address, is_inside, is_url
@@ -42,8 +38,6 @@ from beam_jobs.sources.reader import (
 )
 from beam_jobs.sources.text_rows import find_rows, read_rows
 
-_HEADER = struct.Struct("<QI")
-_CRC = struct.Struct("<I")
 # A longer one is a damaged length; nothing of that size is reserved.
 _MAX_RECORD = 256 << 20
 
@@ -82,7 +76,7 @@ def find_files(path: str) -> list[tuple[str, int]]:
         raise InputError(f"no TFRecord files: nothing matches {path}")
     for name, _ in found:
         with storage.open_read(name) as file:
-            head = file.read(_HEADER.size)
+            head = file.read(tfrecords.HEADER.size)
         if _record_length(head) is None:
             raise InputError(f"{name}: not a TFRecord file (its start)")
     return found
@@ -135,33 +129,34 @@ def read_frames(path: str) -> Iterator[Frame]:
     """
     offset = 0
     with storage.open_read(path) as file:
-        while head := file.read(_HEADER.size):
+        while head := file.read(tfrecords.HEADER.size):
             length = _record_length(head)
             if length is None:
                 yield Frame(offset, None, _no_header(head))
                 return
             yield _read_data(file, offset, length)
-            offset += _HEADER.size + length + _CRC.size
+            offset += length + tfrecords.FRAME_BYTES
 
 
 def _read_data(file: BinaryIO, offset: int, length: int) -> Frame:
-    data = file.read(length)
-    tail = file.read(_CRC.size)
-    if len(tail) < _CRC.size:
-        there = len(data) + len(tail)
+    wanted = length + tfrecords.CHECKSUM.size
+    content = file.read(wanted)
+    if len(content) < wanted:
         return Frame(
             offset,
             None,
-            f"cut off: {length + _CRC.size} bytes expected, {there} there",
+            f"cut off: {wanted} bytes expected, {len(content)} there",
         )
-    if _CRC.unpack(tail)[0] != _masked_crc(data):
+    data = content[:length]
+    if not tfrecords.is_whole(data, content[length:]):
         return Frame(offset, None, "the checksum of the data is wrong")
     return Frame(offset, data)
 
 
 def _no_header(head: bytes) -> str:
-    if len(head) < _HEADER.size:
-        return f"cut off: {_HEADER.size} bytes expected, {len(head)} there"
+    wanted = tfrecords.HEADER.size
+    if len(head) < wanted:
+        return f"cut off: {wanted} bytes expected, {len(head)} there"
     return (
         "the checksum of the length is wrong; the rest of the file cannot be "
         "read"
@@ -170,16 +165,9 @@ def _no_header(head: bytes) -> str:
 
 def _record_length(head: bytes) -> int | None:
     """Returns the length of a record, None if it is none."""
-    if len(head) < _HEADER.size:
-        return None
-    length, crc = _HEADER.unpack(head)
-    sound = crc == _masked_crc(head[:8]) and length <= _MAX_RECORD
+    length = tfrecords.length_of(head)
+    sound = length is not None and length <= _MAX_RECORD
     return length if sound else None
-
-
-def _masked_crc(data: bytes) -> int:
-    crc = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _parse(
@@ -205,7 +193,7 @@ def _parse(
     # Says no to NaN as well.
     if not np.all((found > 0) & (found <= 1)):
         raise ValueError("label has values that are not 0 to 1")
-    start = offset + _HEADER.size + data.index(encoded)
+    start = offset + tfrecords.HEADER.size + data.index(encoded)
     return AnnotatedImage(
         f"tencent/{name}",
         Source.TENCENT,

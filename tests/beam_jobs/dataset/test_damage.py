@@ -5,7 +5,8 @@ import struct
 import pytest
 import tensorflow as tf
 
-from beam_jobs.dataset.damage import damaged_shard, masked_crc
+from beam_jobs.dataset.damage import damaged_shard
+from beam_jobs.files.tfrecords import masked_crc
 
 # Records begin at 0, 16 + 5 = 21 and 21 + 16 + 3 = 40; 60 bytes in all.
 RECORDS = (b"first", b"two", b"last")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from beam_jobs.cli_options import build_options
-from beam_jobs.dataset import dataset_folder
+from beam_jobs.dataset import dataset_folder, record_index
 from beam_jobs.dataset.manifest import Manifest, describe
 from beam_jobs.dataset_job.build_dataset import build_dataset
 from beam_jobs.dataset_job.options import DatasetOptions
@@ -89,6 +91,18 @@ def holds(record, name):
     return f"csv/{name}".encode() in record
 
 
+def check_offsets(dataset):
+    """Checks that there are those of the shards that are there, and they."""
+    paths = {str(path) for path in dataset.glob("*/*.tfrecord")}
+    assert {str(path) for path in dataset.glob("*/*.npy")} == {
+        record_index.index_path(path) for path in paths
+    }
+    for path in paths:
+        found = np.load(record_index.index_path(path))
+        expected = record_index.scan(path, os.path.getsize(path))
+        np.testing.assert_array_equal(found, expected)
+
+
 def without(found, *names):
     return {
         split: [r for r in rows if not any(holds(r, n) for n in names)]
@@ -124,6 +138,7 @@ def test_all_other_records_keep_bytes_and_order(copied):
         assert names_left(dataset, name) == []
     assert names_left(dataset, "csv/4.jpg")
     assert not list(copied.glob(".*"))
+    check_offsets(dataset)
 
 
 def test_a_shard_without_a_record_left_goes(copied):
@@ -141,6 +156,7 @@ def test_a_shard_without_a_record_left_goes(copied):
     gone = sorted({i.decode() for i in ids})
     forget(copied, *gone, copies=True)
     assert not (dataset / shard["path"]).exists()
+    check_offsets(dataset)
     left = without(before, *(i.removeprefix("csv/") for i in gone))
     for split, content in Manifest.load(dataset).splits.items():
         paths = dataset_folder.shard_paths(dataset, split)
