@@ -74,7 +74,8 @@ class Config(Section):
         """Returns only the fields that the trained weights depend on."""
         values = dataclasses.asdict(self)
         for name in _WITHOUT_EFFECT:
-            del values[name]
+            section, _, field_name = name.rpartition(".")
+            del (values[section] if section else values)[field_name]
         return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
     @classmethod
@@ -88,11 +89,23 @@ class Config(Section):
             values = json.loads(text)
         except json.JSONDecodeError as error:
             raise InputError(f"the config is not JSON: {error}") from None
+        for section, name in _GONE:
+            there = values.get(section) if isinstance(values, dict) else None
+            if isinstance(there, dict):
+                there.pop(name, None)
         return _from_mapping(cls, values, "")
 
 
 # A training may go on with other ones.
-_WITHOUT_EFFECT = ("name", "logging", "checkpoint")
+_WITHOUT_EFFECT = (
+    "name",
+    "logging",
+    "checkpoint",
+    "data.read_ahead",
+    "data.skip_damaged",
+)
+# Fields of earlier versions, which no result depends on any more.
+_GONE = (("data", "shuffle_buffer"),)
 _C = TypeVar("_C")
 
 

@@ -11,6 +11,7 @@ from beam_jobs.option_fields import Limits
 from model.config_checks import Section
 from model.loss_kinds import LOSS_KINDS, PARAMETERS, LossSwitches
 
+READINGS = ("auto", "records", "blocks")
 UNKNOWN_POLICIES = ("negative", "ignore", "ignore_unless_related")
 BLOCKS = ("basic", "bottleneck")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -58,7 +59,18 @@ class DataConfig(Section):
             verified absent: `negative` (as the paper's loss), `ignore`d by
             the loss, or `ignore_unless_related`: negative only where a
             sibling is a label (see `model.inputs.targets`).
-        shuffle_buffer: serialized records held for shuffling.
+        reading: `records` reads each by itself, in an order without a
+            pattern; `blocks` reads neighbours together, for object stores
+            and disks that turn. `auto`: blocks where the data set lies on
+            an object store. See `model.inputs.record_order`.
+        streams: of `blocks`, at most: each batch takes as many records of
+            each. As many workers at least should share them out.
+        block_bytes: of `blocks`: a request.
+        shuffle_bytes: of `blocks`: records that are shuffled together, in
+            all streams of all workers; twice as many are held.
+        read_ahead: requests under way at once in each worker.
+        skip_damaged: share of an epoch's records that may be damaged: the
+            next ones are taken instead. Each worker applies it to its part.
     """
 
     image_size: Annotated[int, Limits(min=8, max=4096)] = 224
@@ -78,7 +90,12 @@ class DataConfig(Section):
     contrast: tuple[float, float] = (0.5, 1.5)
     min_confidence: Annotated[float, _PROBABILITY] = 0.0
     unknown: Annotated[str, Limits(choices=UNKNOWN_POLICIES)] = "negative"
-    shuffle_buffer: Annotated[int, _POSITIVE] = 65536
+    reading: Annotated[str, Limits(choices=READINGS)] = "auto"
+    streams: Annotated[int, Limits(min=1, max=65536)] = 128
+    block_bytes: Annotated[int, _POSITIVE] = 4 << 20
+    shuffle_bytes: Annotated[int, _POSITIVE] = 2 << 30
+    read_ahead: Annotated[int, Limits(min=1, max=1024)] = 8
+    skip_damaged: Annotated[float, _PROBABILITY] = 0.0
 
     def __post_init__(self):
         super().__post_init__()

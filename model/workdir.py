@@ -13,7 +13,9 @@ extensions.json     what `--extend` changed, and when; its notes name the
                     weights that were final before
 logs/               TensorBoard
 train.log           what the training said, with times
-workers/            what each worker ended with
+workers/            what each worker ended with, and what it passed over
+damaged_records.txt what all have passed over, a line a record
+record_index/       offsets of records that do not lie beside their shards
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ COUNTS = "counts.json"
 LOGS = "logs"
 LOG = "train.log"
 WORKERS = "workers"
+DAMAGED = "damaged_records.txt"
+RECORD_INDEX = "record_index"
 
 
 def check_trained(workdir: Path, dataset: str) -> None:
@@ -49,6 +53,11 @@ def check_trained(workdir: Path, dataset: str) -> None:
             f"no such folder: {workdir}; `tagforest train {dataset} "
             f"--workdir {workdir}` makes one"
         )
+
+
+def damaged_of(workdir: Path, worker: int) -> Path:
+    """Returns the list of damaged records that a worker passed over."""
+    return workdir / WORKERS / f"damaged-{worker}.txt"
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -17,7 +17,7 @@ from beam_jobs.statistics.counts import load_images_per_class
 from model.evaluation import report_plots
 from model.evaluation.evaluator import Evaluator
 from model.evaluation.result import Evaluation
-from model.inputs import input_pipeline
+from model.inputs import input_pipeline, record_counts
 from model.network.load_tagger import weights_fingerprint
 from model.network.options import BatchOptions
 from model.network.tagger import Tagger
@@ -151,8 +151,12 @@ def _train_counts(
     least = tagger.config.data.min_confidence
     if least > 0:
         # The statistics count all labels, these are some of them.
-        shards = dataset_folder.shard_paths(dataset, dataset_folder.TRAIN)
-        return input_pipeline.label_counts(shards, len(vocabulary), least)
+        return record_counts.label_counts(
+            record_counts.open_index(dataset),
+            len(vocabulary),
+            least,
+            tagger.config.data.skip_damaged,
+        )
     return load_images_per_class(dataset, dataset_folder.TRAIN, vocabulary)
 
 

@@ -1,4 +1,4 @@
-"""Decoding on the host, for training: TensorFlow's pixels, faster.
+"""Decoding on the host: TensorFlow's pixels, faster.
 
 Fresh memory costs a third of the decoding where the system must first clear
 it page by page: every thread uses its own again.
@@ -12,6 +12,7 @@ import numpy as np
 import simplejpeg
 import tensorflow as tf
 
+from beam_jobs.errors import InputError
 from model.inputs import preprocessing
 
 _JPEG_START = b"\xff\xd8\xff"
@@ -63,6 +64,28 @@ def decode(encoded: bytes, workspace: Workspace) -> np.ndarray:
         # TensorFlow names the node before what is wrong, the operation behind.
         reason = str(error).split("} ", 1)[-1].split(" [Op:")[0]
         raise ValueError(reason) from error
+
+
+def decode_record(
+    encoded: bytes, name: bytes, workspace: Workspace | None = None
+) -> np.ndarray:
+    """Decodes the image of a record, see `decode`.
+
+    Args:
+        name: id of the record.
+        workspace: by default the result has memory of its own.
+
+    Raises:
+        InputError: it cannot be decoded.
+    """
+    try:
+        return decode(encoded, workspace or Workspace())
+    except ValueError as error:
+        raise InputError(
+            f"record {name.decode(errors='replace')}: its image "
+            f"({len(encoded)} bytes) cannot be decoded: {error}; the data "
+            "set is damaged, make it again with `tagforest dataset`"
+        ) from error
 
 
 def _decode_jpeg(encoded: bytes, workspace: Workspace) -> np.ndarray:

@@ -15,7 +15,7 @@ import dataclasses
 import functools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -188,6 +188,7 @@ def augment_batch(
     key: int,
     positions: np.ndarray,
     config: DataConfig,
+    another: Callable[[int, InputError], tuple[bytes, bytes]] | None = None,
 ) -> np.ndarray:
     """Decodes and augments images, on all cores.
 
@@ -195,6 +196,8 @@ def augment_batch(
         encoded: [batch], bytes of image files.
         names: [batch], bytes: ids of the records, for messages.
         key, positions: int and int64 [batch], see `draws`.
+        another: is told which image cannot be decoded, and why; returns the
+            file and the id to take instead, or raises. Called by threads.
 
     Returns:
         uint8 [batch, image_size, image_size, 3].
@@ -209,7 +212,7 @@ def augment_batch(
 
     def work(start: int) -> None:
         for i in range(start, min(start + _IMAGES_A_TASK, len(out))):
-            image = _decode_record(encoded[i], names[i])
+            image = _decoded(encoded[i], names[i], i, another)
             chosen = choose(drawn[i], config)
             augment(image, chosen, config, out[i], _WORKSPACE)
 
@@ -218,15 +221,15 @@ def augment_batch(
     return out
 
 
-def _decode_record(encoded: bytes, name: bytes) -> np.ndarray:
-    try:
-        return host_images.decode(encoded, _WORKSPACE)
-    except ValueError as error:
-        raise InputError(
-            f"record {name.decode(errors='replace')}: its image "
-            f"({len(encoded)} bytes) cannot be decoded: {error}; the data "
-            "set is damaged, make it again with `tagforest dataset`"
-        ) from error
+def _decoded(encoded: bytes, name: bytes, place: int, another) -> np.ndarray:
+    while True:
+        try:
+            return host_images.decode_record(encoded, name, _WORKSPACE)
+        except InputError as error:
+            if another is None:
+                raise
+            refusal = error
+        encoded, name = another(place, refusal)
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,12 +1,11 @@
 """TFRecord shards to batches of images and dense targets.
 
-Records are shuffled before they are decoded (a shuffle buffer of decoded
-224-pixel images takes 30 times the memory) and labels become dense only once
-they are batched (the released code's dense labels: 183 MB a batch). One call
-parses, decodes and augments a whole batch of training: calls for each image
-cost more than some of the work in them. The order and the augmentation follow
-from (seed, epoch, position) alone, so a resumed run sees what an undisturbed
-one would.
+A worker reads its own part of each batch of training (`record_order`), and
+labels become dense only once they are batched (the released code's dense
+labels: 183 MB a batch). One call reads a whole batch, and one decodes and
+augments it: calls for each image cost more than some of the work in them. The
+order and the augmentation follow from (seed, epoch, place) alone, so a resumed
+run sees what an undisturbed one would.
 
 Targets are int8 [batch, classes], see `model.inputs.targets`.
 """
@@ -17,56 +16,29 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from beam_jobs.dataset import damage, dataset_folder, records
+from beam_jobs.dataset.record_index import SplitIndex, open_index
 from beam_jobs.errors import InputError
 from beam_jobs.files import tensorflow_files
-from model.config import DataConfig
-from model.inputs import image_augmentation, preprocessing, targets
-
-_READ_BATCH = 1024
-
-
-def count_records(shards: Sequence[str]) -> int:
-    """Returns the number of records in the shards."""
-    # By blocks: an operation for each record costs more than its reading.
-    blocks = _read(shards).batch(_READ_BATCH).map(tf.size)
-    return int(blocks.reduce(0, lambda total, size: total + size).numpy())
-
-
-def has_images(shards: Sequence[str]) -> bool:
-    """Returns whether the first record holds an image."""
-    # One stands for all: a data set has images in every record, or in none.
-    for row in _read(shards).take(1):
-        return bool(tf.strings.length(_encoded(row)).numpy())
-    return False
-
-
-def label_counts(
-    shards: Sequence[str], classes: int, min_confidence: float = 0.0
-) -> np.ndarray:
-    """Returns int64 [classes]: images with each class as a label.
-
-    Raises:
-        InputError: a record has a label that the vocabulary lacks.
-    """
-    spec = _subset(records.LABEL_ID, records.LABEL_CONFIDENCE)
-    counts = np.zeros(classes, np.int64)
-    for block in _read(shards).batch(_READ_BATCH):
-        row = tf.io.parse_example(block, spec)
-        sure = row[records.LABEL_CONFIDENCE].flat_values >= min_confidence
-        ids = row[records.LABEL_ID].flat_values.numpy()[sure.numpy()]
-        if ids.size and not 0 <= ids.min() <= ids.max() < classes:
-            raise InputError(
-                f"a record has label {ids.max()}, the vocabulary has "
-                f"{classes} classes: the data set's files do not belong "
-                "together; run `tagforest dataset` again"
-            )
-        counts += np.bincount(ids, minlength=classes)
-    return counts
+from model import workdir as files
+from model.config import Config, DataConfig
+from model.inputs import (
+    epoch_reader,
+    host_images,
+    preprocessing,
+    record_counts,
+    record_order,
+    targets,
+    train_batches,
+)
+from model.inputs.epoch_reader import EpochReader
+from model.inputs.record_reader import RecordReader
+from model.inputs.skipped_records import SkippedRecords
 
 
 def make_train_dataset(
@@ -78,22 +50,23 @@ def make_train_dataset(
     epochs: int,
     first_epoch: int = 0,
     first_step: int = 0,
-    images: int | None = None,
     seed: int = 0,
     context: tf.distribute.InputContext | None = None,
+    workdir: Path | None = None,
 ) -> tf.data.Dataset:
     """Returns batches for the epochs from `first_epoch` to `epochs`.
 
-    Worker w of n takes the w-th of n equal parts of each batch: all replicas
-    together see the very batches that a single one would see, in the order
-    of their numbers.
+    Worker w of n takes the w-th of n equal parts of each batch, and reads
+    nothing else: all replicas together see the very batches that a single one
+    would see, in the order of their numbers.
 
     Args:
         batch_size: images a step over all replicas.
         epochs: each leaves out the rest below a batch, another one each.
-        first_step: steps of the first epoch to pass over, undecoded.
-        images: in the split, where that is known; else they are counted.
+        first_step: steps of the first epoch to pass over, unread.
         context: which worker of how many; by default there is one.
+        workdir: keeps what is to be kept of the data set, and the list of
+            damaged records that are passed over; by default nothing does.
 
     Returns:
         A replica's uint8 [batch, size, size, 3], which the network scales
@@ -102,108 +75,42 @@ def make_train_dataset(
     Raises:
         InputError: no such data set.
     """
-    shards = dataset_folder.shard_paths(dataset, dataset_folder.TRAIN)
-    images = count_records(shards) if images is None else images
-    steps = steps_per_epoch(images, batch_size)
-
-    # Epochs of one seed meet no epoch of another.
-    key = tf.constant(seed * 1_000_003, tf.int64)
-
-    def numbered(epoch):
-        rows = _shuffled(shards, config.shuffle_buffer, key + epoch)
-        # Numbered before any is passed over: the draws hang on the place.
-        return rows.take(steps * batch_size).enumerate()
-
-    passed, every = first_step * batch_size, (first_epoch, epochs)
+    config = record_order.settled(config, os.fspath(dataset))
     context = context or tf.distribute.InputContext()
-    batches = _dealt(numbered, every, passed, batch_size, context)
-    siblings = targets.siblings_of_dataset(dataset, config)
-    return _with_options(_decoded(batches, key, config, classes, siblings))
-
-
-def _dealt(
-    numbered: Callable[[tf.Tensor], tf.data.Dataset],
-    epochs: tuple[int, int],
-    passed: int,
-    batch_size: int,
-    context: tf.distribute.InputContext,
-) -> tf.data.Dataset:
-    """Returns (epoch, places, serialized records), a replica's batches.
-
-    Args:
-        numbered: from an epoch to its (place, record).
-        epochs: the first, and the one to end before.
-        passed: records of the first epoch to pass over.
-    """
-    nothing, behind = tf.constant(0, tf.int64), tf.constant(passed, tf.int64)
-    share = batch_size // context.num_input_pipelines
-
-    def is_mine(place, row):
-        return place % batch_size // share == context.input_pipeline_id
-
-    def one_epoch(epoch):
-        # Still serialized: to pass over an epoch costs its reading alone.
-        rows = numbered(epoch)
-        rows = rows.skip(tf.where(epoch == epochs[0], behind, nothing))
-        if context.num_input_pipelines > 1:
-            rows = rows.filter(is_mine)
-        # A static batch size, which XLA and the accumulation ask for.
-        size = batch_size // context.num_replicas_in_sync
-        batches = rows.batch(size, drop_remainder=True)
-        return batches.map(lambda places, rows: (epoch, places, rows))
-
-    return tf.data.Dataset.range(*epochs).flat_map(one_epoch)
-
-
-def _decoded(
-    batches: tf.data.Dataset,
-    key: tf.Tensor,
-    config: DataConfig,
-    classes: int,
-    siblings: tf.RaggedTensor | None,
-) -> tf.data.Dataset:
-    """Makes images and targets of (epoch, places, serialized records)."""
-    spec = label_spec(config) | _subset(_ENCODED, records.IMAGE_ID)
-
-    def decode(epoch, places, rows):
-        features = tf.io.parse_example(rows, spec)
-        images = _augmented(features, key + epoch, places, config)
-        dense = targets.dense_targets(features, classes, config, siblings)
-        return images, tf.ensure_shape(dense, [*rows.shape, classes])
-
-    # Two at once, for the threads that finish a batch early.
-    return batches.map(decode, num_parallel_calls=2)
-
-
-def _augmented(features, key, places, config: DataConfig) -> tf.Tensor:
-    """Returns uint8 [batch, size, size, 3]."""
-
-    def work(encoded, names, key, places):
-        return image_augmentation.augment_batch(
-            encoded, names, key, places, config
-        )
-
-    encoded = features[_ENCODED]
-    images = tf.numpy_function(
-        work,
-        [encoded, features[records.IMAGE_ID], key, places],
-        tf.uint8,
-        stateful=False,
+    index = record_counts.open_index(dataset, workdir)
+    steps = steps_per_epoch(len(index), batch_size)
+    order = record_order.make_order(config, index, batch_size, seed)
+    parts = train_batches.Parts(batch_size, steps, context)
+    skipped = SkippedRecords(
+        config.skip_damaged,
+        steps * batch_size // context.num_input_pipelines,
+        workdir and files.damaged_of(workdir, context.input_pipeline_id),
     )
-    size = config.image_size
-    return tf.ensure_shape(images, [*encoded.shape, size, size, 3])
+    reader = EpochReader(
+        RecordReader(index, config.read_ahead), order, skipped, epochs
+    )
+    batches = train_batches.read(
+        reader, parts, (first_epoch, first_step), epochs
+    )
+    siblings = targets.siblings_of_dataset(dataset, config)
+    return _with_options(
+        train_batches.decode(batches, reader, seed, config, classes, siblings)
+    )
 
 
-def _encoded(row: tf.Tensor) -> tf.Tensor:
-    return tf.io.parse_single_example(row, _subset(_ENCODED))[_ENCODED]
-
-
-def _shuffled(
-    shards: Sequence[str], buffer: int, seed: tf.Tensor
-) -> tf.data.Dataset:
-    # Of this function's own graph: the caller's must not change the order.
-    tf.random.set_seed(1)
-    return _read(shards).shuffle(buffer, seed=seed)
+def describe(
+    dataset: str | os.PathLike[str],
+    config: Config,
+    workers: int,
+    workdir: Path | None = None,
+) -> str:
+    """Returns a line on how a worker of a training reads, and its memory."""
+    index = record_counts.open_index(dataset, workdir)
+    data = record_order.settled(config.data, os.fspath(dataset))
+    batch_size = config.schedule.batch_size
+    order = record_order.make_order(data, index, batch_size, config.seed)
+    reader = RecordReader(index, data.read_ahead)
+    return epoch_reader.describe(reader, order, batch_size, workers)
 
 
 def make_eval_dataset(
@@ -215,11 +122,13 @@ def make_eval_dataset(
     split: str = dataset_folder.VALIDATION,
     with_features: bool = False,
     places: np.ndarray | None = None,
+    choose: Callable[[tf.data.Dataset], tf.data.Dataset] | None = None,
 ) -> tf.data.Dataset:
     """Returns one pass over a split in the order of its shards.
 
     Args:
         places: of the records to read, int64 ascending; by default all.
+        choose: takes the serialized records to decode out of these.
         with_features: adds a third part, the parsed records without the
             image: `image/id` [batch] and the ragged [batch, labels]
             `label/*` and `absent/id`.
@@ -232,17 +141,28 @@ def make_eval_dataset(
         InputError: no such data set, or no such split.
     """
     shards = dataset_folder.shard_paths(dataset, split)
+    spec = records.feature_spec(records.IMAGE_ENCODED, records.IMAGE_ID)
 
     def decode(row):
-        encoded = _encoded(row)
-        image = preprocessing.decode_and_resize(
-            encoded, config.image_size, config.crop_fraction
+        features = tf.io.parse_single_example(row, spec)
+        pixels = tf.numpy_function(
+            host_images.decode_record,
+            [features[name] for name in spec],
+            tf.uint8,
+            stateful=False,
+        )
+        image = preprocessing.crop_and_resize(
+            tf.ensure_shape(pixels, [None, None, 3]),
+            config.image_size,
+            config.crop_fraction,
         )
         return image, row
 
     rows = _read(shards)
     if places is not None:
-        rows = _read_places(shards, _records(dataset, split, shards), places)
+        rows = _read_places(open_index(dataset, split), places)
+    # Chosen before it is decoded.
+    rows = rows if choose is None else choose(rows)
     batches = rows.map(decode, tf.data.AUTOTUNE).batch(batch_size)
     siblings = targets.siblings_of_dataset(dataset, config)
     return _finish(batches, config, classes, siblings, with_features)
@@ -263,22 +183,6 @@ def steps_per_epoch(images: int, global_batch_size: int) -> int:
     return images // global_batch_size
 
 
-def label_spec(config: DataConfig) -> dict:
-    """Returns the spec of what `dense_targets` reads, for `parse_example`.
-
-    Sparse: ragged labels need their rows numbered first, a third slower.
-    """
-    spec = {records.LABEL_ID: tf.io.VarLenFeature(tf.int64)}
-    if config.unknown != "negative":
-        spec[records.ABSENT_ID] = tf.io.VarLenFeature(tf.int64)
-    if config.unknown != "negative" or config.min_confidence > 0:
-        spec[records.LABEL_CONFIDENCE] = tf.io.VarLenFeature(tf.float32)
-    return spec
-
-
-_ENCODED = records.IMAGE_ENCODED
-
-
 def _read(shards: Sequence[str]) -> tf.data.Dataset:
     tensorflow_files.register(shards[0])
     return tf.data.TFRecordDataset(
@@ -286,39 +190,17 @@ def _read(shards: Sequence[str]) -> tf.data.Dataset:
     )
 
 
-def _read_places(
-    shards: Sequence[str], records_of: Sequence[int], places: np.ndarray
-) -> tf.data.Dataset:
+def _read_places(index: SplitIndex, places: np.ndarray) -> tf.data.Dataset:
     """Reads the records of ascending places, from their shards alone."""
     if not len(places):
-        return _read(shards[:1]).take(0)
-    ends = np.cumsum(records_of)
-    first, last = np.searchsorted(ends, places[[0, -1]], "right")
-    before = ends[first] - records_of[first]
+        return _read(index.shards[:1]).take(0)
+    first, last = (index.place_of(int(p))[0] for p in places[[0, -1]])
+    before = index.starts[first]
     chosen = np.zeros(places[-1] + 1 - before, bool)
     chosen[places - before] = True
     is_chosen = tf.constant(chosen)
-    rows = _read(shards[first : last + 1]).take(len(chosen)).enumerate()
+    rows = _read(index.shards[first : last + 1]).take(len(chosen)).enumerate()
     return rows.filter(lambda i, _: is_chosen[i]).map(lambda _, row: row)
-
-
-def _records(
-    dataset: str | os.PathLike[str], split: str, shards: Sequence[str]
-) -> list[int]:
-    """Returns how many records each shard has."""
-    splits = dataset_folder.read_manifest(dataset).get("splits", {})
-    if split not in splits:
-        return [count_records([shard]) for shard in shards]
-    described = {
-        os.path.basename(s["path"]): s["records"]
-        for s in splits[split]["shards"]
-    }
-    return [described[os.path.basename(shard)] for shard in shards]
-
-
-def _subset(*names: str) -> dict:
-    spec = records.feature_spec()
-    return {name: spec[name] for name in names}
 
 
 def _finish(
@@ -329,9 +211,9 @@ def _finish(
     with_features: bool,
 ) -> tf.data.Dataset:
     """Parses the labels of whole batches."""
-    spec = label_spec(config)
+    spec = targets.label_spec(config)
     whole = records.feature_spec()
-    del whole[_ENCODED]
+    del whole[records.IMAGE_ENCODED]
 
     def parse(images, rows):
         labels = tf.io.parse_example(rows, spec)

@@ -1,11 +1,12 @@
 """Image bytes to network input: one decode and resize for everyone.
 
-Evaluation and serving use `decode_and_resize`: TensorFlow ops, which run in
-tf.data and inside an exported graph. Pixels are RGB float32 in [-1, 1].
+Serving uses `decode_and_resize`: TensorFlow ops, which run inside an exported
+graph. Evaluation decodes on the host (`host_images`), to the same pixels, and
+goes on with the same ops. Pixels are RGB float32 in [-1, 1].
 
-Training decodes to the same pixels and resizes by the same filter, faster
-(`host_images`), and augments on the host (`image_augmentation`); its pixels
-stay uint8 until `network_input`, the network's own first step.
+Training resizes by the same filter, faster, and augments on the host
+(`image_augmentation`); its pixels stay uint8 until `network_input`, the
+network's own first step.
 """
 
 from __future__ import annotations
@@ -51,7 +52,13 @@ def decode_and_resize(
     Returns:
         float32 [image_size, image_size, 3] in [-1, 1].
     """
-    image = decode(encoded)
+    return crop_and_resize(decode(encoded), image_size, crop_fraction)
+
+
+def crop_and_resize(
+    image: tf.Tensor, image_size: int, crop_fraction: float = 1.0
+) -> tf.Tensor:
+    """Does what `decode_and_resize` does to uint8 [height, width, 3]."""
     size = tf.cast(tf.shape(image)[:2], tf.float32)
     kept = tf.reduce_min(size) * crop_fraction
     # Crop before the resize: the same pixels, and a panorama costs no more.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from beam_jobs.classes.load_classes import (
 )
 from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.dataset import dataset_folder, records
+from beam_jobs.dataset.record_index import count_records
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, tensorflow_files
 from model.inputs import input_pipeline
@@ -106,14 +107,14 @@ def open_split(
     # What is quickly checked comes first: loading a tagger takes seconds.
     workdir, dataset = Path(workdir), os.fspath(dataset)
     tensorflow_files.register(dataset)
-    shards = dataset_folder.shard_paths(dataset, split)
+    dataset_folder.shard_paths(dataset, split)
     devices.take_own(team)
     tagger = load_tagger(workdir)
     vocabulary = _common_vocabulary(workdir, dataset)
     judge = trained_on_.judge(workdir, dataset, split)
     own = trained_on_.find_trained_on(workdir, trained_on)
     own = dataset if judge.is_own else own
-    judge, left = _looked_for(judge, own, workdir, dataset, shards, team)
+    judge, left = _looked_for(judge, own, workdir, dataset, team)
     # Whole batches: of others the network's digits could differ.
     size = options.batch_size
     batches = team.part_of(-(-len(left) // size))
@@ -158,7 +159,6 @@ def _looked_for(
     own: str | None,
     workdir: Path,
     dataset: str,
-    shards: Sequence[str],
     team: Team,
 ) -> tuple[Judge, np.ndarray]:
     """Returns the judge, and the places of the images to score, int64."""
@@ -167,7 +167,7 @@ def _looked_for(
     def look():
         if looks:
             return {"seen": trained_on_.trained_images(own, dataset, split)}
-        return {"seen": np.zeros(input_pipeline.count_records(shards), bool)}
+        return {"seen": np.zeros(count_records(dataset, split), bool)}
 
     # All records are read for it, and not by each worker.
     with input_pipeline.as_input_errors(dataset, own or dataset):

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from model.training import extension
 from model.workdir import (
     CONFIG,
     COUNTS,
+    DAMAGED,
     DATASET,
     DATASET_PATH,
     EXTENSIONS,
     HISTORY,
     LOG,
     LOGS,
+    RECORD_INDEX,
     RESULT,
     WEIGHTS,
     WORKERS,
@@ -119,8 +122,16 @@ def _changes(workdir: Path, config: Config) -> extension.Changes | None:
     path = workdir / CONFIG
     if not path.is_file():
         return None
+    text = path.read_text(encoding="utf-8")
     # Through Config: fields that came later have their defaults.
-    there = Config.from_json(path.read_text(encoding="utf-8"))
+    there = Config.from_json(text)
+    if '"reading"' not in text:
+        if not (workdir / RESULT).is_file():
+            raise InputError(
+                _refusal(workdir, "the order of an earlier version")
+            )
+        data = replace(there.data, reading=config.data.reading)
+        there = replace(there, data=data)
     old = _flat(json.loads(there.to_result_json()))
     new = _flat(json.loads(config.to_result_json()))
     return {
@@ -140,7 +151,7 @@ def _refusal(workdir: Path, what: str, *, extendable: bool = False) -> str:
 
 def clear(workdir: Path) -> None:
     """Deletes what a training wrote, and nothing else."""
-    for name in (checkpoint_files.FOLDER, LOGS, WORKERS):
+    for name in (checkpoint_files.FOLDER, LOGS, WORKERS, RECORD_INDEX):
         shutil.rmtree(workdir / name, ignore_errors=True)
     for note in extension_notes.load(workdir):
         (workdir / (note.weights or WEIGHTS)).unlink(missing_ok=True)
@@ -153,6 +164,7 @@ def clear(workdir: Path) -> None:
         DATASET,
         DATASET_PATH,
         COUNTS,
+        DAMAGED,
         LOG,
     )
     for name in (*names, load_classes.VOCABULARY, load_classes.HIERARCHY):

@@ -7,17 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from beam_jobs.classes.load_classes import load_vocabulary
-from beam_jobs.dataset import dataset_folder
-from beam_jobs.errors import InputError
 from model import extension_notes
 from model import workdir as files
 from model.checkpoint_files import Position
 from model.config import Config
 from model.extension_notes import Note
 from model.full_disk import writing
-from model.inputs import train_counts
-from model.inputs.train_counts import TrainCounts
 from model.training import profiling
 
 
@@ -49,10 +44,16 @@ class Run:
 
 
 def make_run(config, dataset, workdir, strategy, workers, checkpoint) -> Run:
-    from model.inputs import input_pipeline
+    from model.inputs import input_pipeline, record_counts
     from model.training import best_epoch
+    from model.training.strategy import chief_first
 
-    counts = _count(config, dataset, workdir, workers.is_chief)
+    def count():
+        return record_counts.count(
+            dataset, config.data, workdir, write=workers.is_chief
+        )
+
+    counts = chief_first(strategy, workers, count)
     steps = input_pipeline.steps_per_epoch(
         counts.images, config.schedule.batch_size
     )
@@ -85,12 +86,19 @@ def make_run(config, dataset, workdir, strategy, workers, checkpoint) -> Run:
 
 
 def _print_start(run: Run) -> None:
+    from model.inputs import input_pipeline
+
     tagger = run.tagger
     print(
         f"training {run.config.name}: {tagger.count_params() / 1e6:.2f} "
         f"million parameters, {tagger.classes} classes, {run.images} images, "
         f"batch {run.config.schedule.batch_size} on "
         f"{run.strategy.num_replicas_in_sync} replica(s)"
+    )
+    print(
+        input_pipeline.describe(
+            run.dataset, run.config, run.workers.count, run.workdir
+        )
     )
     if run.position.step:
         print(f"going on after {run.position}", flush=True)
@@ -116,27 +124,6 @@ def _print_rates(run: Run) -> None:
             f"it there; the one before has {old:.3g}",
             flush=True,
         )
-
-
-def _count(config, dataset, workdir, is_chief) -> TrainCounts:
-    from model.inputs import input_pipeline
-
-    vocabulary = load_vocabulary(dataset)
-    shards = dataset_folder.shard_paths(dataset, dataset_folder.TRAIN)
-    least = config.data.min_confidence
-    if not input_pipeline.has_images(shards):
-        raise InputError(train_counts.no_images(dataset))
-
-    def read():
-        return TrainCounts(
-            input_pipeline.count_records(shards),
-            input_pipeline.label_counts(shards, len(vocabulary), least),
-        )
-
-    kept = workdir / files.COUNTS
-    return train_counts.count(
-        dataset, vocabulary, least, kept, read, write=is_chief
-    )
 
 
 def _make_tagger(config, counts, strategy, steps, checkpoint):
@@ -242,8 +229,8 @@ def batches(run: Run, **settings):
         run.config.data,
         classes=run.tagger.classes,
         batch_size=run.config.schedule.batch_size,
-        images=run.images,
         seed=run.config.seed,
+        workdir=run.workdir,
         **settings,
     )
 

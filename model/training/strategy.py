@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -21,6 +23,10 @@ from model.workers.endings import WorkerLostError
 # A process that has said nothing for so long is gone, or as good as that; a
 # network may be cut for less.
 HEARTBEAT_SECONDS = 20.0
+
+# Between two looks at whether the chief is through.
+_POLL_SECONDS = 0.5
+T = TypeVar("T")
 
 
 def make_strategy(
@@ -118,6 +124,23 @@ def any_worker(strategy: tf.distribute.Strategy, here: bool) -> bool:
         )
 
     return bool(_on_all(strategy, count)[0])
+
+
+def chief_first(
+    strategy: tf.distribute.Strategy, workers: Workers, work: Callable[[], T]
+) -> T:
+    """Returns what `work` returns, once the chief has done it; all must call.
+
+    The others do it after the chief, and find what it has written. They wait
+    in many short collectives: a long one may be taken for lost.
+    """
+    if workers.count == 1:
+        return work()
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(work) if workers.is_chief else None
+        while any_worker(strategy, done is not None and not done.done()):
+            time.sleep(_POLL_SECONDS)
+    return done.result() if done else work()
 
 
 def _on_all(strategy: tf.distribute.Strategy, reduce: Callable) -> np.ndarray:

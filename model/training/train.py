@@ -17,7 +17,7 @@ from beam_jobs.option_fields import from_mapping
 from model import workdir as files
 from model.config import Config
 from model.full_disk import writing
-from model.inputs import train_counts
+from model.inputs import record_order, train_counts
 from model.training import local_workers
 from model.training import prepare_workdir as prepare_workdir_
 from model.training.estimate import Estimate
@@ -53,6 +53,7 @@ def train(
         StoppedError: SIGTERM or Ctrl-C; all is saved.
     """
     dataset, workdir = os.fspath(dataset), Path(workdir)
+    config = replace(config, data=record_order.settled(config.data, dataset))
     options = options or TrainOptions()
     workers = cluster.workers_from_environment()
     _check_joined(options)
@@ -99,6 +100,7 @@ def estimate(
     """
     start = time.monotonic()
     dataset, workdir = os.fspath(dataset), Path(workdir)
+    config = replace(config, data=record_order.settled(config.data, dataset))
     options = options or TrainOptions()
     workers, local = cluster.workers_from_environment(), options.local_workers
     _check_joined(options)

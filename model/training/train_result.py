@@ -26,6 +26,7 @@ class TrainResult:
         seconds: of this run, start-up included.
         weights_sha256: over all weights, in order.
         best: whose weights these are, with `schedule.best`.
+        damaged: records that were passed over, over all runs.
     """
 
     workdir: str
@@ -36,6 +37,7 @@ class TrainResult:
     seconds: float
     weights_sha256: str
     best: Best | None = None
+    damaged: int = 0
 
 
 def write_result(workdir: Path, tagger: Any, result: TrainResult) -> None:

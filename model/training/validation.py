@@ -13,8 +13,9 @@ from typing import Any
 import tensorflow as tf
 
 from beam_jobs.dataset import dataset_folder
+from beam_jobs.dataset.record_index import count_records
 from model.config import Config
-from model.inputs import input_pipeline, train_counts
+from model.inputs import input_pipeline
 
 
 def arguments(
@@ -57,10 +58,7 @@ def distributed(
         InputError: no such split.
     """
     split = dataset_folder.VALIDATION
-    shards = dataset_folder.shard_paths(dataset, split)
-    images = train_counts.images_in(dataset, split)
-    if images is None:
-        images = input_pipeline.count_records(shards)
+    images = count_records(dataset, split)
     replicas = strategy.num_replicas_in_sync
     schedule = config.schedule
     # No more memory than a step of the training takes.

@@ -14,6 +14,7 @@ import os
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from beam_jobs.errors import InputError
@@ -21,6 +22,7 @@ from beam_jobs.files import tensorflow_files
 from model import workdir as files
 from model.config import Config
 from model.full_disk import writing
+from model.inputs import skipped_records
 from model.training import local_workers, profiling
 from model.training import run as run_
 from model.training.plan import plan_of
@@ -132,6 +134,8 @@ def _finish(run: Run, *, rate, start) -> TrainResult:
         best=best,
     )
     if workers.is_chief:
+        # All are through: each has written what it passed over.
+        result = replace(result, damaged=skipped_records.gather(workdir))
         _print_end(run, result)
         write_result(workdir, tagger, result)
     if workers.count > 1:

@@ -42,7 +42,7 @@ _IMAGES, _BATCH = 1024, 64
 _ROWS, _ROW_BATCH, _ROW_PASSES = 4096, 256, 2
 _ROUNDS = 9
 _SHORT_ROUNDS, _SHORT_IMAGES = 1, 128
-_CONFIG = DataConfig(shuffle_buffer=256)
+_CONFIG = DataConfig()
 
 
 def run(folder: Path, short: bool = False) -> list[timing.Comparison]:
@@ -97,7 +97,7 @@ def labels(folder: Path, rounds: int) -> list[timing.Comparison]:
     released_pipeline.write(folder / "labels.tfrecord", nothing, dense)
     write_dataset(folder / "labels", nothing, dense)
     shards = dataset_folder.shard_paths(folder / "labels", dataset_folder.TRAIN)
-    spec = input_pipeline.label_spec(_CONFIG)
+    spec = targets.label_spec(_CONFIG)
 
     def rows():
         return tf.data.TFRecordDataset(shards).batch(_ROW_BATCH)

@@ -24,7 +24,7 @@ def tiny_config(**schedule) -> Config:
     }
     return Config(
         name="tiny",
-        data=DataConfig(image_size=16, crop_fraction=1.0),
+        data=DataConfig(image_size=16, crop_fraction=1.0, reading="records"),
         network=NetworkConfig(
             block="basic",
             blocks=(1,),

@@ -1,6 +1,7 @@
 """Tests of model.config: validation, JSON, lookup, overrides."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -120,6 +121,22 @@ def test_override_refuses(change):
 def test_override_suggests_the_nearest_field():
     with pytest.raises(InputError, match="did you mean schedule.epochs"):
         override(load_config("demo"), ["schedule.epoch=3"])
+
+
+def test_a_field_of_earlier_versions_is_passed_over():
+    values = json.loads(Config().to_json())
+    values["data"]["shuffle_buffer"] = 65536
+    assert Config.from_json(json.dumps(values)) == Config()
+
+
+def test_what_changes_no_result_is_left_out_of_what_is_compared():
+    other = override(
+        Config(),
+        ["data.read_ahead=64", "data.skip_damaged=0.1", "checkpoint.keep=9"],
+    )
+    assert other.to_result_json() == Config().to_result_json()
+    other = override(Config(), ["data.streams=64"])
+    assert other.to_result_json() != Config().to_result_json()
 
 
 def test_from_json_refuses_an_unknown_field_by_name():

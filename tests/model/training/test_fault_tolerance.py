@@ -15,7 +15,7 @@ import pytest
 from beam_jobs.errors import InputError
 from model import checkpoint_files
 from model import workdir as files
-from model.config import CheckpointConfig, Config
+from model.config import CheckpointConfig, Config, override
 from model.network.load_tagger import load_tagger, weights_sha256
 from model.training import checkpoints, local_workers
 from model.training import prepare_workdir as prepare_workdir_
@@ -148,6 +148,25 @@ def test_a_damaged_shard_is_named(config, tiny_dataset, tmp_path):
     shard, byte = damaged(tiny_dataset, tmp_path / "dataset")
     with pytest.raises(InputError, match=f"^{shard} is damaged at byte {byte}"):
         train(config, tmp_path / "dataset", tmp_path / "run")
+
+
+def test_damaged_records_are_passed_over_and_counted(
+    config, tiny_dataset, tmp_path, capsys
+):
+    shard, byte = damaged(tiny_dataset, tmp_path / "dataset")
+    workdir = tmp_path / "run"
+    with pytest.raises(InputError, match=f"^{shard} is damaged at byte {byte}"):
+        train(config, tmp_path / "dataset", workdir)
+    # The same training goes on: the share changes no other result.
+    config = override(config, ["data.skip_damaged=0.05"])
+    result = train(config, tmp_path / "dataset", workdir)
+    assert result.damaged == 1
+    line = f"{shard} is damaged at byte {byte};"
+    said = capsys.readouterr()
+    assert f"passed over: {line}" in said.err
+    path = workdir / files.DAMAGED
+    assert f"1 damaged records were passed over: {path}" in said.out
+    assert path.read_text().startswith(line)
 
 
 def test_a_damaged_shard_of_validation_is_named(

@@ -30,6 +30,27 @@ def test_all_have_the_numbers_of_the_chief(two_replicas):
     assert not strategy_.any_worker(two_replicas, False)
 
 
+def test_others_work_after_the_chief(two_replicas):
+    done = []
+
+    def work():
+        done.append(len(done))
+        return done[-1]
+
+    for index in range(2):
+        workers = Workers(2, index)
+        assert strategy_.chief_first(two_replicas, workers, work) == index
+    assert strategy_.chief_first(two_replicas, Workers(1, 0), work) == 2
+
+
+def test_what_the_chief_raises_reaches_the_caller(two_replicas):
+    def fail():
+        raise InputError("a shard is damaged")
+
+    with pytest.raises(InputError, match="a shard is damaged"):
+        strategy_.chief_first(two_replicas, Workers(2, 0), fail)
+
+
 def test_a_metric_goes_on_from_what_one_replica_had(two_replicas):
     with two_replicas.scope():
         mean = keras.metrics.Mean()

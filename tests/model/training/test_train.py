@@ -1,12 +1,13 @@
 """Tests of model.training.train: files, resume, refusals, workers."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from beam_jobs.errors import InputError
 from model import workdir as files
-from model.config import Config
+from model.config import Config, override
 from model.network.load_tagger import load_tagger, weights_sha256
 from model.training import local_workers
 from model.training import prepare_workdir as prepare_workdir_
@@ -77,6 +78,38 @@ def test_another_config_in_the_workdir_is_refused(
     folder, _ = finished
     with pytest.raises(InputError, match="schedule.epochs is 2 there, 3"):
         train(tiny_config(epochs=3), tiny_dataset, folder)
+
+
+def of_earlier_version(workdir):
+    """Leaves the config that a version with a shuffle buffer wrote."""
+    path = workdir / files.CONFIG
+    values = json.loads(path.read_text())
+    for name in ("reading", "streams", "block_bytes", "shuffle_bytes"):
+        del values["data"][name]
+    values["data"]["shuffle_buffer"] = 65536
+    path.write_text(json.dumps(values))
+
+
+def test_the_order_of_an_earlier_version_is_refused(
+    tiny_config, tiny_dataset, tmp_path
+):
+    prepare_workdir_.prepare(tmp_path, tiny_dataset, tiny_config())
+    of_earlier_version(tmp_path)
+    with pytest.raises(InputError, match="the order of an earlier version; "):
+        train(tiny_config(), tiny_dataset, tmp_path)
+    (tmp_path / files.RESULT).write_text("{}")
+    prepare_workdir_.prepare(tmp_path, tiny_dataset, tiny_config())
+
+
+def test_the_reading_is_settled_once(tiny_config, tiny_dataset, tmp_path):
+    config = tiny_config()
+    config = replace(config, data=replace(config.data, reading="auto"))
+    prepare_workdir_.prepare(tmp_path, tiny_dataset, tiny_config())
+    (tmp_path / files.CONFIG).write_text(
+        override(config, ["data.reading=blocks"]).to_json()
+    )
+    with pytest.raises(InputError, match="data.reading is 'blocks' there, 're"):
+        train(config, tiny_dataset, tmp_path)
 
 
 def test_restart_throws_away_only_what_training_wrote(
