@@ -29,7 +29,7 @@ BENCHMARKS = {
     "dataset": Benchmark("the job against one script without Beam", 420),
     "download": Benchmark("downloads against a script of threads", 120),
     "input_pipeline": Benchmark("training input against the released", 260),
-    "reading": Benchmark("a worker's part against a stream of all", 240),
+    "reading": Benchmark("a worker's part against a stream of all", 540),
     "loss": Benchmark("losses against plain cross-entropy", 190, threads=1),
     "train_step": Benchmark("our step against Keras' own", 150, threads=1),
     "accumulation": Benchmark("a batch in parts", 60, threads=1),

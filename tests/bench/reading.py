@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import io
 import json
-import multiprocessing
 import os
-import resource
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,26 +40,23 @@ from beam_jobs.dataset_job.write_shards import write_records
 from model.config import DataConfig
 from model.inputs import (
     epoch_reader,
-    input_pipeline,
     record_counts,
     record_order,
-    train_batches,
 )
-from model.inputs.epoch_reader import EpochReader
-from model.inputs.record_order import BlockOrder, RecordOrder
-from model.inputs.record_reader import RecordReader
-from model.inputs.skipped_records import SkippedRecords
 from tests.helpers.records import Record, to_example
 
 from . import timing
+from .reading_process import BATCH, MANY_BATCH, drain, open_reader, part
 
 _TRAIN = dataset_folder.TRAIN
 _RECORD_BYTES = 110_000
 _SHARDS, _A_SHARD = 16, 512
-_BATCH, _WORKERS = 1024, (1, 2, 8, 128)
-_ROUNDS = 5
+_WORKERS = (1, 2, 8, 128)
+_ROUNDS = 6
+# In which a process loads TensorFlow and reads once, on a busy machine too.
+_START_SECONDS = 40.0
 # Of the paper's data.
-_MANY_SHARDS, _MANY_A_SHARD, _MANY_BATCH = 4297, 4096, 4096
+_MANY_SHARDS, _MANY_A_SHARD = 4297, 4096
 _CLASSES, _SAMPLED = 11_166, 40
 
 
@@ -72,7 +69,7 @@ def run(folder: Path, short: bool = False) -> list[timing.Comparison]:
         *_parts(dataset, rounds),
         _two_workers(dataset, rounds),
         *_memory(dataset),
-        *_first_batches(many, 1 if short else 3),
+        *_first_batches(many, 1 if short else _ROUNDS),
         *_met_again(100_000 if short else _MANY_SHARDS * _MANY_A_SHARD),
     ]
 
@@ -114,39 +111,16 @@ def _write_many(folder: Path, shards: int) -> Path:
     return folder
 
 
-def _open(
-    dataset: Path, config: DataConfig, batch_size: int
-) -> tuple[RecordReader, RecordOrder | BlockOrder]:
-    index = record_counts.open_index(dataset)
-    order = record_order.make_order(config, index, batch_size, seed=0)
-    return RecordReader(index, config.read_ahead), order
-
-
-def _part(dataset: Path, worker: int, workers: int) -> tf.data.Dataset:
-    """Returns what a worker reads in an epoch, undecoded."""
-    reader, order = _open(dataset, DataConfig(reading="records"), _BATCH)
-    epochs = EpochReader(reader, order, SkippedRecords(0, 1), 1)
-    context = tf.distribute.InputContext(workers, worker, workers)
-    steps = len(reader.index) // _BATCH
-    parts = train_batches.Parts(_BATCH, steps, context)
-    return train_batches.read(epochs, parts, (0, 0), 1).prefetch(2)
-
-
 def _stream(dataset: Path, workers: int) -> tf.data.Dataset:
     """Returns worker 0's part of a stream of all records."""
-    share = _BATCH // workers
+    share = BATCH // workers
 
     def is_mine(place, row):
-        return place % _BATCH // share == 0
+        return place % BATCH // share == 0
 
     rows = tf.data.TFRecordDataset(dataset_folder.shard_paths(dataset, _TRAIN))
-    rows = rows.shuffle(_BATCH, seed=0).enumerate().filter(is_mine)
+    rows = rows.shuffle(BATCH, seed=0).enumerate().filter(is_mine)
     return rows.batch(share).prefetch(2)
-
-
-def _drain(batches: tf.data.Dataset) -> None:
-    for _ in batches:
-        pass
 
 
 def _parts(dataset: Path, rounds: int) -> list[timing.Comparison]:
@@ -156,9 +130,9 @@ def _parts(dataset: Path, rounds: int) -> list[timing.Comparison]:
     for workers in _WORKERS:
         for arm, batches in (
             (timing.BARE, _stream(dataset, workers)),
-            (timing.OURS, _part(dataset, 0, workers)),
+            (timing.OURS, part(dataset, 0, workers)),
         ):
-            work = partial(_drain, batches)
+            work = partial(drain, batches)
             arms[arm, workers] = timing.repeated(work, count / workers, 1.0)
     took = timing.interleave(arms, rounds)
     found = []
@@ -179,50 +153,60 @@ def _two_workers(dataset: Path, rounds: int) -> timing.Comparison:
     """Compares two workers with one, a core each."""
     count = len(record_counts.open_index(dataset))
     took: dict[str, list[timing.Took]] = {timing.BARE: [], timing.OURS: []}
-    for _ in range(rounds):
-        for arm, workers in ((timing.BARE, 1), (timing.OURS, 2)):
-            seconds = _in_processes(
-                [
-                    partial(_seconds_of_part, dataset, w, workers)
-                    for w in range(workers)
-                ]
-            )
-            took[arm].append(timing.Took(count, max(seconds), max(seconds)))
+    for arm, workers in ((timing.BARE, 1), (timing.OURS, 2)):
+        at = time.time() + _START_SECONDS
+        found = _in_processes(
+            [
+                ("seconds_of_parts", str(dataset), w, workers, at, rounds)
+                for w in range(workers)
+            ]
+        )
+        # A round is over when the slower one is through.
+        slowest = [max(seconds) for seconds in zip(*found, strict=True)]
+        took[arm] = [timing.Took(count, s, s) for s in slowest]
     return timing.compare_rates(
         "reading: two workers on two cores", "records", took, by=timing.WALL
     )
 
 
-_PASSES = 4
+_CALL = """
+import json, sys
+from tests.bench import reading_process
+name, *arguments = json.loads(sys.argv[1])
+print(json.dumps(getattr(reading_process, name)(*arguments)))
+"""
 
 
-def _seconds_of_part(dataset: Path, worker: int, workers: int) -> float:
-    """Returns the seconds of a pass over a worker's part, on one core."""
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[worker % len(cores)]})
-    batches = _part(dataset, worker, workers)
-    _drain(batches)
-    start = time.perf_counter()
-    for _ in range(_PASSES):
-        _drain(batches)
-    return (time.perf_counter() - start) / _PASSES
+def _in_processes(calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Calls functions of `reading_process` in new processes at the same time.
 
-
-def _in_processes(works: list[Callable[[], Any]]) -> list[Any]:
-    """Does work in new processes at the same time; returns what each found."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(len(works)) as pool:
-        return [f.get() for f in [pool.apply_async(work) for work in works]]
+    Args:
+        calls: name and arguments, as JSON can hold them.
+    """
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", _CALL, json.dumps(call)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        for call in calls
+    ]
+    # All are read before any is judged: none is left behind.
+    said = [process.communicate()[0] for process in started]
+    if any(process.returncode for process in started):
+        raise RuntimeError(f"{calls} failed")
+    return [json.loads(text.splitlines()[-1]) for text in said]
 
 
 def _memory(dataset: Path) -> list[timing.Comparison]:
     """Compares the memory that reading takes with what is said of it."""
     found = []
     for mode in ("records", "blocks"):
-        config = DataConfig(reading=mode, streams=32, shuffle_bytes=100 << 20)
-        reader, order = _open(dataset, config, _BATCH)
-        said = epoch_reader.bytes_held(reader, order, _BATCH, workers=1)
-        (taken,) = _in_processes([partial(_peak, dataset, config)])
+        settings = {"reading": mode, "streams": 32, "shuffle_bytes": 100 << 20}
+        reader, order = open_reader(dataset, DataConfig(**settings), BATCH)
+        said = epoch_reader.bytes_held(reader, order, BATCH, workers=1)
+        (taken,) = _in_processes([("peak", str(dataset), settings)])
         found.append(
             timing.Comparison(
                 f"reading: memory, {mode}",
@@ -237,39 +221,26 @@ def _memory(dataset: Path) -> list[timing.Comparison]:
     return found
 
 
-def _peak(dataset: Path, config: DataConfig) -> int:
-    """Returns the bytes by which two epochs of reading let a process grow."""
-    reader, order = _open(dataset, config, _BATCH)
-    steps = len(reader.index) // _BATCH
-    context = tf.distribute.InputContext()
-    parts = train_batches.Parts(_BATCH, steps, context)
-    epochs = EpochReader(reader, order, SkippedRecords(0, 1), 2)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    _drain(train_batches.read(epochs, parts, (0, 0), 2).prefetch(2))
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return 1024 * (after - before)
-
-
 def _first_batches(dataset: Path, rounds: int) -> list[timing.Comparison]:
     """Compares the time to the first batch in mid-epoch with the first."""
     index = record_counts.open_index(dataset)
-    middle = len(index) // _MANY_BATCH * 2 // 3
+    middle = len(index) // MANY_BATCH * 2 // 3
     # As many records in a block and a window as if each had 110 KB.
     scale = int(index.sizes.sum()) / len(index) / _RECORD_BYTES
     defaults = DataConfig()
     found = []
     for mode in ("records", "blocks"):
-        config = DataConfig(
-            image_size=32,
-            reading=mode,
-            block_bytes=int(defaults.block_bytes * scale),
-            shuffle_bytes=int(defaults.shuffle_bytes * scale),
-        )
+        settings = {
+            "image_size": 32,
+            "reading": mode,
+            "block_bytes": int(defaults.block_bytes * scale),
+            "shuffle_bytes": int(defaults.shuffle_bytes * scale),
+        }
         seconds: dict[int, list[float]] = {0: [], middle: []}
         for _ in range(rounds):
             for step, times in seconds.items():
                 start = time.perf_counter()
-                _in_processes([partial(_first_batch, dataset, config, step)])
+                _in_processes([("first_batch", str(dataset), settings, step)])
                 times.append(time.perf_counter() - start)
         bare, ours = (
             [timing.Took(1, s, s) for s in t] for t in seconds.values()
@@ -288,21 +259,9 @@ def _first_batches(dataset: Path, rounds: int) -> list[timing.Comparison]:
     return found
 
 
-def _first_batch(dataset: Path, config: DataConfig, step: int) -> None:
-    batches = input_pipeline.make_train_dataset(
-        dataset,
-        config,
-        classes=10,
-        batch_size=_MANY_BATCH,
-        epochs=1,
-        first_step=step,
-    )
-    next(iter(batches))
-
-
 def _met_again(count: int) -> list[timing.Comparison]:
     """Counts pairs that meet in batches of two epochs one after the other."""
-    batch_size = min(_MANY_BATCH, count // 100)
+    batch_size = min(MANY_BATCH, count // 100)
     size = dict.fromkeys(
         [f"{shard}" for shard in range(count // _MANY_A_SHARD)],
         _MANY_A_SHARD * _RECORD_BYTES,

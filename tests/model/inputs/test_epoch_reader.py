@@ -137,14 +137,14 @@ def test_windows_are_read_once_and_ahead(index, monkeypatch):
 
 
 def test_what_is_said_of_memory():
-    # 100 records of 1 MB.
+    # 100 records of 1 MB, and three tenths for the allocator.
     reader = RecordReader(SplitIndex({"a": 100_000_000}, {"a": 100}), 4)
     assert describe(reader, make_order(reader.index, "records"), 16, 2) == (
-        "reading records one by one, 4 requests at once; up to 40 MB of "
+        "reading records one by one, 4 requests at once; up to 52 MB of "
         "records in memory"
     )
-    # Three batches, two windows of 10 in 4 streams, 4 requests of 5.
+    # Four batches, two windows of 10 in 4 streams, 4 requests of 5.
     assert describe(reader, make_order(reader.index, "blocks"), 16, 1) == (
         "reading 4 streams of blocks of 5 records, shuffled within 10, 4 "
-        "requests at once; up to 148 MB of records in memory"
+        "requests at once; up to 213 MB of records in memory"
     )
