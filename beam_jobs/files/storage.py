@@ -393,10 +393,9 @@ def _errors(path: PathLike) -> Iterator[None]:
 
 
 def _installed(module: str) -> bool:
-    try:
+    with contextlib.suppress(ModuleNotFoundError):
         return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+    return False
 
 
 def _make_parent(path: str) -> None:

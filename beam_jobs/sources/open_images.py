@@ -5,11 +5,9 @@ File formats: https://storage.googleapis.com/openimages/web/download_v7.html
 
 from __future__ import annotations
 
-import fnmatch
 import itertools
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from beam_jobs.classes.class_map import read_overrides
@@ -23,6 +21,13 @@ from beam_jobs.images.origin import Origin, make_origin
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Rejection
 from beam_jobs.sources.cached_tokens import Confidences
+from beam_jobs.sources.open_images_files import (
+    BOX_COLUMNS,
+    IMAGE_COLUMNS,
+    LABEL_COLUMNS,
+    OpenImagesFiles,
+    find_files,
+)
 from beam_jobs.sources.reader import (
     IMAGES,
     AnnotatedImage,
@@ -39,9 +44,6 @@ from beam_jobs.sources.text_rows import MalformedRows, cut_text
 from beam_jobs.split_names import split_of_folders
 
 _NAME = "open_images"
-_LABEL_COLUMNS = ("ImageID", "Source", "LabelName", "Confidence")
-_BOX_COLUMNS = ("ImageID", "LabelName")
-_IMAGE_COLUMNS = ("ImageID", "Rotation")
 # Of licence, author, URL; of several the first is taken.
 _ORIGIN_COLUMNS = (
     ("License",),
@@ -53,87 +55,6 @@ _URL_COLUMNS = ("OriginalURL", "Thumbnail300KURL")
 _NAME_HEADERS = ("LabelName", "id")
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _NESTINGS = ("*", "*/*", "*/*/*")
-
-
-@dataclass(frozen=True)
-class OpenImagesFiles:
-    """The files of an Open Images folder, as paths.
-
-    Attributes:
-        human_labels, machine_labels: label CSVs, sorted; one may be empty.
-        boxes: CSVs of boxes; may be empty.
-        classes: CSVs with LabelName and DisplayName.
-        images: CSVs with ImageID and Rotation; may be empty.
-        overrides: CSV with LabelName and WordNetId, or None.
-    """
-
-    human_labels: tuple[str, ...]
-    machine_labels: tuple[str, ...]
-    boxes: tuple[str, ...]
-    classes: tuple[str, ...]
-    images: tuple[str, ...]
-    overrides: str | None
-
-
-def find_files(folder: str) -> OpenImagesFiles:
-    """Returns the files of a folder, told apart by their published names.
-
-    Raises:
-        InputError: no such folder, no label CSV, no class descriptions, or a
-            CSV that lacks a column.
-    """
-    check_folder(folder, "Open Images source")
-    paths = [p for p, _ in storage.list_files(os.path.join(folder, "*.csv"))]
-
-    def named(*patterns: str) -> tuple[str, ...]:
-        return tuple(
-            path
-            for path in paths
-            if any(fnmatch.fnmatch(os.path.basename(path), p) for p in patterns)
-        )
-
-    found = OpenImagesFiles(
-        human_labels=named("*annotations-human-imagelabels*.csv"),
-        machine_labels=named("*annotations-machine-imagelabels*.csv"),
-        boxes=named("*annotations-bbox*.csv"),
-        classes=named("*class-descriptions*.csv"),
-        images=named(
-            "*images-with*rotation*.csv",
-            "*images-boxable*rotation*.csv",
-            "*image_ids_and_rotation*.csv",
-        ),
-        overrides=next(iter(named("wordnet-overrides.csv")), None),
-    )
-    _check_files(folder, found)
-    return found
-
-
-def _check_files(folder: str, found: OpenImagesFiles) -> None:
-    if not (found.human_labels or found.machine_labels or found.boxes):
-        raise InputError(
-            f"{folder}: no labels: a file named like "
-            "train-annotations-human-imagelabels.csv is needed"
-        )
-    if not found.classes:
-        raise InputError(
-            f"{folder}: no class names: class-descriptions.csv is needed"
-        )
-    for path in found.human_labels + found.machine_labels:
-        _check_header(path, _LABEL_COLUMNS)
-    for path in found.boxes:
-        _check_header(path, _BOX_COLUMNS)
-    for path in found.images:
-        _check_header(path, _IMAGE_COLUMNS)
-
-
-def _check_header(path: str, columns: tuple[str, ...]) -> None:
-    header = text_files.read_header(path)
-    missing = [c for c in columns if c not in header]
-    if missing:
-        raise InputError(
-            f"{path}:1: the header lacks {', '.join(missing)}; received: "
-            f"{','.join(header)[:200] or 'an empty file'}"
-        )
 
 
 def find(folder: str, context: Context) -> Found:
@@ -239,7 +160,7 @@ def read_labels(part: Part) -> Read:
 
     Rows of one image that follow each other become one AnnotatedImage.
     """
-    rows = _Rows(part, _LABEL_COLUMNS)
+    rows = _Rows(part, LABEL_COLUMNS)
     source = Source[part.option("source") or "OPEN_IMAGES_HUMAN"]
     confidences = Confidences()
     keys = _ClassKeys()
@@ -267,7 +188,7 @@ def read_boxes(part: Part) -> Read:
 
     Rows of one image that follow each other become one AnnotatedImage.
     """
-    rows = _Rows(part, _BOX_COLUMNS)
+    rows = _Rows(part, BOX_COLUMNS)
     keys = _ClassKeys()
     source = Source.OPEN_IMAGES_BOXES
     for image_id, group in itertools.groupby(rows, lambda row: row[1][0]):
@@ -297,7 +218,7 @@ def read_rotations(part: Part) -> Read:
     paths = part.values(IMAGES.name)
     folders = ImageFolders(paths) if paths else None
     urls = [c for c in _URL_COLUMNS if folders and c in header]
-    rows = _Rows(part, [*_IMAGE_COLUMNS, *urls, *itertools.chain(*more)])
+    rows = _Rows(part, [*IMAGE_COLUMNS, *urls, *itertools.chain(*more)])
     for index, (image_id, text, *said) in rows:
         named, said = said[: len(urls)], said[len(urls) :]
         try:

@@ -56,9 +56,8 @@ def make_train_dataset(
 ) -> tf.data.Dataset:
     """Returns batches for the epochs from `first_epoch` to `epochs`.
 
-    Worker w of n takes the w-th of n equal parts of each batch, and reads
-    nothing else: all replicas together see the very batches that a single one
-    would see, in the order of their numbers.
+    Worker w of n reads the w-th of n equal parts of each batch: all replicas
+    together see the batches of a single one, in the order of their numbers.
 
     Args:
         batch_size: images a step over all replicas.
@@ -81,17 +80,13 @@ def make_train_dataset(
     steps = steps_per_epoch(len(index), batch_size)
     order = record_order.make_order(config, index, batch_size, seed)
     parts = train_batches.Parts(batch_size, steps, context)
-    skipped = SkippedRecords(
-        config.skip_damaged,
-        steps * batch_size // context.num_input_pipelines,
-        workdir and files.damaged_of(workdir, context.input_pipeline_id),
-    )
-    reader = EpochReader(
-        RecordReader(index, config.read_ahead), order, skipped, epochs
-    )
-    batches = train_batches.read(
-        reader, parts, (first_epoch, first_step), epochs
-    )
+    damaged = workdir and files.damaged_of(workdir, context.input_pipeline_id)
+    share = steps * batch_size // context.num_input_pipelines
+    skipped = SkippedRecords(config.skip_damaged, share, damaged)
+    records_ = RecordReader(index, config.read_ahead)
+    reader = EpochReader(records_, order, skipped, epochs)
+    start = first_epoch, first_step
+    batches = train_batches.read(reader, parts, start, epochs)
     siblings = targets.siblings_of_dataset(dataset, config)
     return _with_options(
         train_batches.decode(batches, reader, seed, config, classes, siblings)
@@ -140,32 +135,32 @@ def make_eval_dataset(
     Raises:
         InputError: no such data set, or no such split.
     """
-    shards = dataset_folder.shard_paths(dataset, split)
-    spec = records.feature_spec(records.IMAGE_ENCODED, records.IMAGE_ID)
-
-    def decode(row):
-        features = tf.io.parse_single_example(row, spec)
-        pixels = tf.numpy_function(
-            host_images.decode_record,
-            [features[name] for name in spec],
-            tf.uint8,
-            stateful=False,
-        )
-        image = preprocessing.crop_and_resize(
-            tf.ensure_shape(pixels, [None, None, 3]),
-            config.image_size,
-            config.crop_fraction,
-        )
-        return image, row
-
-    rows = _read(shards)
+    rows = _read(dataset_folder.shard_paths(dataset, split))
     if places is not None:
         rows = _read_places(open_index(dataset, split), places)
     # Chosen before it is decoded.
     rows = rows if choose is None else choose(rows)
-    batches = rows.map(decode, tf.data.AUTOTUNE).batch(batch_size)
+    rows = rows.map(lambda row: (_decoded(row, config), row), tf.data.AUTOTUNE)
+    batches = rows.batch(batch_size)
     siblings = targets.siblings_of_dataset(dataset, config)
     return _finish(batches, config, classes, siblings, with_features)
+
+
+def _decoded(row: tf.Tensor, config: DataConfig) -> tf.Tensor:
+    """Returns the image of a record, float32 [size, size, 3]."""
+    spec = records.feature_spec(records.IMAGE_ENCODED, records.IMAGE_ID)
+    features = tf.io.parse_single_example(row, spec)
+    pixels = tf.numpy_function(
+        host_images.decode_record,
+        [features[name] for name in spec],
+        tf.uint8,
+        stateful=False,
+    )
+    return preprocessing.crop_and_resize(
+        tf.ensure_shape(pixels, [None, None, 3]),
+        config.image_size,
+        config.crop_fraction,
+    )
 
 
 def steps_per_epoch(images: int, global_batch_size: int) -> int:

@@ -76,8 +76,8 @@ class DistributedModel(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.seed, self.accumulation_steps = seed, accumulation_steps
-        self.pack_bytes = pack_bytes
+        self.seed, self.pack_bytes = seed, pack_bytes
+        self.accumulation_steps = accumulation_steps
         self.loss_mean = keras.metrics.Mean(name="loss")
         self.watch = StepWatch()
         self._executions = _Executions(self)

@@ -89,8 +89,8 @@ def open_split(
 ) -> Split:
     """Loads a training and opens a split of a data set.
 
-    Of another data set than it was trained on the images are left out that
-    it has been trained on, where its own data set is still to be found.
+    Images that it has been trained on are left out, where the data set that
+    it was trained on is another one and still to be found.
 
     Args:
         dataset: data set folder with the classes of that training.
@@ -100,9 +100,8 @@ def open_split(
         team: each worker scores a part of the batches that one would score.
 
     Raises:
-        InputError: nothing trained there, no such data set or split, the
-            data set has other classes, `trained_on` is another one, or every
-            image has been trained on.
+        InputError: nothing trained there, no such data set or split, one of
+            other classes, `trained_on` is another one, or all was trained on.
     """
     # What is quickly checked comes first: loading a tagger takes seconds.
     workdir, dataset = Path(workdir), os.fspath(dataset)
@@ -111,16 +110,14 @@ def open_split(
     devices.take_own(team)
     tagger = load_tagger(workdir)
     vocabulary = _common_vocabulary(workdir, dataset)
-    judge = trained_on_.judge(workdir, dataset, split)
-    own = trained_on_.find_trained_on(workdir, trained_on)
-    own = dataset if judge.is_own else own
+    judge, own = _judge(workdir, dataset, split, trained_on)
     judge, left = _looked_for(judge, own, workdir, dataset, team)
     # Whole batches: of others the network's digits could differ.
     size = options.batch_size
     batches = team.part_of(-(-len(left) // size))
     images = input_pipeline.make_eval_dataset(
         dataset,
-        # Tells verified absent from unknown, however the training took them.
+        # Tells verified absent from unknown, whatever the training did.
         dataclasses.replace(tagger.config.data, unknown="ignore"),
         classes=len(vocabulary),
         batch_size=size,
@@ -128,16 +125,33 @@ def open_split(
         with_features=True,
         places=left[batches.start * size : batches.stop * size],
     )
-    bar = tqdm(
-        score_batches(tagger, images, team),
-        f"score {split}{team.part}",
-        len(batches),
-        unit=" batches",
-        mininterval=0.5,
-        disable=None if options.progress and team.is_chief else True,
-    )
+    scored = score_batches(tagger, images, team)
+    shown = options.progress and team.is_chief
+    bar = _bar(scored, f"score {split}{team.part}", len(batches), shown)
     _, hierarchy = load_folder(workdir)
     return Split(tagger, vocabulary, hierarchy, bar, judge, own)
+
+
+def _judge(
+    workdir: Path, dataset: str, split: str, trained_on: str | None
+) -> tuple[Judge, str | None]:
+    """Returns the judge, and where the run's own data set lies."""
+    judge = trained_on_.judge(workdir, dataset, split)
+    own = trained_on_.find_trained_on(workdir, trained_on)
+    return judge, dataset if judge.is_own else own
+
+
+def _bar(
+    scored: Iterable[Scored], name: str, batches: int, shown: bool
+) -> Iterable[Scored]:
+    return tqdm(
+        scored,
+        name,
+        batches,
+        unit=" batches",
+        mininterval=0.5,
+        disable=None if shown else True,
+    )
 
 
 def plan(

@@ -12,6 +12,7 @@ from beam_jobs.cli_options import takes_options
 from beam_jobs.errors import InputError
 from model.training.estimate import Estimate
 from model.training.options import TrainOptions
+from model.training.train_result import TrainResult
 
 
 @takes_options
@@ -58,8 +59,12 @@ def train(
     if options.dry_run:
         _tell(train_.estimate(wanted, dataset, workdir, options), options.json)
         return
-    result = train_.train(wanted, dataset, workdir, options)
+    _say_done(train_.train(wanted, dataset, workdir, options), dataset)
+
+
+def _say_done(result: TrainResult, dataset: str) -> None:
     chosen = f" of {result.best}" if result.best else ""
+    workdir = Path(result.workdir)
     typer.echo(
         f"trained {result.epochs} epochs, loss {result.loss:.4f}, "
         f"{result.images_per_second:.0f} images/s; weights{chosen} in "

@@ -235,6 +235,13 @@ def batches(run: Run, **settings):
     )
 
 
+def _of_history(run: Run, epoch: int) -> dict[str, Any]:
+    """Returns what a row of the history says besides."""
+    best = {"best_epoch": run.judge.best.epoch} if run.judge.best else {}
+    begins = [dict(n.changed) for n in run.notes if n.epoch == epoch]
+    return best | ({"extended": begins} if begins else {})
+
+
 def _callbacks(run: Run, clock, profile) -> tuple[list, Any]:
     """Returns the callbacks in their order, and the last of them."""
     from model.monitoring import progress, tensorboard
@@ -258,13 +265,7 @@ def _callbacks(run: Run, clock, profile) -> tuple[list, Any]:
     )
     stop = StopOnRequest(steps, saver, run.workers.count)
     batch_size = config.schedule.batch_size
-
-    def more(epoch):
-        """Returns what a row of the history says besides."""
-        best = {"best_epoch": judge.best.epoch} if judge.best else {}
-        begins = [dict(n.changed) for n in run.notes if n.epoch == epoch]
-        return best | ({"extended": begins} if begins else {})
-
+    more = functools.partial(_of_history, run)
     board = tensorboard.make_callbacks(
         config,
         run.dataset,

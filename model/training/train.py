@@ -67,14 +67,7 @@ def train(
             _check(config, dataset, workdir, count)
             # Only the chief: the others share its folder.
             stack.enter_context(lock_folder(os.fspath(workdir), "training"))
-            with writing(workdir, files.CONFIG):
-                prepare_workdir_.prepare(
-                    workdir,
-                    dataset,
-                    config,
-                    restart=options.restart,
-                    extend=options.extend,
-                )
+            _prepare(config, dataset, workdir, options)
         done = finished(workdir)
         if done is not None:
             print(f"{workdir} is trained already: {done.epochs} epochs")
@@ -85,6 +78,19 @@ def train(
                 config, dataset, workdir, options.profile, options.join_seconds
             )
         return _train_locally(dataset, workdir, options)
+
+
+def _prepare(
+    config: Config, dataset: str, workdir: Path, options: TrainOptions
+) -> None:
+    with writing(workdir, files.CONFIG):
+        prepare_workdir_.prepare(
+            workdir,
+            dataset,
+            config,
+            restart=options.restart,
+            extend=options.extend,
+        )
 
 
 def estimate(

@@ -43,8 +43,7 @@ def train_worker(
     """Trains in this process, from the last checkpoint or from scratch.
 
     Args:
-        profile: first and last step of this run to profile.
-        join_seconds: longest wait for other workers.
+        profile, join_seconds: see `TrainOptions`.
 
     Raises:
         InputError: fewer images than a batch, fewer steps than to profile,
@@ -79,13 +78,11 @@ def train_worker(
         writing(workdir, "a file"),
     ):
         checkpoint = checkpoints.agree(strategy, workers.is_chief, workdir)
-        run = run_.make_run(
-            config, dataset, workdir, strategy, workers, checkpoint
-        )
+        of = config, dataset, workdir, strategy, workers
+        run = run_.make_run(*of, checkpoint)
         fit_start = time.monotonic()
         run_.fit(run, profile)
-        rate = _rate(run, time.monotonic() - fit_start)
-        return _finish(run, rate=rate, start=start)
+        return _finish(run, start, time.monotonic() - fit_start)
 
 
 def _rate(run: Run, seconds: float) -> float:
@@ -106,7 +103,7 @@ def limit_threads(threads: int | None) -> None:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
 
 
-def _finish(run: Run, *, rate, start) -> TrainResult:
+def _finish(run: Run, start: float, fit_seconds: float) -> TrainResult:
     """Writes the final weights and the result; a worker only its report."""
     from model.monitoring.step_logs import step_of
     from model.network.load_tagger import weights_sha256
@@ -128,7 +125,7 @@ def _finish(run: Run, *, rate, start) -> TrainResult:
         epochs=epochs,
         steps=steps,
         loss=losses[-1] if losses else math.nan,
-        images_per_second=rate,
+        images_per_second=_rate(run, fit_seconds),
         seconds=time.monotonic() - start,
         weights_sha256=digest,
         best=best,

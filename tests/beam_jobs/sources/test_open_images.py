@@ -5,7 +5,7 @@ from beam_jobs.images.image_names import download_name
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
-from beam_jobs.sources import open_images
+from beam_jobs.sources import open_images, open_images_files
 from beam_jobs.sources.reader import AnnotatedImage, Context, Part
 from beam_jobs.sources.text_rows import cut_text
 
@@ -44,7 +44,7 @@ def test_finds_files_by_their_published_names(tmp_path):
     folder = write(
         tmp_path, **GOOD, train_images_with_labels_with_rotation=images
     )
-    found = open_images.find_files(folder)
+    found = open_images_files.find_files(folder)
     assert found.human_labels == (
         f"{folder}/train-annotations-human-imagelabels.csv",
     )
@@ -119,7 +119,7 @@ def test_published_names_of_every_version(tmp_path, name, attribute):
     }
     folder = write(tmp_path, **GOOD)
     (tmp_path / name).write_text(contents[attribute])
-    found = getattr(open_images.find_files(folder), attribute)
+    found = getattr(open_images_files.find_files(folder), attribute)
     assert f"{folder}/{name}" in found
 
 
@@ -152,7 +152,7 @@ def test_refuses_bad_folders_before_the_job(tmp_path, changes, message):
 
 def test_refuses_missing_folder(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
-        open_images.find_files(str(tmp_path / "none"))
+        open_images_files.find_files(str(tmp_path / "none"))
 
 
 def test_refuses_binary_csv(tmp_path):
@@ -160,7 +160,7 @@ def test_refuses_binary_csv(tmp_path):
     path = tmp_path / "train-annotations-human-imagelabels.csv"
     path.write_bytes(b"\xff\xfe\x00\x01" * 50)
     with pytest.raises(InputError, match="not a CSV file"):
-        open_images.find_files(folder)
+        open_images_files.find_files(folder)
 
 
 def test_rows_of_one_image_become_one(tmp_path):
