@@ -339,7 +339,7 @@ def test_the_command_says_what_it_did(copied):
     given = ["--images", copied / "images.txt", "--runs", copied / "runs"]
     done = run("forget", copied / "dataset", *given)
     assert done.exit_code == 0, done.output
-    assert done.output.splitlines()[-4:] == [
+    assert done.output.splitlines()[-5:] == [
         f"1 images forgotten, {COUNT - 1} left in {copied / 'dataset'}; no "
         "file there holds their ids, URLs or bytes",
         "  1 in no record: csv/none.jpg",

@@ -77,9 +77,9 @@ def test_an_extension_of_one_that_stopped_gets_its_looks_again():
 
 @pytest.fixture(name="config", scope="module")
 def fixture_config(tiny_config):
-    """Returns 12 epochs of 3 steps that get worse: the rate is too high."""
+    """Returns 20 epochs of 3 steps that get worse: the rate is too high."""
     config = tiny_config(
-        epochs=12,
+        epochs=20,
         decay="constant",
         learning_rate=0.2,
         validate_every=1,
@@ -106,7 +106,7 @@ def test_the_final_weights_are_the_best_ones(undisturbed, capsys):
     losses = [loss for loss, _ in history(folder)]
     assert result.best.epoch == 1 + int(np.argmin(losses))
     assert result.best.value == min(losses)
-    assert result.epochs == len(losses) == result.best.epoch + 2 < 12
+    assert result.epochs == len(losses) == result.best.epoch + 2 < 20
     assert [best for _, best in history(folder)][-1] == result.best.epoch
     assert files.read_json(folder / files.RESULT, {})["best"] == (
         dataclasses.asdict(result.best)
@@ -125,7 +125,7 @@ def test_it_says_which_weights_and_why(undisturbed, config, tiny_dataset):
     folder, result = undisturbed
     said = (folder / files.LOG).read_text()
     assert (
-        f"ended after epoch {result.epochs} of 12: for 2 looks no loss on "
+        f"ended after epoch {result.epochs} of 20: for 2 looks no loss on "
         f"validation was better than that of {result.best}"
     ) in said
     path = folder / "as_it_is.json"
