@@ -53,8 +53,6 @@ _RECORD_BYTES = 110_000
 _SHARDS, _A_SHARD = 16, 512
 _WORKERS = (1, 2, 8, 128)
 _ROUNDS = 6
-# In which a process loads TensorFlow and reads once, on a busy machine too.
-_START_SECONDS = 40.0
 # Of the paper's data.
 _MANY_SHARDS, _MANY_A_SHARD = 4297, 4096
 _CLASSES, _SAMPLED = 11_166, 40
@@ -154,12 +152,12 @@ def _two_workers(dataset: Path, rounds: int) -> timing.Comparison:
     count = len(record_counts.open_index(dataset))
     took: dict[str, list[timing.Took]] = {timing.BARE: [], timing.OURS: []}
     for arm, workers in ((timing.BARE, 1), (timing.OURS, 2)):
-        at = time.time() + _START_SECONDS
         found = _in_processes(
             [
-                ("seconds_of_parts", str(dataset), w, workers, at, rounds)
+                ("seconds_of_parts", str(dataset), w, workers, rounds)
                 for w in range(workers)
-            ]
+            ],
+            together=True,
         )
         # A round is over when the slower one is through.
         slowest = [max(seconds) for seconds in zip(*found, strict=True)]
@@ -177,21 +175,30 @@ print(json.dumps(getattr(reading_process, name)(*arguments)))
 """
 
 
-def _in_processes(calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+def _in_processes(
+    calls: Sequence[tuple[Any, ...]], *, together: bool = False
+) -> list[Any]:
     """Calls functions of `reading_process` in new processes at the same time.
 
     Args:
         calls: name and arguments, as JSON can hold them.
+        together: each says a line when it is ready, and goes on when all are.
     """
     started = [
         subprocess.Popen(
             [sys.executable, "-c", _CALL, json.dumps(call)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parents[2],
         )
         for call in calls
     ]
+    if together:
+        lines = [process.stdout.readline() for process in started]
+        for process in started if all(lines) else ():
+            process.stdin.write("go\n")
+            process.stdin.flush()
     # All are read before any is judged: none is left behind.
     said = [process.communicate()[0] for process in started]
     if any(process.returncode for process in started):
