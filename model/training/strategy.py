@@ -189,12 +189,19 @@ def others_may_end(workers: Workers) -> Iterator[None]:
             raise
         print(
             f"error: worker {workers.index} lost another one "
-            f"({_first_line(error)}); start all again with the same command: "
+            f"({_cause(error)}); start all again with the same command: "
             "they go on from the last checkpoint",
             file=sys.stderr,
         )
         raise WorkerLostError from error
 
 
-def _first_line(error: tf.errors.OpError) -> str:
-    return str(error.message).strip().partition("\n")[0][:200]
+# What TensorFlow says before the cause: the trace of the graph, too.
+_BEFORE_CAUSE = ("Graph execution error", "Detected at node", "<stack", "  ")
+
+
+def _cause(error: tf.errors.OpError) -> str:
+    """Returns the line that says what went wrong."""
+    lines = [line for line in str(error.message).splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(_BEFORE_CAUSE)]
+    return (told or lines or ["no message"])[0].strip()[:200]

@@ -62,6 +62,14 @@ def test_a_metric_goes_on_from_what_one_replica_had(two_replicas):
 
 
 @pytest.mark.parametrize(
+    "traced",
+    [
+        "",
+        "Graph execution error:\n\nDetected at node f defined at (most recent "
+        "call last):\n<stack traces unavailable>\n  File f.py, in fit\n",
+    ],
+)
+@pytest.mark.parametrize(
     ("workers", "raised", "seen"),
     [
         (2, tf.errors.UnavailableError, WorkerLostError),
@@ -69,12 +77,14 @@ def test_a_metric_goes_on_from_what_one_replica_had(two_replicas):
         (2, tf.errors.InvalidArgumentError, tf.errors.InvalidArgumentError),
     ],
 )
-def test_a_lost_worker_is_told_from_other_errors(workers, raised, seen, capsys):
+def test_a_lost_worker_is_told_from_other_errors(
+    workers, raised, seen, traced, capsys
+):
     with (
         pytest.raises(seen),
         strategy_.others_may_end(Workers(workers, 1)),
     ):
-        raise raised(None, None, "no answer\nand much more")
+        raise raised(None, None, f"{traced}no answer\nand much more")
     said = capsys.readouterr().err
     lost = "worker 1 lost another one (no answer)"
     assert (lost in said) == (seen is WorkerLostError)
