@@ -384,11 +384,9 @@ def _errors(path: PathLike) -> Iterator[None]:
         raise
     except UnicodeDecodeError as error:
         raise OSError(f"{os.fspath(path)}: not UTF-8 text: {error}") from error
-    except OSError as error:
-        if os.fspath(path) in str(error):
-            raise
-        raise OSError(f"{os.fspath(path)}: {error}") from error
     except Exception as error:
+        if isinstance(error, OSError) and os.fspath(path) in str(error):
+            raise
         raise OSError(f"{os.fspath(path)}: {error}") from error
 
 

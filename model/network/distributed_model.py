@@ -214,8 +214,7 @@ class DistributedModel(keras.Model):
             options["initial_epoch"] = initial_epoch
             return super().fit(x, callbacks=callbacks, **options)
         shown = {"verbose": verbose, "epochs": epochs, "steps": steps_per_epoch}
-        bar = verbose != 0
-        seen = _OneTraining(callbacks, True, bar, self, **shown)
+        seen = _OneTraining(callbacks, True, verbose != 0, self, **shown)
         calls = calls_of_fit(initial_epoch, initial_step, epochs)
         for first, step, end in calls:
             # Cure 9: the rest of a broken epoch is an epoch of fewer steps.
@@ -258,8 +257,6 @@ def calls_of_fit(
     epoch: int, step: int, epochs: int
 ) -> Iterator[tuple[int, int, int]]:
     """Yields first epoch, its first step, and the epoch to end before.
-
-    The rest of a broken epoch is a call of its own.
 
     Example:
         >>> list(calls_of_fit(1, 20, 4))

@@ -123,12 +123,7 @@ def estimate(
 def _check_joined(options: TrainOptions) -> None:
     if not _is_joined():
         return
-    if options.local_workers > 1:
-        raise InputError(
-            "TF_CONFIG or --hosts names the workers of a cluster: start one "
-            "on each of them; received: --local-workers "
-            f"{options.local_workers}"
-        )
+    cluster.check_not_local(options.local_workers)
     if options.max_restarts:
         raise InputError(
             "TF_CONFIG or --hosts makes this process one worker among "

@@ -92,6 +92,15 @@ def join(hosts: str, index: int | None = None) -> None:
     os.environ["TF_CONFIG"] = tf_config(hosts.split(","), index)
 
 
+def check_not_local(local_workers: int) -> None:
+    """Raises InputError for local workers beside those of a cluster."""
+    if local_workers > 1:
+        raise InputError(
+            "TF_CONFIG or --hosts names the workers of a cluster: start one "
+            f"on each of them; received: --local-workers {local_workers}"
+        )
+
+
 def _list(hosts: Any) -> list[Any]:
     if not isinstance(hosts, list):
         raise TypeError

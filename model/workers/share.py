@@ -82,12 +82,7 @@ def share(
         cluster.join(options.hosts, options.worker_index)
     workers = cluster.workers_from_environment()
     if workers.count > 1:
-        if options.local_workers > 1:
-            raise InputError(
-                "TF_CONFIG or --hosts names the workers of a cluster: start "
-                "one on each of them; received: --local-workers "
-                f"{options.local_workers}"
-            )
+        cluster.check_not_local(options.local_workers)
         said = plan()
         rendezvous.meet(workers, said, options.join_seconds)
         key = "".join(said.values())
@@ -140,6 +135,8 @@ def _locally(options: WorkersOptions, work: Callable[..., _T], arguments) -> _T:
 
 
 def _start(plan: _Plan, work, arguments) -> subprocess.Popen:
+    # A file without a name, which only the two can read. The processes of
+    # `multiprocessing` pickle too, and run the caller's script once more.
     with tempfile.TemporaryFile() as told:
         pickle.dump((plan, work, arguments), told)
         told.seek(0)

@@ -47,8 +47,8 @@ def test_how_long_it_takes_is_said_before():
     assert bench.duration(125) == "2 min 05 s"
 
 
-def test_all_take_less_than_45_minutes():
-    assert sum(b.seconds for b in BENCHMARKS.values()) < 45 * 60
+def test_all_take_less_than_50_minutes():
+    assert sum(b.seconds for b in BENCHMARKS.values()) < 50 * 60
 
 
 def test_names_at_commas():
