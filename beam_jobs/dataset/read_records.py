@@ -66,10 +66,11 @@ def read_batches(
             yield Batch(serialized, [i.decode() for i in image_ids], parsed)
     except tf.errors.DataLossError as error:
         raise InputError(damage.describe(shard, str(error.message))) from error
-    except tf.errors.InvalidArgumentError as error:
+    # TensorFlow's words hold the record, whose bytes may be no text.
+    except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:
         raise InputError(
             f"{shard} holds records that are not those of a data set of "
-            f"`tagforest dataset`: {str(error.message).splitlines()[0][:200]}"
+            "`tagforest dataset`; copy the data set anew, as a whole"
         ) from error
 
 

@@ -21,7 +21,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from beam_jobs.dataset import damage, dataset_folder, records
+from beam_jobs.dataset import (
+    damage,
+    dataset_folder,
+    read_records,
+    records,
+)
 from beam_jobs.dataset.record_index import SplitIndex, open_index
 from beam_jobs.errors import InputError
 from beam_jobs.files import tensorflow_files
@@ -236,6 +241,9 @@ def _with_options(batches: tf.data.Dataset) -> tf.data.Dataset:
 
 # What Python raised in the pipeline arrives as a text with its traceback.
 _OURS = re.compile(r"\bInputError: (.+)")
+# TensorFlow's, of a whole record that is no Example.
+_FOREIGN = "Could not parse example"
+_FOREIGN_BATCH = 64
 
 
 @contextlib.contextmanager
@@ -252,8 +260,25 @@ def as_input_errors(*datasets: str | os.PathLike[str]) -> Iterator[None]:
     except tf.errors.OpError as error:
         found = _OURS.search(str(error.message))
         if found is None:
+            _find_foreign(datasets, str(error.message))
             raise
         raise InputError(found[1]) from error
+    except UnicodeDecodeError as error:
+        # TensorFlow's words hold the record, whose bytes may be no text.
+        _find_foreign(datasets, error.object.decode("utf-8", "replace"))
+        raise
+
+
+def _find_foreign(
+    datasets: Sequence[str | os.PathLike[str]], said: str
+) -> None:
+    """Raises InputError for the first shard of other records, if said so."""
+    if _FOREIGN in said:
+        for shard in (
+            s for d in datasets for s in dataset_folder.all_shards(d)
+        ):
+            for _ in read_records.read_batches(shard, _FOREIGN_BATCH):
+                pass
 
 
 def _damage(datasets: Sequence[str | os.PathLike[str]], said: str) -> str:

@@ -253,6 +253,26 @@ def test_damaged_shard_is_named(tmp_path):
     )
 
 
+@pytest.mark.parametrize("content", [b"of another program", b"\xff\xfe"])
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_shard_of_other_whole_records_is_named(tmp_path, content, split):
+    folder = write_dataset(tmp_path / "foreign", images=8)
+    [*_, shard] = dataset_folder.shard_paths(folder, split)
+    count = len(list(tf.data.TFRecordDataset(shard)))
+    with tf.io.TFRecordWriter(shard) as writer:
+        for _ in range(count):
+            writer.write(content)
+    with pytest.raises(InputError, match=f"^{shard} holds records that are"):
+        with as_input_errors(folder):
+            if split == "train":
+                read(folder)
+            list(
+                input_pipeline.make_eval_dataset(
+                    folder, PLAIN, classes=CLASSES, batch_size=4
+                )
+            )
+
+
 def test_other_errors_stay_what_they_are():
     with pytest.raises(tf.errors.InvalidArgumentError):
         with as_input_errors("dataset"):
