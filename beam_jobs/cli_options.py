@@ -262,7 +262,8 @@ def _metavar(flag: _Flag) -> str | None:
     if option.path:
         return "<path>"
     if option.interval:
-        names = [k.__name__ for k in (int, float) if k in members(flag.kind)]
+        kinds = {*members(flag.kind), *typing.get_args(flag.kind)}
+        names = [k.__name__ for k in (int, float) if k in kinds]
         return f"<{names[0]} range> [{option.interval}]"
     return None
 

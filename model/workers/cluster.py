@@ -130,6 +130,10 @@ class Workers:
         host, _, port = self.addresses[index].rpartition(":")
         return host.strip("[]"), int(port)
 
+    def name(self, index: int) -> str:
+        """Returns which worker it is, for messages."""
+        return f"worker {index} at {self.addresses[index]}"
+
 
 def free_ports(count: int) -> list[int]:
     """Returns different free loopback ports."""

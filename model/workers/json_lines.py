@@ -24,7 +24,7 @@ def send(connection: socket.socket, message: Mapping[str, Any]) -> None:
 
 
 def receive(connection: socket.socket) -> Mapping[str, Any]:
-    """Reads an object; the other side sends no second one unasked.
+    """Reads an object, and nothing of what comes behind it.
 
     Raises:
         OSError: it does not come.
@@ -32,7 +32,8 @@ def receive(connection: socket.socket) -> Mapping[str, Any]:
     """
     line = b""
     while not line.endswith(b"\n"):
-        more = connection.recv(_MOST_BYTES)
+        seen = connection.recv(_MOST_BYTES, socket.MSG_PEEK)
+        more = connection.recv(seen.find(b"\n") + 1 or len(seen))
         line += more
         if not more or len(line) > _MOST_BYTES:
             raise NoLineError

@@ -18,10 +18,10 @@ import numpy as np
 
 from beam_jobs.errors import InputError
 
-ARRAYS, ERROR, HELLO, WELCOME, END = b"A", b"E", b"H", b"W", b"."
+ARRAYS, ERROR, END = b"A", b"E", b"."
 
 _HEADER = struct.Struct("<cQ")
-# A stranger's first bytes are no reason to reserve memory.
+# An error is a line.
 _LONGEST_TEXT = 65536
 # For the other to read the last word.
 _LAST_SECONDS = 5.0
@@ -43,11 +43,9 @@ class Link:
     def __init__(self, connection: socket.socket, name: str):
         self.name = name
         self._socket = connection
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in _KEEP_ALIVE.items():
-            if hasattr(socket, option):
-                number = getattr(socket, option)
-                connection.setsockopt(socket.IPPROTO_TCP, number, value)
+        connection.settimeout(None)
+        if connection.family != socket.AF_UNIX:
+            _keep_alive(connection)
 
     def send(self, kind: bytes, content: bytes = b"") -> None:
         """Sends a message.
@@ -126,6 +124,14 @@ class Link:
                 raise LinkLostError(self.name)
             rest = rest[count:]
         return bytes(content)
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEP_ALIVE.items():
+        if hasattr(socket, option):
+            number = getattr(socket, option)
+            connection.setsockopt(socket.IPPROTO_TCP, number, value)
 
 
 def pack(arrays: Mapping[str, np.ndarray], *, sparse: bool = False) -> bytes:

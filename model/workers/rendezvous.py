@@ -40,10 +40,35 @@ class _NobodyError(Exception):
     """Who came to the chief's port is no worker."""
 
 
-def meet(workers: Workers, plan: Mapping[str, str], seconds: float) -> None:
-    """Waits as `meeting` does, of workers without a common folder."""
-    with meeting(workers, plan, seconds):
-        pass
+def connect(
+    workers: Workers,
+    plan: Mapping[str, str],
+    seconds: float,
+    workdir: Path | None = None,
+) -> dict[int, socket.socket]:
+    """Waits until all workers are there, with the same plan and workdir.
+
+    Args:
+        plan: what is done, by the words of an error: `{"data set": ...}`.
+        seconds: longest wait.
+        workdir: must be one folder for all.
+
+    Returns:
+        the chief's connections to the others, by their indices; of another
+        worker to the chief alone.
+
+    Raises:
+        InputError: a plan or the workdir differs, two processes are the same
+            worker, or this worker's port is taken.
+        WorkerLostError: not all came in that time; who is missing is told.
+    """
+    wait = Wait(workers, time.monotonic() + seconds)
+    with _listening(workers) as server:
+        if workers.is_chief:
+            with _marked(workdir) as mark:
+                here = _gather(server, _Chief(plan, mark), wait)
+                return {i: other.connection for i, other in here.items()}
+    return {0: _join(plan, workdir, wait)}
 
 
 @contextlib.contextmanager
@@ -53,33 +78,16 @@ def meeting(
     seconds: float,
     workdir: Path | None = None,
 ) -> Iterator[None]:
-    """Waits until all workers are there, with the same plan and workdir.
+    """Waits and raises as `connect` does.
 
     Within it they still hold on to each other, for as long as TensorFlow takes
     to start: it ends this process, with status 75, if another one ends.
-
-    Args:
-        plan: what is done, by the words of an error: `{"data set": ...}`.
-        seconds: longest wait.
-        workdir: must be one folder for all.
-
-    Raises:
-        InputError: a plan or the workdir differs, two processes are the same
-            worker, or this worker's port is taken.
-        WorkerLostError: not all came in that time; who is missing is told.
     """
     if workers.count == 1:
         yield
         return
-    wait = Wait(workers, time.monotonic() + seconds)
-    with _listening(workers) as server:
-        if workers.is_chief:
-            with _marked(workdir) as mark:
-                here = _gather(server, _Chief(plan, mark), wait)
-                others = {i: other.connection for i, other in here.items()}
-    if not workers.is_chief:
-        others = {0: _join(plan, workdir, wait)}
-    with holding_on({wait.name(i): c for i, c in others.items()}):
+    others = connect(workers, plan, seconds, workdir)
+    with holding_on({workers.name(i): c for i, c in others.items()}):
         yield
 
 
@@ -101,16 +109,22 @@ def refusals_told(workers: Workers) -> Iterator[None]:
 
 
 def _tell_all(workers: Workers, said: str) -> None:
-    end = time.monotonic() + _TOLD_SECONDS
-    told: set[int] = set()
     with _listening(workers) as server:
         server.settimeout(_POLL_SECONDS)
-        while time.monotonic() < end and len(told) < workers.count - 1:
-            with contextlib.suppress(_NobodyError, OSError):
-                index, other = _accept(server, workers)
-                with other.connection:
-                    send(other.connection, {"error": said})
-                told.add(index)
+        _tell_others(server, workers, set(), said)
+
+
+def _tell_others(
+    server: socket.socket, workers: Workers, told: set[int], said: str
+) -> None:
+    """Waits a little for those who were not told yet."""
+    end = time.monotonic() + _TOLD_SECONDS
+    while time.monotonic() < end and len(told) < workers.count - 1:
+        with contextlib.suppress(_NobodyError, OSError):
+            index, other = _accept(server, workers)
+            with other.connection:
+                send(other.connection, {"error": said})
+            told.add(index)
 
 
 def _tell_chief(workers: Workers, said: str) -> None:
@@ -205,6 +219,10 @@ def _gather(
             wait.go_on(wait.name(*missing))
             with contextlib.suppress(_NobodyError):
                 _let_in(here, *_accept(server, wait.workers), chief)
+    except InputError as error:
+        _close(here)
+        _tell_others(server, wait.workers, set(here), str(error))
+        raise
     except BaseException:
         _close(here)
         raise
@@ -327,7 +345,7 @@ def _join(
 ) -> socket.socket:
     """Returns the connection to the chief, who has said to go on."""
     while True:
-        wait.go_on(wait.name(0))
+        wait.go_on(wait.workers.name(0))
         connection = _ask_chief(plan, workdir, wait)
         if connection is not None:
             return connection
@@ -373,5 +391,5 @@ def _hello(workers: Workers, plan: Mapping[str, str]) -> dict[str, Any]:
 
 def _next_word(connection: socket.socket, wait: Wait) -> Mapping[str, Any]:
     while not select.select([connection], [], [], _POLL_SECONDS)[0]:
-        wait.go_on(f"those whom {wait.name(0)} waits for")
+        wait.go_on(f"those whom {wait.workers.name(0)} waits for")
     return receive(connection)

@@ -131,6 +131,11 @@ class Team:
         for link in self._links:
             link.end()
 
+    def close(self) -> None:
+        """Ends all connections at once."""
+        for link in self._links:
+            link.close()
+
     def _hand_over(self, contents) -> None:
         [chief] = self._links
         for content in contents:

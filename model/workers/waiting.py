@@ -48,7 +48,6 @@ class Wait:
 
     def name(self, *indices: int) -> str:
         """Returns which workers these are, for messages."""
-        addresses = self.workers.addresses
-        named = [f"worker {i} at {addresses[i]}" for i in indices[:_NAMED]]
+        named = [self.workers.name(i) for i in indices[:_NAMED]]
         more = len(indices) - len(named)
         return ", ".join(named) + (f" and {more} more" if more else "")

@@ -42,15 +42,9 @@ LABELS = {"csv/a": HUSKY, "csv/b": HUSKY, "csv/c": HUSKY, "csv/d": SNOW}
 
 
 def save_scores(path, scores=None):
-    lines = [
-        json.dumps(
-            {
-                "image_id": name,
-                "scores": {WNIDS[i]: s for i, s in found.items()},
-            }
-        )
-        for name, found in (scores or SCORES).items()
-    ]
+    rows = (scores or SCORES).items()
+    named = {n: {WNIDS[i]: s for i, s in found.items()} for n, found in rows}
+    lines = [json.dumps({"image_id": n, "scores": s}) for n, s in named.items()]
     path.write_text("\n".join(lines) + "\n")
     return str(path)
 
