@@ -16,8 +16,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.option_fields import from_mapping
+from model.workdir import WEIGHTS
 
 FOLDER = "checkpoints"
 
@@ -142,6 +144,25 @@ def latest_checkpoint(
             return checkpoint
         say(f"{path} is passed over: {wrong}")
     return None
+
+
+def weights_file(folder: Path) -> Path:
+    """Returns where the final weights of a training lie.
+
+    Those of the last finished epoch while it is not over.
+
+    Raises:
+        InputError: nothing has been trained there yet.
+    """
+    if (folder / WEIGHTS).is_file():
+        return folder / WEIGHTS
+    found = latest_checkpoint(folder)
+    if found is None:
+        raise InputError(
+            f"{folder} has no finished epoch yet; go on with `tagforest "
+            f"train DATASET --workdir {folder}`"
+        )
+    return found.path
 
 
 def inspect(path: Path) -> tuple[str, Checkpoint | None]:

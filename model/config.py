@@ -23,6 +23,7 @@ from beam_jobs.errors import InputError
 from beam_jobs.option_fields import Limits, nested, typed_fields
 from model.config_checks import Section
 from model.config_sections import (
+    OF_SOFTMAX,
     RESNET_BLOCKS,
     CheckpointConfig,
     DataConfig,
@@ -30,7 +31,9 @@ from model.config_sections import (
     LossConfig,
     NetworkConfig,
     ScheduleConfig,
+    StartConfig,
 )
+from model.loss_kinds import SOFTMAX
 
 __all__ = [
     "RESNET_BLOCKS",
@@ -41,6 +44,7 @@ __all__ = [
     "LossConfig",
     "NetworkConfig",
     "ScheduleConfig",
+    "StartConfig",
     "config_names",
     "load_config",
     "override",
@@ -61,9 +65,20 @@ class Config(Section):
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    start: StartConfig = field(default_factory=StartConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     seed: Annotated[int, Limits(min=0, max=2**31 - 1)] = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        best, kind = self.schedule.best, self.loss.kind
+        if (
+            best
+            and best != "loss"
+            and (best in OF_SOFTMAX) != (kind == SOFTMAX)
+        ):
+            self.schedule.refuse("best", f"a figure of loss.kind {kind}")
 
     def to_json(self) -> str:
         """Returns the config as indented JSON with sorted keys."""

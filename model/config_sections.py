@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 from beam_jobs.errors import InputError
 from beam_jobs.option_fields import Limits
+from model.backbone_names import APPLICATIONS, RESNET_V2
 from model.config_checks import Section
-from model.loss_kinds import LOSS_KINDS, PARAMETERS, LossSwitches
+from model.loss_kinds import LOSS_KINDS, PARAMETERS, SOFTMAX, LossSwitches
 
 READINGS = ("auto", "records", "blocks")
 UNKNOWN_POLICIES = ("negative", "ignore", "ignore_unless_related")
@@ -20,13 +21,19 @@ OPTIMIZERS = ("sgd", "adamw")
 DECAYS = ("step", "cosine", "constant")
 JIT_PARTS = ("auto", "none", "loss", "network")
 UNITS = ("epochs", "examples", "steps")
+TAKEN = ("all", "backbone")
+STAGES = tuple(f"stage{i}" for i in range(1, 10))
+FROZEN = ("backbone", "old_classes", "statistics", "stem", *STAGES)
 # Of the validation split, and whether more of it is better.
 BEST_FIGURES = {
     "loss": False,
     "precision_at_5": True,
     "recall_at_5": True,
     "f1_at_5": True,
+    "top_1": True,
+    "top_5": True,
 }
+OF_SOFTMAX = ("top_1", "top_5")
 
 _POSITIVE = Limits(over=0)
 _PROBABILITY = Limits(min=0, max=1)
@@ -107,9 +114,11 @@ class DataConfig(Section):
 
 @dataclass(frozen=True)
 class NetworkConfig(Section):
-    """A pre-activation ResNet (v2).
+    """A pre-activation ResNet (v2), or a network of keras.applications.
 
     Attributes:
+        backbone: `resnet_v2`, or a name of keras.applications, `ResNet50V2`,
+            to which only `dropout` and `precision` apply of the others.
         block: `basic` (two 3x3) or `bottleneck` (1x1, 3x3, 1x1).
         blocks: residual blocks in each stage.
         filters: output channels of each stage.
@@ -123,6 +132,9 @@ class NetworkConfig(Section):
         precision: Keras dtype policy; logits and loss stay float32.
     """
 
+    backbone: Annotated[str, Limits(choices=(RESNET_V2, *APPLICATIONS))] = (
+        RESNET_V2
+    )
     block: Annotated[str, Limits(choices=BLOCKS)] = "bottleneck"
     blocks: Annotated[tuple[int, ...], _POSITIVE] = RESNET_BLOCKS[101]
     filters: Annotated[tuple[int, ...], _POSITIVE] = (256, 512, 1024, 2048)
@@ -172,24 +184,35 @@ class LossConfig(_LossParameters):
         kind: `paper`: weighted cross-entropy with the adaptive class
             coefficient r; `released`: the same with the coefficients of the
             released code; for comparison `bce`, `focal` and `asymmetric`,
-            all class coefficients 1.
+            all class coefficients 1; `softmax`: each image has one class.
         positive_weight, absent_probability, negative_ratio, reduction: see
             `LossSwitches`; None is the kind's own.
     """
 
-    kind: Annotated[str, Limits(choices=tuple(LOSS_KINDS))] = "paper"
+    kind: Annotated[str, Limits(choices=(*LOSS_KINDS, SOFTMAX))] = "paper"
     positive_weight: Annotated[float | None, _POSITIVE] = None
     absent_probability: Annotated[float | None, _PROBABILITY] = None
     negative_ratio: Annotated[float | None, Limits(min=0, max=1e9)] = None
     reduction: Annotated[str | None, Limits(choices=REDUCTIONS)] = None
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.kind == SOFTMAX:
+            for name in self._given:
+                self.refuse(name, "None with the kind softmax")
+
     @property
     def switches(self) -> LossSwitches:
         """The switches, those left None filled in by the kind."""
+        return dataclasses.replace(
+            LOSS_KINDS[self.kind].switches, **self._given
+        )
+
+    @property
+    def _given(self) -> dict[str, Any]:
         names = [f.name for f in dataclasses.fields(LossSwitches)]
-        given = {name: getattr(self, name) for name in names}
-        given = {k: v for k, v in given.items() if v is not None}
-        return dataclasses.replace(LOSS_KINDS[self.kind].switches, **given)
+        values = {name: getattr(self, name) for name in names}
+        return {k: v for k, v in values.items() if v is not None}
 
 
 @dataclass(frozen=True)
@@ -218,6 +241,7 @@ class ScheduleConfig(Section):
             paper's 8 parts of an epoch have the factor 1.297. 0: each step.
         decay: `step`, `cosine` to 0, or `constant`.
         decay_every, decay_factor: of `step`, counted from the first step.
+        decay_at: of `step`: where, instead of at each `decay_every`.
         momentum: of `sgd`.
         weight_decay: L2 on all kernels and the head's bias with `sgd`, as
             the paper; decoupled and on kernels only with `adamw`. Never on
@@ -228,7 +252,8 @@ class ScheduleConfig(Section):
             is off.
         best: figure of the validation split by which the final weights are
             those of the best look, the first of equal ones: `f1_at_5`,
-            `precision_at_5`, `recall_at_5` or `loss`. None: the last ones.
+            `precision_at_5`, `recall_at_5` or `loss`; with the loss softmax
+            `top_1`, `top_5` or `loss`. None: the last ones.
         stop_after: looks in a row without a better one after which the
             training ends; 0 is off.
         steps_per_execution: training steps in one call from Python: fewer
@@ -252,6 +277,7 @@ class ScheduleConfig(Section):
     decay: Annotated[str, Limits(choices=DECAYS)] = "step"
     decay_every: Annotated[float, _POSITIVE] = 25.0
     decay_factor: Annotated[float, _POSITIVE] = 0.1
+    decay_at: Annotated[tuple[float, ...], _POSITIVE] = ()
     momentum: Annotated[float, _PROBABILITY] = 0.9
     weight_decay: Annotated[float, Limits(min=0, max=1e12)] = 1e-4
     clip_norm: Annotated[float, Limits(min=0, max=1e12)] = 0.0
@@ -271,8 +297,44 @@ class ScheduleConfig(Section):
             )
         if self.stop_after and not self.best:
             self.refuse("stop_after", "0, or schedule.best a figure")
+        if self.decay_at and self.decay != "step":
+            self.refuse("decay_at", "empty without decay step")
         if self.best and not self.validate_every:
             self.refuse("best", "None, or schedule.validate_every over 0")
+
+
+@dataclass(frozen=True)
+class StartConfig(Section):
+    """What a training starts from; by default, from random weights.
+
+    Attributes:
+        source: a training's working directory, an export, or a TensorFlow 1
+            checkpoint as Tencent released (see `model.start.sources`).
+        take: `all`: the backbone, and of the head the classes that both
+            have; or the `backbone` alone.
+        freeze: what does not train: the `backbone`, or of it the `stem` and
+            stages (`stage1`), all with their statistics; the `statistics`,
+            which is all of batch normalization; the head's columns of
+            `old_classes`, which the source has.
+        zero_head: the head begins at 0 instead of at random.
+        cache_features: a frozen backbone's features of each image are
+            computed once, without augmentation, and the head learns of them.
+    """
+
+    source: str | None = None
+    take: Annotated[str, Limits(choices=TAKEN)] = "all"
+    freeze: Annotated[tuple[str, ...], Limits(choices=FROZEN)] = ()
+    zero_head: bool = False
+    cache_features: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.freeze and self.source is None:
+            self.refuse("freeze", "empty without start.source")
+        if "old_classes" in self.freeze and self.take != "all":
+            self.refuse("freeze", "without old_classes where take is backbone")
+        if self.cache_features and "backbone" not in self.freeze:
+            self.refuse("cache_features", "False without a frozen backbone")
 
 
 @dataclass(frozen=True)

@@ -110,8 +110,13 @@ LOSS_KINDS = {
         ),
     ),
 }
-PARAMETERS = tuple(
-    parameter
-    for kind in LOSS_KINDS.values()
-    for parameter in (*kind.pair_parameters, *kind.coefficients)
+# Of one class an image, not of pairs: `model.losses.softmax_loss`.
+SOFTMAX = "softmax"
+PARAMETERS = (
+    *(
+        parameter
+        for kind in LOSS_KINDS.values()
+        for parameter in (*kind.pair_parameters, *kind.coefficients)
+    ),
+    Parameter("label_smoothing", 0.0, Limits(min=0, under=1)),
 )

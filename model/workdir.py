@@ -4,6 +4,8 @@ config.json         the Config
 vocabulary.tsv      copied from the data set, as hierarchy.tsv
 dataset.json        which data set it is
 dataset_path.txt    where it lay
+start.json          what it started from, and the classes that came with it
+features.npy        of a backbone that does not train, by record
 counts.json         what had to be counted in its records
 checkpoints/        see `model.checkpoint_files`
 model.weights.h5    the final weights; where they lie, the training is over
@@ -29,11 +31,15 @@ from beam_jobs.files import storage
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
+# Of an export's assets: of the weights that give its scores.
+WEIGHTS_SHA256 = "weights_sha256.txt"
 HISTORY = "history.json"
 EXTENSIONS = "extensions.json"
 RESULT = "result.json"
 DATASET = "dataset.json"
 DATASET_PATH = "dataset_path.txt"
+START = "start.json"
+FEATURES = "features.npy"
 COUNTS = "counts.json"
 LOGS = "logs"
 LOG = "train.log"

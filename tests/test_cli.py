@@ -32,6 +32,7 @@ COMMANDS = (
     "export",
     "features",
     "forget",
+    "import-tf1",
     "pipeline",
     "promote",
     "relabel",
@@ -42,6 +43,7 @@ COMMANDS = (
     "tag",
     "tfserving",
     "train",
+    "transfer",
     "ui",
     "vocabulary",
 )

@@ -75,6 +75,10 @@ def parse(words: list[str], click_commands) -> None:
     name, *rest = words
     end = next((i for i, w in enumerate(rest) if w in "|<>"), len(rest))
     command = click_commands[name]
+    # Of a group the next word is the command.
+    while hasattr(command, "commands"):
+        name, *rest = rest
+        command, end = command.commands[name], end - 1
     context = command.make_context(name, rest[:end])
     # What goes on to Beam: nobody else would miss an option of ours there.
     assert set(read.options_in(" ".join(context.args))) <= FOREIGN
@@ -135,7 +139,13 @@ def test_blocks_are_read_as_a_shell_does(tmp_path, monkeypatch):
 @pytest.mark.parametrize("guide", GUIDES, ids=name_of)
 def test_every_option_in_the_text_exists(guide, click_commands):
     options = {
-        name: {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
+        name: {
+            option
+            # Of a group those of its commands.
+            for c in (command, *getattr(command, "commands", {}).values())
+            for p in c.params
+            for option in (*p.opts, *p.secondary_opts)
+        }
         for name, command in click_commands.items()
     }
     everywhere = set().union(*options.values()) | FOREIGN

@@ -29,14 +29,16 @@ FLOORS = {
         ("cli",),
     ),
     "model": (
-        ("checkpoint_files", "config_checks", "workdir"),
+        ("backbone_names", "config_checks", "workdir"),
+        ("checkpoint_files",),
         ("extension_notes", "full_disk", "loss_kinds", "workers"),
         ("config_sections",),
         ("config",),
         ("configs", "inputs", "losses"),
         ("network",),
-        ("features", "monitoring", "scores"),
+        ("features", "monitoring", "scores", "start"),
         ("evaluation", "training"),
+        ("transfer",),
     ),
     "serving": (
         ("api",),

@@ -17,7 +17,9 @@ from beam_jobs.files.tensorflow_files import end_process
 from model.evaluation.cli import evaluate
 from model.features.cli import features, similar
 from model.scores.cli import calibrate
+from model.start.cli import import_tf1
 from model.training.cli import train
+from model.transfer.cli import transfer
 from serving.bulk.cli import bulk
 from serving.client.cli import tag
 from serving.demo.cli import demo
@@ -37,12 +39,24 @@ app = typer.Typer(
 beam_jobs_cli.register(app)
 # In the order of --help.
 for command in (
-    *(train, calibrate, features, similar, evaluate, export, serve, tag),
-    *(bulk, doctor, tfserving, promote, rollback, ui, pipeline, demo),
+    *(train, import_tf1, calibrate, features, similar, evaluate, export),
+    *(
+        serve,
+        tag,
+        bulk,
+        doctor,
+        tfserving,
+        promote,
+        rollback,
+        ui,
+        pipeline,
+        demo,
+    ),
 ):
     app.command(context_settings=PASS_TO_BEAM if command is bulk else None)(
         command
     )
+app.add_typer(transfer)
 
 
 def main() -> None:

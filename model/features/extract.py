@@ -26,14 +26,11 @@ from beam_jobs.images import check_image
 from beam_jobs.images.image_names import SUFFIXES
 from beam_jobs.images.options import ImageLimits
 from beam_jobs.rejections import Reason, Rejection, save_rejections
+from model.checkpoint_files import weights_file
 from model.features import feature_files
 from model.inputs import preprocessing
 from model.network import devices
-from model.network.load_tagger import (
-    load_tagger,
-    weights_file,
-    weights_fingerprint,
-)
+from model.network.load_tagger import load_tagger, weights_fingerprint
 from model.network.options import BatchOptions
 from model.network.tagger import Tagger
 from model.workers.share import share

@@ -58,6 +58,7 @@ def make_train_dataset(
     seed: int = 0,
     context: tf.distribute.InputContext | None = None,
     workdir: Path | None = None,
+    cached: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Returns batches for the epochs from `first_epoch` to `epochs`.
 
@@ -71,10 +72,13 @@ def make_train_dataset(
         context: which worker of how many; by default there is one.
         workdir: keeps what is to be kept of the data set, and the list of
             damaged records that are passed over; by default nothing does.
+        cached: features float32 [records, filters] by the records' numbers,
+            instead of images.
 
     Returns:
         A replica's uint8 [batch, size, size, 3], which the network scales
-        (`preprocessing.network_input`), and int8 [batch, classes].
+        (`preprocessing.network_input`), or its features [batch, filters]; and
+        int8 [batch, classes].
 
     Raises:
         InputError: no such data set.
@@ -93,9 +97,10 @@ def make_train_dataset(
     start = first_epoch, first_step
     batches = train_batches.read(reader, parts, start, epochs)
     siblings = targets.siblings_of_dataset(dataset, config)
-    return _with_options(
-        train_batches.decode(batches, reader, seed, config, classes, siblings)
+    made = train_batches.decode(
+        batches, reader, seed, config, classes, siblings, cached
     )
+    return _with_options(made)
 
 
 def describe(

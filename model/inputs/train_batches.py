@@ -88,20 +88,35 @@ def decode(
     config: DataConfig,
     classes: int,
     siblings: tf.RaggedTensor | None,
+    cached: np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """Makes images and targets of what `read` returns."""
+    """Makes images and targets of what `read` returns.
+
+    Args:
+        cached: features by the records' numbers, instead of images.
+    """
     spec = targets.label_spec(config)
 
     def decode_part(epoch, places, numbers, rows):
-        images, rows = _augmented(
-            reader, seed, config, epoch, places, numbers, rows
-        )
+        if cached is not None:
+            images = _of_numbers(cached, numbers)
+        else:
+            images, rows = _augmented(
+                reader, seed, config, epoch, places, numbers, rows
+            )
         features = tf.io.parse_example(rows, spec)
         dense = targets.dense_targets(features, classes, config, siblings)
         return images, tf.ensure_shape(dense, [*places.shape, classes])
 
     # Two at once, for the threads that finish a batch early.
     return batches.map(decode_part, num_parallel_calls=2)
+
+
+def _of_numbers(cached: np.ndarray, numbers: tf.Tensor) -> tf.Tensor:
+    found = tf.numpy_function(
+        lambda chosen: np.asarray(cached[chosen]), [numbers], tf.float32
+    )
+    return tf.ensure_shape(found, [*numbers.shape, cached.shape[1]])
 
 
 def _augmented(

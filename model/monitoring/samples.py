@@ -118,7 +118,7 @@ class Judge:
         @tf.function(reduce_retracing=True)
         def judge(images):
             features = tagger.embed(images, training=False)
-            scores = tf.sigmoid(tagger.head(features))
+            scores = tagger.scores(tagger.head(features))
             return tf.cast(features, tf.float32), scores
 
         self._judge = judge

@@ -235,7 +235,7 @@ def class_histograms(
         "negative_run": met[1, met[0] == 0],
         "positives_in_batch": positives[positives > 0],
     }
-    if LOSS_KINDS[config.kind].coefficients:
+    if config.kind in LOSS_KINDS and LOSS_KINDS[config.kind].coefficients:
         present = (met[0] > 0).astype(np.float32)
         coefficients = adaptive_loss.class_coefficients(
             met, present, np.ones_like(present), config

@@ -107,6 +107,10 @@ class DistributedModel(keras.Model):
         """Returns the gradients, with those of a regularization added."""
         return gradients
 
+    def apply_gradients(self, gradients: list, weights: list) -> None:
+        """Changes the weights."""
+        self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+
     def update_metrics(self, data) -> None:
         """Updates `metrics` by one batch of an evaluation."""
         raise NotImplementedError
@@ -119,8 +123,7 @@ class DistributedModel(keras.Model):
         self._seed_dropout()
         plan, rows = self.plan_step(data)
         weights = self.trainable_variables
-        # Cure 5, keras#20582: parts within a step, not steps in an update.
-        # Each replica gives its share of the global batch's gradients.
+        # Cure 5, keras#20582: parts in a step. Each replica gives its share.
         loss, gradients = accumulation.mean_over_parts(
             lambda *part: self._gradients(plan, *part),
             rows,
@@ -128,11 +131,9 @@ class DistributedModel(keras.Model):
             weights,
             unrolled=replicas.num_replicas() > 1 and self._replicas_talk(),
         )
-        # Cure 6, tensorflow#33929: before the optimizer clips or scales.
+        # Cure 6, tensorflow#33929.
         gradients = replicas.sum_over_replicas(gradients, self.pack_bytes)
-        self.optimizer.apply_gradients(
-            zip(self.regularized(gradients, weights), weights, strict=True)
-        )
+        self.apply_gradients(self.regularized(gradients, weights), weights)
         loss, norm = self.watch.update(
             loss, gradients, self._averaged(), self.optimizer
         )
@@ -152,24 +153,23 @@ class DistributedModel(keras.Model):
     def _seed_dropout(self):
         """Lets dropout follow from (seed, step, replica): cure 7."""
         kind = keras.layers.Dropout
-        found = [la for la in _layers(self) if isinstance(la, kind) and la.rate]
-        for place, layer in enumerate(found):
-            # Cure 7, keras#19796: the state is the step's, whatever was before.
-            # Each part of the batch draws once.
+        found = [la for la in leaves(self) if isinstance(la, kind)]
+        for place, layer in enumerate(la for la in found if la.rate):
+            # Each part of the batch draws once, and each layer its own.
             draw = replicas.own_number(self.optimizer.iterations)
             draw *= self.accumulation_steps
-            # Layers of one size would drop the same features.
             seed = tf.constant(self.seed + place, draw.dtype)
             layer.seed_generator.state.assign(tf.stack([seed, draw]))
 
     def _replicas_talk(self) -> bool:
         """Whether they do within the network."""
-        return any(getattr(la, "synchronized", False) for la in _layers(self))
+        return any(getattr(la, "synchronized", False) for la in leaves(self))
 
     def _averaged(self) -> list:
         """Returns what layers learn from their rows alone: cure 8."""
         # Not the model's own, which all replicas compute alike.
-        return [w for la in self.layers for w in la.non_trainable_weights]
+        learn = [la for la in leaves(self) if la.trainable]
+        return [w for la in learn for w in la.non_trainable_weights]
 
     def compile(self, *args, **options):
         super().compile(*args, **options)
@@ -235,10 +235,9 @@ class DistributedModel(keras.Model):
         return self.history
 
     def evaluate(self, *args, **kwargs):
-        """As Keras', one step an execution whatever the training does.
+        """As Keras', one step an execution: its loop would fail (cure 3).
 
-        Keras' loop of several would fail (cure 3); with the data set that
-        `fit` keeps it would be in its iterator, too.
+        With the data set that `fit` keeps it would be in its iterator, too.
         """
         kwargs.pop("_use_cached_eval_dataset", None)
         wanted, self.steps_per_execution = self.steps_per_execution, 1
@@ -389,12 +388,13 @@ def _loop(model: keras.Model, names: Sequence[str], steps: int) -> Callable:
 
 def _logs(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Returns scalars with an axis to be reduced along: cure 2."""
-    # keras#20585, tensorflow#72388.
     return {name: tf.reshape(value, [1]) for name, value in values.items()}
 
 
-def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yields the layers of a model, and of the models in it."""
     for layer in model.layers:
-        yield layer
         if hasattr(layer, "layers"):
-            yield from _layers(layer)
+            yield from leaves(layer)
+        else:
+            yield layer

@@ -10,10 +10,10 @@ from typing import Any
 
 from beam_jobs.classes.load_classes import load_vocabulary
 from beam_jobs.errors import InputError
-from model.checkpoint_files import latest_checkpoint
+from model.checkpoint_files import weights_file
 from model.config import Config
 from model.network.tagger import Tagger
-from model.workdir import CONFIG, WEIGHTS
+from model.workdir import CONFIG
 
 
 def weights_sha256(variables: Iterable[Any]) -> str:
@@ -51,20 +51,3 @@ def load_tagger(workdir: str | os.PathLike[str]) -> Tagger:
     tagger = Tagger(config, len(vocabulary))
     tagger.load_weights(weights)
     return tagger
-
-
-def weights_file(folder: Path) -> Path:
-    """Returns where the weights lie that `load_tagger` takes.
-
-    Raises:
-        InputError: nothing has been trained there yet.
-    """
-    if (folder / WEIGHTS).is_file():
-        return folder / WEIGHTS
-    found = latest_checkpoint(folder)
-    if found is None:
-        raise InputError(
-            f"{folder} has no finished epoch yet; go on with `tagforest "
-            f"train DATASET --workdir {folder}`"
-        )
-    return found.path

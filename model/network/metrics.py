@@ -88,5 +88,16 @@ def means_at_k(k: int) -> list[keras.metrics.Metric]:
     ]
 
 
+def top_k_means() -> list[keras.metrics.Metric]:
+    """Returns metrics `top_1` and `top_5`: of images with one class each.
+
+    The share of the images whose class is among the k best-scored.
+    """
+    return [
+        keras.metrics.MeanMetricWrapper(recall_at_k, f"top_{k}", k=k)
+        for k in (1, 5)
+    ]
+
+
 def _positives(y_true: Any):
     return ops.cast(ops.cast(y_true, "float32") > 0, "float32")

@@ -5,14 +5,20 @@ What Keras needs to train it on several replicas is in `distributed_model`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+from model.backbone_names import RESNET_V2
 from model.config import Config
 from model.inputs import preprocessing
+from model.loss_kinds import SOFTMAX
 from model.losses.multi_label_loss import MultiLabelLoss
+from model.losses.softmax_loss import SoftmaxLoss
 from model.network import metrics, replicas
+from model.network.applications import build_application
 from model.network.distributed_model import DistributedModel, compiled
 from model.network.resnet import build_backbone
 
@@ -28,9 +34,9 @@ class Tagger(DistributedModel):
     """Images to one logit a class.
 
     Input float32 [batch, size, size, 3] in [-1, 1] or uint8, output float32
-    [batch, classes]: logits; their sigmoids are the scores, softmax has no
-    meaning here. `runs`, float32 [2, classes], is the state of the adaptive
-    loss and is saved with the weights.
+    [batch, classes]: logits, of which `scores` makes the scores. `runs`,
+    float32 [2, classes], is the state of the adaptive loss and is saved with
+    the weights.
 
     Args:
         config: a Config, or its JSON text.
@@ -52,17 +58,29 @@ class Tagger(DistributedModel):
         )
         self.config = config
         self.classes = classes
-        self.loss_fn = MultiLabelLoss(config.loss)
+        self.one_class = config.loss.kind == SOFTMAX
+        kind = SoftmaxLoss if self.one_class else MultiLabelLoss
+        self.loss_fn = kind(config.loss)
         self._plan_loss = self.loss_fn.plan_loss
         if part == "loss":
             self._plan_loss = compiled(self._plan_loss)
-        self.backbone = build_backbone(config.network, config.data.image_size)
+        build = build_application
+        if config.network.backbone == RESNET_V2:
+            build = build_backbone
+        self.backbone = build(config.network, config.data.image_size)
         self.dropout = keras.layers.Dropout(
             config.network.dropout, seed=config.seed, name="dropout"
         )
         # float32 whatever the network's precision: a sum over 11,166 classes
         # of losses near 0 needs its digits.
-        self.head = keras.layers.Dense(classes, dtype="float32", name="head")
+        self.head = keras.layers.Dense(
+            classes,
+            kernel_initializer="zeros"
+            if config.start.zero_head
+            else "glorot_uniform",
+            dtype="float32",
+            name="head",
+        )
         self.head.build(self.backbone.output_shape)
         self.runs = self.add_weight(
             name="runs",
@@ -79,20 +97,36 @@ class Tagger(DistributedModel):
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
         self.at_k = metrics.means_at_k(VALIDATION_K)
+        if self.one_class:
+            self.at_k = metrics.top_k_means()
+        self._kept: np.ndarray | None = None
         self.built = True
 
     def call(self, images, training=False):
         return self.head(self.embed(images, training=training))
 
     def embed(self, images, training=False):
-        """Returns the pooled features, float32 [batch, filters]."""
-        images = preprocessing.network_input(images)
-        features = self.backbone(images, training=training)
+        """Returns the pooled features, float32 [batch, filters].
+
+        What is of that shape already are features that were computed before.
+        """
+        features = images
+        if len(images.shape) > 2:
+            images = preprocessing.network_input(images)
+            features = self.backbone(images, training=training)
         return self.dropout(features, training=training)
 
     @property
     def metrics(self):
         return [self.loss_mean, *self.at_k]
+
+    def scores(self, logits):
+        """Returns float32 [batch, classes]: each class's own probability.
+
+        Of one class an image, with the loss softmax, they add up to 1.
+        """
+        logits = tf.cast(logits, tf.float32)
+        return (tf.nn.softmax if self.one_class else tf.sigmoid)(logits)
 
     def set_prior(self, counts: np.ndarray, images: int) -> None:
         """Lets the untrained head predict each class's frequency.
@@ -104,8 +138,24 @@ class Tagger(DistributedModel):
             counts: [classes], images with each class, of `images`.
         """
         rate = np.clip(counts, 0.5, images - 0.5) / images
+        if self.one_class:
+            self.head.bias.assign(np.log(rate).astype(np.float32))
+            return
         odds = self.loss_fn.switches.positive_weight * rate / (1.0 - rate)
         self.head.bias.assign(np.log(odds).astype(np.float32))
+
+    def keep_classes(self, classes: Sequence[int]) -> None:
+        """Lets the head's columns of some classes stay as they are."""
+        self._kept = np.isin(np.arange(self.classes), classes)
+
+    def apply_gradients(self, gradients, weights):
+        if self._kept is None:
+            return super().apply_gradients(gradients, weights)
+        # Put back, since an optimizer's weight decay needs no gradient.
+        before = [tf.identity(w.value) for w in self.head.weights]
+        super().apply_gradients(gradients, weights)
+        for weight, old in zip(self.head.weights, before, strict=True):
+            weight.assign(tf.where(self._kept, old, weight.value))
 
     def plan_step(self, data):
         """Returns the plan of the loss, and images, targets and places.

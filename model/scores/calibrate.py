@@ -108,6 +108,11 @@ def _calibrate(
         trained_on,
         team,
     )
+    if split.tagger.one_class:
+        raise InputError(
+            f"{workdir} tells one class an image: scores that add up to 1 are "
+            "not calibrated class by class"
+        )
     with as_input_errors(dataset):
         found = calibrate_scores(split.batches, split.hierarchy, options, team)
     found = replace(found, judge=split.judge)

@@ -24,10 +24,11 @@ from beam_jobs.dataset import dataset_folder, records
 from beam_jobs.dataset.record_index import count_records
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage, tensorflow_files
+from model.checkpoint_files import weights_file
 from model.inputs import input_pipeline
 from model.inputs.train_counts import fingerprint
 from model.network import devices
-from model.network.load_tagger import load_tagger, weights_file
+from model.network.load_tagger import load_tagger
 from model.network.options import BatchOptions
 from model.network.tagger import Tagger
 from model.scores import trained_on as trained_on_
@@ -209,7 +210,7 @@ def score_batches(
     # One graph, though the last batch is smaller.
     @tf.function(reduce_retracing=True)
     def score(images):
-        return tf.sigmoid(tagger(images, training=False))
+        return tagger.scores(tagger(images, training=False))
 
     for images, targets, features in batches:
         team.check()

@@ -32,6 +32,17 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Changes a field: schedule.epochs=3."),
     ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Starts from a training, an export, a TF1 checkpoint.",
+        ),
+    ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(help="What does not train: backbone,old-classes."),
+    ] = None,
     hosts: Annotated[
         str | None,
         typer.Option(help="host:port of every worker, instead of TF_CONFIG."),
@@ -51,7 +62,8 @@ def train(
     from model.training import train as train_
     from model.workers import cluster
 
-    wanted = override(load_config(config), set_ or [])
+    changes = [*_start(from_, freeze), *(set_ or [])]
+    wanted = override(load_config(config), changes)
     if hosts is not None:
         cluster.join(hosts, worker_index)
     elif worker_index is not None:
@@ -60,6 +72,17 @@ def train(
         _tell(train_.estimate(wanted, dataset, workdir, options), options.json)
         return
     _say_done(train_.train(wanted, dataset, workdir, options), dataset)
+
+
+def _start(source: str | None, freeze: str | None) -> list[str]:
+    """Returns what the options change in the config."""
+    changes = []
+    if source is not None:
+        changes.append(f"start.source={source!r}")
+    if freeze is not None:
+        parts = [part.strip().replace("-", "_") for part in freeze.split(",")]
+        changes.append(f"start.freeze={parts}")
+    return changes
 
 
 def _say_done(result: TrainResult, dataset: str) -> None:

@@ -17,6 +17,7 @@ from model import checkpoint_files, extension_notes
 from model.config import Config
 from model.extension_notes import Note
 from model.inputs import train_counts
+from model.start import begin
 from model.training import extension
 from model.workdir import (
     CONFIG,
@@ -25,11 +26,13 @@ from model.workdir import (
     DATASET,
     DATASET_PATH,
     EXTENSIONS,
+    FEATURES,
     HISTORY,
     LOG,
     LOGS,
     RECORD_INDEX,
     RESULT,
+    START,
     WEIGHTS,
     WORKERS,
 )
@@ -59,6 +62,9 @@ def prepare(
         storage.write_text(workdir / name, text)
     # Beside what is compared: a data set may be moved.
     storage.write_text(workdir / DATASET_PATH, f"{_place(dataset)}\n")
+    start = begin.plan(config, dataset, workdir)
+    if start is not None:
+        begin.save(start, workdir)
     if note is not None:
         extension.begin(workdir, note)
     # Last: where it lies, the rest does.
@@ -163,6 +169,8 @@ def clear(workdir: Path) -> None:
         RESULT,
         DATASET,
         DATASET_PATH,
+        START,
+        FEATURES,
         COUNTS,
         DAMAGED,
         LOG,

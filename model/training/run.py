@@ -13,6 +13,7 @@ from model.checkpoint_files import Position
 from model.config import Config
 from model.extension_notes import Note
 from model.full_disk import writing
+from model.start import begin
 from model.training import profiling
 
 
@@ -27,6 +28,8 @@ class Run:
         epochs: to train to, those behind included.
         judge: knows the best epoch.
         notes: of the extensions that begin here.
+        cached: features of the images, float32 [images, filters], where the
+            head alone learns of them.
     """
 
     config: Config
@@ -41,6 +44,7 @@ class Run:
     epochs: int
     judge: Any
     notes: list[Note]
+    cached: Any = None
 
 
 def make_run(config, dataset, workdir, strategy, workers, checkpoint) -> Run:
@@ -62,7 +66,8 @@ def make_run(config, dataset, workdir, strategy, workers, checkpoint) -> Run:
     schedule = config.schedule
     position = best_epoch.going_on(position, schedule, extended=bool(notes))
     over = best_epoch.is_over(position.best, schedule)
-    tagger = _make_tagger(config, counts, strategy, steps, checkpoint)
+    start = begin.load(workdir)
+    tagger = _make_tagger(config, counts, strategy, steps, checkpoint, start)
     # Messages name the step of the training, not of this run.
     tagger.watch.start_at(position.step)
     run = Run(
@@ -78,6 +83,7 @@ def make_run(config, dataset, workdir, strategy, workers, checkpoint) -> Run:
         epochs=position.epoch if over else schedule.epochs,
         judge=best_epoch.JudgeEpochs(schedule, steps, position.best),
         notes=notes,
+        cached=_cached(config, dataset, workdir, strategy, workers, tagger),
     )
     if workers.is_chief:
         extension_notes.settle(workdir, position)
@@ -126,13 +132,26 @@ def _print_rates(run: Run) -> None:
         )
 
 
-def _make_tagger(config, counts, strategy, steps, checkpoint):
+def _cached(config, dataset, workdir, strategy, workers, tagger):
+    if not config.start.cache_features:
+        return None
+    from model.start.cached_features import cached
+    from model.training.strategy import chief_first
+
+    def find():
+        return cached(tagger, config, dataset, workdir)
+
+    return chief_first(strategy, workers, find)
+
+
+def _make_tagger(config, counts, strategy, steps, checkpoint, start):
     """Returns the compiled tagger, as the checkpoint has it or fresh."""
     from model.network.tagger import Tagger
     from model.training import schedules
 
     with strategy.scope():
         tagger = Tagger(config, len(counts.per_class))
+        begin.freeze(tagger, start)
         optimizer = schedules.make_optimizer(
             config.schedule, steps, config.network.precision
         )
@@ -145,6 +164,8 @@ def _make_tagger(config, counts, strategy, steps, checkpoint):
         )
         if checkpoint is None:
             tagger.set_prior(counts.per_class, counts.images)
+            for line in begin.begin(tagger, start) if start else ():
+                print(line)
         else:
             tagger.load_weights(checkpoint.path)
     return tagger
@@ -231,6 +252,7 @@ def batches(run: Run, **settings):
         batch_size=run.config.schedule.batch_size,
         seed=run.config.seed,
         workdir=run.workdir,
+        cached=run.cached,
         **settings,
     )
 

@@ -56,8 +56,7 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
     def _decay(self, step):
         config = self.config
         if config.decay == "step":
-            every = in_steps(config.decay_every, config, self.steps_per_epoch)
-            passed = _floor(step, every)
+            passed = self._passed(step)
             return ops.exp(math.log(config.decay_factor) * passed)
         if config.decay == "cosine":
             total = config.epochs * self.steps_per_epoch
@@ -66,6 +65,18 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
             done = ops.clip((step - self._warmup) / length, 0.0, 1.0)
             return 0.5 * (1.0 + ops.cos(math.pi * done))
         return ops.ones_like(step)
+
+    def _passed(self, step):
+        """Returns how many decays are behind a step."""
+
+        def steps(length):
+            return in_steps(length, self.config, self.steps_per_epoch)
+
+        if not self.config.decay_at:
+            return _floor(step, steps(self.config.decay_every))
+        places = [steps(place) for place in self.config.decay_at]
+        # Half a step more, as `_floor`.
+        return sum(ops.cast(step + 0.5 >= p, "float32") for p in places)
 
     def get_config(self):
         values = {k: getattr(self.config, k) for k in _FIELDS}

@@ -15,9 +15,11 @@ from beam_jobs.files import storage, tensorflow_files
 from beam_jobs.files.folder_lock import lock_folder
 from beam_jobs.option_fields import from_mapping
 from model import workdir as files
+from model.backbone_names import RESNET_V2
 from model.config import Config
 from model.full_disk import writing
 from model.inputs import record_order, train_counts
+from model.start import begin
 from model.training import local_workers
 from model.training import prepare_workdir as prepare_workdir_
 from model.training.estimate import Estimate
@@ -28,6 +30,8 @@ from model.workers import cluster, rendezvous
 
 # Bytes a parameter in a checkpoint: weights and AdamW's two moments.
 _BYTES_PER_PARAMETER = 12
+# Parameters of a network of keras.applications, about.
+_APPLICATION = 25_000_000
 # Checkpoints at once: two kept, one being written; and the final weights.
 _COPIES = 4
 
@@ -190,11 +194,14 @@ def _check(config: Config, dataset: str, workdir: Path, workers: int) -> None:
         workdir, copies * _BYTES_PER_PARAMETER * parameters
     )
     tensorflow_files.register(dataset)
+    begin.plan(config, dataset, workdir)
 
 
 def _about_parameters(config: Config, classes: int) -> int:
     """Estimates the size of the network without building it."""
     network = config.network
+    if network.backbone != RESNET_V2:
+        return _APPLICATION + classes * 2048
     before = network.stem_filters
     total = 3 * before * network.stem_kernel**2
     for blocks, filters in zip(network.blocks, network.filters, strict=True):

@@ -20,9 +20,11 @@ from beam_jobs.errors import InputError
 from model.inputs.preprocessing import decode_and_resize
 from model.network.load_tagger import load_tagger, weights_fingerprint
 from model.scores import tagging
+from model.start.load_weights import named_weights
+from model.workdir import CONFIG, WEIGHTS_SHA256
 from serving.api import contract
 from serving.api.version_folders import find_versions
-from serving.saved_model import model_card, served_classes
+from serving.saved_model import model_card, served_classes, weight_names
 from serving.saved_model.decoding import ImageLimits
 from serving.saved_model.servable import Servable
 from serving.saved_model.signatures import ExportableTagger, TagSignatures
@@ -78,6 +80,8 @@ def export_tagger(
     with _staging(out) as staging:
         _write(signatures, staging)
         _write_assets(tagger, card, staging / "assets")
+        if tagger.config:
+            weight_names.write(tagger.weights, staging)
         write_warmup(staging)
         check_export(staging, tagger)
         _publish(staging, target)
@@ -139,6 +143,9 @@ def load_exportable(workdir: Path) -> ExportableTagger:
         tagging=tagging.load(workdir, vocabulary, weights),
         weights_version=weights,
         tolerance=1e-5 if exact else _MIXED_PRECISION_TOLERANCE,
+        config=tagger.config.to_json(),
+        weights=named_weights(tagger),
+        one_class=tagger.one_class,
     )
 
 
@@ -172,7 +179,7 @@ def check_export(version_dir: Path, tagger: ExportableTagger) -> float:
 def _keras_scores(tagger: ExportableTagger, images: list[bytes]) -> np.ndarray:
     pixels = tf.stack([tagger.preprocess(tf.constant(i)) for i in images])
     logits = tagger.logits(pixels)
-    return tf.math.sigmoid(tf.cast(logits, tf.float32)).numpy()
+    return tagger.scores(tf.cast(logits, tf.float32)).numpy()
 
 
 def _check_options(out: Path, top_k: int, version: int | None) -> None:
@@ -228,6 +235,11 @@ def _write_assets(tagger: ExportableTagger, card: str, assets: Path) -> None:
     text = "\n".join(lines) + "\n"
     (assets / tagging.THRESHOLDS).write_text(text, encoding="utf-8")
     (assets / model_card.MODEL_CARD).write_text(card, encoding="utf-8")
+    # With these a training can start from it.
+    if tagger.config:
+        (assets / CONFIG).write_text(tagger.config, encoding="utf-8")
+        digest = f"{tagger.weights_version}\n"
+        (assets / WEIGHTS_SHA256).write_text(digest, encoding="utf-8")
 
 
 def _publish(staging: Path, target: Path) -> None:

@@ -59,6 +59,7 @@ def training_facts(folder: Path) -> dict[str, Any]:
         "config": config.get("name", ""),
         "result": workdir.read_json(folder / workdir.RESULT, {}),
         "extensions": extension_notes.load(folder),
+        "start": workdir.read_json(folder / workdir.START, {}),
         "dataset": workdir.read_json(folder / workdir.DATASET, {}),
         "figures": report.get("figures", {}),
         "images": report.get("images", 0),
@@ -73,6 +74,7 @@ def _model(tagger: ExportableTagger, facts: Mapping[str, Any]) -> str:
             "config": facts.get("config"),
             "epochs": result.get("epochs"),
             "best": _best(result.get("best")),
+            "started from": _start(facts.get("start")),
             "extensions": "; ".join(map(str, facts.get("extensions", ()))),
             "weights": tagger.weights_version,
             "classes": f"{len(classes)}, {int(tree.is_leaf.sum())} of them "
@@ -80,6 +82,16 @@ def _model(tagger: ExportableTagger, facts: Mapping[str, Any]) -> str:
             "vocabulary": classes.fingerprint,
             "hierarchy": tree.fingerprint,
         }
+    )
+
+
+def _start(start: Mapping[str, Any] | None) -> str:
+    if not start:
+        return ""
+    return (
+        f"the {start['kind']} {start['source']} (weights "
+        f"{start['sha256'][:16]}...), {len(start['classes'])} of its "
+        f"{start['theirs']} classes"
     )
 
 

@@ -48,6 +48,7 @@ class ServedClasses:
         vocabulary: the classes, in the order of the logits.
         hierarchy: their is-a relation.
         tagging: calibration and thresholds; None for the sigmoids and 0.5.
+        one_class: an image has one: its scores are a softmax.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class ServedClasses:
         vocabulary: Vocabulary,
         hierarchy: Hierarchy,
         tagging: Tagging | None = None,
+        one_class: bool = False,
     ):
+        self._one_class = one_class
         self.count = len(vocabulary)
         ids = [c.wnid for c in vocabulary]
         self._names = [c.display_name.encode() for c in vocabulary]
@@ -89,6 +92,8 @@ class ServedClasses:
             float32 [N, classes].
         """
         logits = tf.cast(logits, tf.float32)
+        if self._one_class:
+            return tf.nn.softmax(logits)
         own = tf.math.sigmoid(logits * self._slope + self._offset)
         return self._highest_below(own, with_itself=True)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
@@ -45,6 +45,9 @@ class ExportableTagger:
         weights_version: fingerprint of the weights.
         tolerance: how much a score may change by the export. More than
             rounding errors of float32 only for networks of less precision.
+        config: of the training, as JSON; "" if it is not known.
+        weights: of a training, by their names.
+        one_class: the scores of an image are a softmax, and add up to 1.
     """
 
     logits: Callable[[tf.Tensor], tf.Tensor]
@@ -56,6 +59,13 @@ class ExportableTagger:
     tagging: Tagging | None = None
     weights_version: str = ""
     tolerance: float = 1e-5
+    config: str = ""
+    weights: Mapping[str, Any] = field(default_factory=dict)
+    one_class: bool = False
+
+    def scores(self, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the scores of logits, float32 [B, classes]."""
+        return (tf.nn.softmax if self.one_class else tf.math.sigmoid)(logits)
 
 
 class TagSignatures:
@@ -76,7 +86,10 @@ class TagSignatures:
         self._top_k = min(top_k, len(tagger.vocabulary))
         self._limits = limits or ImageLimits()
         self._classes = ServedClasses(
-            tagger.vocabulary, tagger.hierarchy, tagger.tagging
+            tagger.vocabulary,
+            tagger.hierarchy,
+            tagger.tagging,
+            tagger.one_class,
         )
         # Traced once for all signatures: it is most of what an export traces.
         self._decode = tf.function(
@@ -188,7 +201,7 @@ class TagSignatures:
 
     def _all_scores(self, encoded, decode) -> tuple[Outputs, tf.Tensor]:
         logits, valid = self._logits(encoded, decode)
-        raw = tf.math.sigmoid(tf.cast(logits, tf.float32))
+        raw = self._tagger.scores(tf.cast(logits, tf.float32))
         scores = self._classes.probabilities(logits)
         return {
             contract.SCORE_VALUES: _clear_invalid(scores, valid),

@@ -310,10 +310,12 @@ def test_export_of_a_working_directory(tmp_path):
     """What `train` leaves is served with evaluation's own preprocessing."""
     from model.config import Config, DataConfig, NetworkConfig
     from model.network.tagger import Tagger
-    from model.workdir import CONFIG, WEIGHTS
+    from model.start import load_weights, sources
+    from model.workdir import CONFIG, WEIGHTS, WEIGHTS_SHA256
 
+    # Two of a stage: the order of the graph is not that of the layers.
     network = NetworkConfig(
-        block="basic", blocks=(1,), filters=(8,), strides=(2,), stem_filters=8
+        block="basic", blocks=(2,), filters=(8,), strides=(2,), stem_filters=8
     )
     config = Config(data=DataConfig(image_size=32), network=network)
     vocabulary = Vocabulary(
@@ -339,6 +341,18 @@ def test_export_of_a_working_directory(tmp_path):
     assert run(served, contract.TAGS, images)["names"].shape == (2, 4)
     found = run(served, contract.EMBEDDING, images)["embedding"]
     assert found.shape == (2, 8)
+
+    # A training that starts from it has the weights of what was trained.
+    source = sources.find(str(tmp_path / "models"))
+    weights = load_weights.load(source, network)
+    for variable in trained.backbone.weights:
+        name = load_weights.name_of(variable)
+        np.testing.assert_array_equal(weights.backbone[name], variable)
+    np.testing.assert_array_equal(weights.kernel, trained.head.kernel)
+    np.testing.assert_array_equal(weights.bias, trained.head.bias)
+    (path / "assets" / WEIGHTS_SHA256).write_text("0")
+    with pytest.raises(InputError, match="has other weights than its assets"):
+        load_weights.load(source, network)
 
 
 def test_nothing_trained(tmp_path):

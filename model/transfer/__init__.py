@@ -1,0 +1,1 @@
+"""What a tagger learned, on other tasks (paper, section 4)."""

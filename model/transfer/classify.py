@@ -1,0 +1,140 @@
+"""Goes on from a tagger to one class an image (paper, section 4.1)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from beam_jobs.classes.load_classes import load_vocabulary
+from beam_jobs.errors import InputError
+from model.config import Config, ScheduleConfig, StartConfig, override
+from model.start import sources
+from model.training import train as train_
+from model.training.options import TrainOptions
+from model.transfer import class_folders, recipes
+from model.transfer.options import ClassifyOptions
+
+DATASET = "dataset"
+# Small data sets want many steps.
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Classified:
+    """What came of it.
+
+    Attributes:
+        runs: workdirs, one an image size; the last is the classifier.
+        dataset: folder of the data set.
+        top_1, top_5, mean_per_class: see `classification`.
+        images: that were judged.
+        files: figures and plot.
+    """
+
+    runs: tuple[Path, ...]
+    dataset: Path
+    top_1: float
+    top_5: float
+    mean_per_class: float
+    images: int
+    files: tuple[Path, ...]
+
+
+def classify(
+    options: ClassifyOptions,
+    workdir: str | os.PathLike[str],
+    source: str | None,
+    config: Config | None = None,
+    changes: Sequence[str] = (),
+    train_options: TrainOptions | None = None,
+) -> Classified:
+    """Builds a data set, trains a classifier on it and judges it.
+
+    Each part is there already where an earlier call has finished it.
+
+    Args:
+        workdir: for the data set, and a run for each image size.
+        source: what to start from, see `model.start.sources`; None: random
+            weights.
+        config: network and data; by default those of the source.
+        changes: of fields, as `override` takes them.
+        train_options: processes, restarts.
+
+    Raises:
+        InputError: no such source or images; see `train` and `list_images`.
+        JobFailedError: no image can be read.
+    """
+    workdir = Path(workdir)
+    config = _config(source, config, options, changes)
+    sizes = options.image_sizes or (config.data.image_size,)
+    listing = class_folders.list_images(options)
+    for folder in listing.left_out:
+        print(f"{folder} is left out: it is no class")
+    dataset = workdir / DATASET
+    class_folders.build(listing, dataset, print)
+    images = sum(len(found) for found in listing.train.values())
+    runs: list[Path] = []
+    for size in sizes:
+        runs.append(workdir / f"size-{size}")
+        start = source if len(runs) == 1 else str(runs[-2])
+        made = _of_size(config, size, start, options.recipe, images)
+        train_.train(override(made, changes), dataset, runs[-1], train_options)
+    return _judge(runs, dataset, options.crops)
+
+
+def _config(
+    source: str | None,
+    config: Config | None,
+    options: ClassifyOptions,
+    changes: Sequence[str],
+) -> Config:
+    found = None if source is None else sources.find(source).config
+    config = config or found
+    if config is None:
+        raise InputError(
+            "name the network with --config: "
+            + ("there is no --from" if source is None else f"{source} has none")
+        )
+    config = replace(
+        config,
+        name="classify",
+        seed=options.seed,
+        schedule=ScheduleConfig(batch_size=_BATCH),
+    )
+    # A recipe goes by it.
+    first = [c for c in changes if c.startswith("schedule.batch_size=")]
+    return override(config, first)
+
+
+def _of_size(
+    config: Config, size: int, source: str | None, recipe: str, images: int
+) -> Config:
+    made = replace(
+        config,
+        data=replace(config.data, image_size=size),
+        start=StartConfig(source=source),
+    )
+    if images < made.schedule.batch_size:
+        schedule = replace(made.schedule, batch_size=images)
+        made = replace(made, schedule=schedule)
+    return recipes.apply(recipe, made, images)
+
+
+def _judge(runs: list[Path], dataset: Path, crops: int) -> Classified:
+    from model.network.load_tagger import load_tagger
+    from model.transfer import classification
+
+    found = classification.judge(load_tagger(runs[-1]), dataset, crops=crops)
+    vocabulary = load_vocabulary(runs[-1])
+    written = classification.save(found, vocabulary, runs[-1])
+    return Classified(
+        runs=tuple(runs),
+        dataset=dataset,
+        top_1=found.top_1,
+        top_5=found.top_5,
+        mean_per_class=found.mean_per_class,
+        images=found.images,
+        files=tuple(written),
+    )

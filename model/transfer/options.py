@@ -1,0 +1,50 @@
+"""How a transfer learns, and of what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from beam_jobs.option_fields import Option, Options
+
+RECIPES = ("adamw", "probe", "released", "hyperrule", "cosine_clip")
+
+
+@dataclass(frozen=True)
+class ClassifyOptions(Options):
+    """Images of one class each, in folders."""
+
+    folder: Annotated[
+        str,
+        Option(
+            "Folder with a folder for each class; or with train/ and test/ "
+            "above them.",
+            argument=True,
+        ),
+    ]
+    test: Annotated[
+        str | None, Option("Folder of the images to judge by.", path=True)
+    ] = None
+    train_per_class: Annotated[
+        int,
+        Option("Without a test folder: images to learn of, drawn.", min=1),
+    ] = 30
+    test_per_class: Annotated[
+        int | None,
+        Option("Likewise: images to judge by. Default: all others.", min=1),
+    ] = None
+    seed: Annotated[int, Option("Of the draw and of the training.", min=0)] = 0
+    recipe: Annotated[str, Option("How it learns.", choices=RECIPES)] = "adamw"
+    image_sizes: Annotated[
+        tuple[int, ...],
+        Option(
+            "Sides to train at, one after the other, pixels. Default: the "
+            "source's.",
+            flag="--image-size",
+            min=8,
+            max=4096,
+        ),
+    ] = ()
+    crops: Annotated[
+        int, Option("Crops an image to judge by: 1 or 10.", min=1, max=10)
+    ] = 1

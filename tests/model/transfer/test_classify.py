@@ -1,0 +1,84 @@
+"""Folders of images become a classifier, which is served."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from beam_jobs.errors import InputError
+from model.inputs.input_pipeline import make_eval_dataset
+from model.network.load_tagger import load_tagger
+from model.training.train import train
+from model.transfer.classify import classify
+from model.transfer.options import ClassifyOptions
+from tests.helpers.configs import QUIET
+from tests.helpers.images import encode
+
+COLOURS = {"blue": (30, 30, 220), "green": (20, 190, 30), "red": (220, 20, 30)}
+CHANGES = ("schedule.batch_size=8", "schedule.epochs=8", "logging.images=0")
+
+
+@pytest.fixture(name="folder", scope="module")
+def fixture_folder(tmp_path_factory):
+    """Returns a folder with noisy images of three colours."""
+    folder, rng = tmp_path_factory.mktemp("raw"), np.random.default_rng(0)
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir()
+        for i in range(12):
+            noise = rng.integers(-30, 30, (40, 40, 3))
+            pixels = np.clip(np.array(colour) + noise, 0, 255)
+            content = encode(pixels.astype(np.uint8))
+            (folder / name / f"{i}.jpg").write_bytes(content)
+    return folder
+
+
+@pytest.fixture(name="source", scope="module")
+def fixture_source(tmp_path_factory, tiny_dataset, tiny_config):
+    folder = tmp_path_factory.mktemp("source")
+    config = dataclasses.replace(tiny_config(epochs=1), logging=QUIET)
+    train(config, tiny_dataset, folder)
+    return folder
+
+
+def run(folder, workdir, source, **options):
+    made = ClassifyOptions(folder=str(folder), train_per_class=8, **options)
+    return classify(made, workdir, str(source), changes=CHANGES)
+
+
+def test_colours_are_told_apart(folder, source, tmp_path):
+    found = run(folder, tmp_path, source)
+    assert found.images == 12
+    assert found.top_1 == 1.0
+    values = json.loads(found.files[0].read_text())
+    assert values["top_5"] == 1.0
+    tagger = load_tagger(found.runs[-1])
+    rows = make_eval_dataset(
+        found.dataset, tagger.config.data, classes=3, batch_size=12
+    )
+    images, _ = next(iter(rows))
+    scores = tagger.scores(tagger(images))
+    np.testing.assert_allclose(np.sum(scores, axis=1), 1, rtol=1e-5)
+
+
+def test_sizes_one_after_the_other_and_ten_crops(folder, source, tmp_path):
+    found = run(
+        folder, tmp_path, source, image_sizes=(16, 24), crops=10, seed=1
+    )
+    assert [r.name for r in found.runs] == ["size-16", "size-24"]
+    start = json.loads((found.runs[1] / "start.json").read_text())
+    assert start["source"] == str(found.runs[0])
+    assert found.top_1 == 1.0
+
+
+def test_a_head_on_features(folder, source, tmp_path):
+    found = run(folder, tmp_path, source, recipe="probe")
+    assert (found.runs[-1] / "features.npy").is_file()
+    assert found.images == 12
+
+
+def test_without_a_network_it_is_refused(folder, tmp_path):
+    options = ClassifyOptions(folder=str(folder))
+    with pytest.raises(InputError, match="name the network with --config"):
+        classify(options, tmp_path / "new", None)
+    assert not (tmp_path / "new").exists()
