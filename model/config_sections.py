@@ -117,8 +117,6 @@ class NetworkConfig(Section):
     """A pre-activation ResNet (v2), or a network of keras.applications.
 
     Attributes:
-        backbone: `resnet_v2`, or a name of keras.applications, `ResNet50V2`,
-            to which only `dropout` and `precision` apply of the others.
         block: `basic` (two 3x3) or `bottleneck` (1x1, 3x3, 1x1).
         blocks: residual blocks in each stage.
         filters: output channels of each stage.
@@ -130,11 +128,10 @@ class NetworkConfig(Section):
             are shared, as usual.
         dropout: rate before the head.
         precision: Keras dtype policy; logits and loss stay float32.
+        backbone: `resnet_v2`, or a name of keras.applications, `ResNet50V2`,
+            to which only `dropout` and `precision` apply of the others.
     """
 
-    backbone: Annotated[str, Limits(choices=(RESNET_V2, *APPLICATIONS))] = (
-        RESNET_V2
-    )
     block: Annotated[str, Limits(choices=BLOCKS)] = "bottleneck"
     blocks: Annotated[tuple[int, ...], _POSITIVE] = RESNET_BLOCKS[101]
     filters: Annotated[tuple[int, ...], _POSITIVE] = (256, 512, 1024, 2048)
@@ -147,6 +144,9 @@ class NetworkConfig(Section):
     batch_norm_sync: bool = False
     dropout: Annotated[float, Limits(min=0, max=0.95)] = 0.0
     precision: Annotated[str, Limits(choices=PRECISIONS)] = "float32"
+    backbone: Annotated[str, Limits(choices=(RESNET_V2, *APPLICATIONS))] = (
+        RESNET_V2
+    )
 
     def __post_init__(self):
         super().__post_init__()
