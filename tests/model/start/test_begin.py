@@ -157,6 +157,7 @@ def test_frozen_classes_keep_their_columns_and_others_learn(
         assert (mine[..., [0, 2, 3]] != old[..., [0, 2, 3]]).all()
 
 
+@pytest.mark.large
 @pytest.mark.ci
 def test_once_begun_it_goes_on_without_its_source(
     source, tiny_config, tiny_dataset, tmp_path, monkeypatch
