@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from beam_jobs.classes.load_classes import load_vocabulary
+from beam_jobs.dataset import dataset_folder
+from beam_jobs.dataset.manifest import describe
 from beam_jobs.errors import InputError
 from model.config import Config, ScheduleConfig, StartConfig, override
 from model.start import sources
@@ -73,8 +75,9 @@ def classify(
     for folder in listing.left_out:
         print(f"{folder} is left out: it is no class")
     dataset = workdir / DATASET
-    class_folders.build(listing, dataset, print)
-    images = sum(len(found) for found in listing.train.values())
+    manifest = class_folders.build(listing, dataset, print)
+    print(describe(manifest, str(dataset)))
+    images = manifest.splits[dataset_folder.TRAIN]["images"]
     runs: list[Path] = []
     for size in sizes:
         runs.append(workdir / f"size-{size}")

@@ -46,8 +46,9 @@ def run(folder, workdir, source, **options):
     return classify(made, workdir, str(source), changes=CHANGES)
 
 
-def test_colours_are_told_apart(folder, source, tmp_path):
+def test_colours_are_told_apart(folder, source, tmp_path, capsys):
     found = run(folder, tmp_path, source)
+    assert "36 images in = 36 out" in capsys.readouterr().out
     assert found.images == 12
     assert found.top_1 == 1.0
     values = json.loads(found.files[0].read_text())
