@@ -11,6 +11,7 @@ checkpoints/        see `model.checkpoint_files`
 model.weights.h5    the final weights; where they lie, the training is over
 result.json         what it ended with
 history.json        a row an epoch
+classification.json what a classifier is worth, see `model.transfer`
 extensions.json     what `--extend` changed, and when; its notes name the
                     weights that were final before
 logs/               TensorBoard
@@ -34,6 +35,7 @@ WEIGHTS = "model.weights.h5"
 # Of an export's assets: of the weights that give its scores.
 WEIGHTS_SHA256 = "weights_sha256.txt"
 HISTORY = "history.json"
+CLASSIFICATION = "classification.json"
 EXTENSIONS = "extensions.json"
 RESULT = "result.json"
 DATASET = "dataset.json"

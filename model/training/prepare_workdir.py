@@ -20,6 +20,7 @@ from model.inputs import train_counts
 from model.start import begin
 from model.training import extension
 from model.workdir import (
+    CLASSIFICATION,
     CONFIG,
     COUNTS,
     DAMAGED,
@@ -167,6 +168,7 @@ def clear(workdir: Path) -> None:
         EXTENSIONS,
         HISTORY,
         RESULT,
+        CLASSIFICATION,
         DATASET,
         DATASET_PATH,
         START,

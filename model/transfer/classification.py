@@ -21,7 +21,6 @@ from model import workdir as files
 from model.inputs.input_pipeline import as_input_errors, make_eval_dataset
 from model.network.tagger import Tagger
 
-FILE = "classification.json"
 PLOT = "classification.png"
 TEN = 10
 # Pairs of classes that are shown.
@@ -182,9 +181,9 @@ def save(
         "per_class": per_class,
         "confused": confused(found, vocabulary),
     }
-    files.write_json(folder / FILE, values)
+    files.write_json(folder / files.CLASSIFICATION, values)
     plot(found, vocabulary, folder / PLOT)
-    return [folder / FILE, folder / PLOT]
+    return [folder / files.CLASSIFICATION, folder / PLOT]
 
 
 def plot(found: Classification, vocabulary: Vocabulary, path: Path) -> None:

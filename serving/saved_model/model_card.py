@@ -19,6 +19,10 @@ from serving.saved_model.decoding import ImageLimits
 from serving.saved_model.signatures import ExportableTagger
 
 MODEL_CARD = "model_card.md"
+_OWN_SCORES = (
+    "each class's own probability; no class is less probable than one below it"
+)
+_ONE_CLASS = "of one class an image: a softmax, which adds up to 1"
 _FIGURES = {
     "f1_at_5": "F1 at 5",
     "f1_at_10": "F1 at 10",
@@ -44,8 +48,12 @@ def model_card(
         "Model": _model(tagger, facts),
         "Input and output": _answers(tagger, top_k, limits),
         "Training data": _lines(facts.get("dataset"), "unknown"),
-        "Figures": _figures(facts.get("figures"), facts.get("images", 0)),
-        "Calibration": _calibration(tagger.tagging),
+        "Figures": _classified(facts["classification"])
+        if facts.get("classification")
+        else _figures(facts.get("figures"), facts.get("images", 0)),
+        "Calibration": "None: it is a softmax."
+        if tagger.one_class
+        else _calibration(tagger.tagging),
     }
     parts = [f"## {title}\n\n{text}\n" for title, text in sections.items()]
     return "# tagforest model\n\n" + "\n".join(parts)
@@ -63,6 +71,9 @@ def training_facts(folder: Path) -> dict[str, Any]:
         "dataset": workdir.read_json(folder / workdir.DATASET, {}),
         "figures": report.get("figures", {}),
         "images": report.get("images", 0),
+        "classification": workdir.read_json(
+            folder / workdir.CLASSIFICATION, {}
+        ),
     }
 
 
@@ -111,8 +122,7 @@ def _answers(tagger: ExportableTagger, top_k: int, limits: ImageLimits) -> str:
             f"central square, resized to {side} x {side}",
             "answer": f"at most {top_k} classes an image; `{contract.VALID}` "
             "is false for an image that cannot be decoded",
-            "scores": "each class's own probability; no class is less "
-            "probable than one below it",
+            "scores": _ONE_CLASS if tagger.one_class else _OWN_SCORES,
         }
     )
 
@@ -131,6 +141,19 @@ def _figures(figures: Mapping[str, Any] | None, images: int) -> str:
             cells = " | ".join(f"{value:.3f}" for value in values)
             rows.append(f"| {name} | {cells} |")
     return f"On {images} held-out images.\n\n" + "\n".join(rows)
+
+
+def _classified(found: Mapping[str, Any]) -> str:
+    """Returns what `tagforest transfer classify` found."""
+    return _lines(
+        {
+            "held-out images": found["images"],
+            "crops of each": found["crops"],
+            "top-1": f"{found['top_1']:.4f}",
+            "top-5": f"{found['top_5']:.4f}",
+            "top-1, mean over the classes": f"{found['mean_per_class']:.4f}",
+        }
+    )
 
 
 def _calibration(fitted: tagging.Tagging | None) -> str:

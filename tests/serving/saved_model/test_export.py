@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 
@@ -353,6 +354,17 @@ def test_export_of_a_working_directory(tmp_path):
     (path / "assets" / WEIGHTS_SHA256).write_text("0")
     with pytest.raises(InputError, match="has other weights than its assets"):
         load_weights.load(source, network)
+
+
+def test_one_class_an_image_has_a_softmax(tagger, tmp_path):
+    one_class = dataclasses.replace(tagger, one_class=True)
+    path = export.export_tagger(one_class, tmp_path)
+    found = run(Servable(path), contract.SCORES, [noise_image(1)])
+    raw = found[contract.RAW_SCORES]
+    np.testing.assert_allclose(raw.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(found[contract.SCORE_VALUES], raw)
+    card = (path / "assets" / "model_card.md").read_text()
+    assert "a softmax, which adds up to 1" in card
 
 
 def test_nothing_trained(tmp_path):
