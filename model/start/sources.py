@@ -137,13 +137,15 @@ def common_classes(
 ) -> list[tuple[int, int]]:
     """Returns (index here, index there) of the classes that both have.
 
-    Each class counts under its own id, merged and removed ones too: their
-    columns stay where they are.
+    Each counts under its own id, merged and removed ones too. But a class that
+    was so there and has labels here is a new one: it was never learned.
     """
-    if theirs is None:
-        return []
-    places = {c.wnid: c.index for c in theirs}
-    return [(c.index, places[c.wnid]) for c in vocabulary if c.wnid in places]
+    known = {c.wnid: c for c in theirs or ()}
+    return [
+        (c.index, known[c.wnid].index)
+        for c in vocabulary
+        if c.wnid in known and (known[c.wnid].is_active or not c.is_active)
+    ]
 
 
 def _described(folder: Path) -> tuple[Config, Vocabulary]:

@@ -51,3 +51,17 @@ def test_classes_are_the_same_by_their_ids():
     theirs = vocabulary("n00000003", "n00000004", "n00000001")
     assert sources.common_classes(ours, theirs) == [(0, 2), (2, 0)]
     assert sources.common_classes(ours, None) == []
+
+
+def test_a_class_that_had_no_labels_there_is_new():
+    def vocabulary(*statuses):
+        return Vocabulary(
+            TagClass(i, f"n0000000{i}", "", status)
+            for i, status in enumerate(("active", *statuses))
+        )
+
+    into = "merged:n00000000"
+    theirs = vocabulary("removed", into, "removed", "active")
+    ours = vocabulary("active", "active", "removed", into)
+    pairs = sources.common_classes(ours, theirs)
+    assert pairs == [(0, 0), (3, 3), (4, 4)]
