@@ -226,15 +226,16 @@ def _gather(
     except BaseException:
         _close(here)
         raise
+    for other in here.values():
+        # One that is gone by now is missed at once, see `holding_on`.
+        with contextlib.suppress(OSError):
+            send(other.connection, {"go": True})
+    # Once they go on: a chief that ends before is one that never came.
     print(
         f"all {wait.workers.count} workers are here",
         file=sys.stderr,
         flush=True,
     )
-    for other in here.values():
-        # One that is gone by now is missed at once, see `holding_on`.
-        with contextlib.suppress(OSError):
-            send(other.connection, {"go": True})
     return here
 
 
