@@ -15,6 +15,7 @@ from beam_jobs.option_fields import from_mapping
 from model import workdir as files
 from model.config import Config, StartConfig
 from model.config_sections import STAGES
+from model.loss_kinds import SOFTMAX
 from model.start import sources
 from model.start.sources import Source
 
@@ -62,6 +63,8 @@ def plan(config: Config, dataset: str, workdir: Path) -> Start | None:
     pairs = sources.common_classes(vocabulary, source.vocabulary)
     if config.start.take != "all":
         pairs = []
+    elif source.config is not None:
+        _check_loss(source, source.config, config)
     _check_classes(config.start, source, pairs, len(vocabulary))
     return Start(
         source=given,
@@ -71,6 +74,17 @@ def plan(config: Config, dataset: str, workdir: Path) -> Start | None:
         places=tuple(there for _, there in pairs),
         theirs=len(source.vocabulary or ()),
     )
+
+
+def _check_loss(source: Source, theirs: Config, ours: Config) -> None:
+    """Checks that a head's logits mean the same."""
+    kinds = [config.loss.kind for config in (theirs, ours)]
+    if (kinds[0] == SOFTMAX) != (kinds[1] == SOFTMAX):
+        raise InputError(
+            f"{source} has the loss {kinds[0]}, this training {kinds[1]}: one "
+            "class an image and many are no head for each other; --set "
+            "start.take=backbone takes the backbone alone"
+        )
 
 
 def _check_classes(

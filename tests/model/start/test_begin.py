@@ -12,7 +12,7 @@ import tensorflow as tf
 from beam_jobs.errors import InputError
 from model import workdir as files
 from model.checkpoint_files import weights_file
-from model.config import StartConfig
+from model.config import LossConfig, StartConfig
 from model.inputs.input_pipeline import make_eval_dataset
 from model.network.load_tagger import load_tagger
 from model.network.tagger import Tagger
@@ -293,3 +293,17 @@ def test_nothing_to_train_is_refused(
     config = from_(source, tiny_config(), freeze=("backbone", "old_classes"))
     with pytest.raises(InputError, match="nothing would train: the training"):
         begin.plan(config, tiny_dataset, tmp_path)
+
+
+def test_a_head_of_many_classes_an_image_is_none_for_one(
+    source, tiny_config, tiny_dataset, tmp_path
+):
+    softmax = dataclasses.replace(
+        tiny_config(), loss=LossConfig(kind="softmax")
+    )
+    with pytest.raises(
+        InputError, match="has the loss paper, this training so"
+    ):
+        begin.plan(from_(source, softmax), tiny_dataset, tmp_path)
+    plain = from_(source, softmax, take="backbone")
+    assert begin.plan(plain, tiny_dataset, tmp_path).classes == ()
