@@ -81,7 +81,10 @@ def classify(
     runs: list[Path] = []
     for size in sizes:
         runs.append(workdir / f"size-{size}")
-        start = source if len(runs) == 1 else str(runs[-2])
+        start = StartConfig(source=source, take="backbone")
+        if len(runs) > 1:
+            # The classes are the same, and go on.
+            start = StartConfig(source=str(runs[-2]))
         made = _of_size(config, size, start, options.recipe, images)
         train_.train(override(made, changes), dataset, runs[-1], train_options)
     return _judge(runs, dataset, options.crops)
@@ -112,12 +115,12 @@ def _config(
 
 
 def _of_size(
-    config: Config, size: int, source: str | None, recipe: str, images: int
+    config: Config, size: int, start: StartConfig, recipe: str, images: int
 ) -> Config:
     made = replace(
         config,
         data=replace(config.data, image_size=size),
-        start=StartConfig(source=source),
+        start=start,
     )
     if images < made.schedule.batch_size:
         schedule = replace(made.schedule, batch_size=images)

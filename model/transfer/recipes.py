@@ -54,7 +54,7 @@ def apply(name: str, config: Config, images: int) -> Config:
         schedule=ScheduleConfig(
             batch_size=config.schedule.batch_size, **schedule
         ),
-        start=replace(config.start, take="backbone", freeze=frozen, **start),
+        start=replace(config.start, freeze=frozen, **start),
     )
 
 

@@ -69,6 +69,8 @@ def test_sizes_one_after_the_other_and_ten_crops(folder, source, tmp_path):
     assert [r.name for r in found.runs] == ["size-16", "size-24"]
     start = json.loads((found.runs[1] / "start.json").read_text())
     assert start["source"] == str(found.runs[0])
+    # The head goes on, too.
+    assert start["classes"] == [0, 1, 2]
     assert found.top_1 == 1.0
 
 

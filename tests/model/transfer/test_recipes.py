@@ -14,7 +14,7 @@ from model.transfer.options import RECIPES
 def config(batch_size=64):
     made = load_config("tiny_imagenet")
     schedule = dataclasses.replace(made.schedule, batch_size=batch_size)
-    start = StartConfig(source="runs/first")
+    start = StartConfig(source="runs/first", take="backbone")
     return dataclasses.replace(made, schedule=schedule, start=start)
 
 
