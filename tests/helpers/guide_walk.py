@@ -28,6 +28,8 @@ CHEAPER = {
     "train": "--set schedule.epochs=1 --set data.image_size=32"
     " --set network.blocks=1,1 --set network.filters=16,32"
     " --set network.strides=2,2",
+    "transfer": "--train-per-class 4 --set schedule.epochs=1"
+    " --set schedule.batch_size=4",
     "pipeline": "--set schedule.epochs=1 --min-f1 0",
     "download": "--allow-private",
     "serve": "--grpc-port 0 --rest-port 0",
