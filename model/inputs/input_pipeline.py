@@ -62,23 +62,21 @@ def make_train_dataset(
 ) -> tf.data.Dataset:
     """Returns batches for the epochs from `first_epoch` to `epochs`.
 
-    Worker w of n reads the w-th of n equal parts of each batch: all replicas
-    together see the batches of a single one, in the order of their numbers.
+    Worker w of n reads the w-th of n equal parts of each: all replicas together
+    see the batches of one.
 
     Args:
         batch_size: images a step over all replicas.
         epochs: each leaves out the rest below a batch, another one each.
-        first_step: steps of the first epoch to pass over, unread.
+        first_step: of the first epoch; those before are not read.
         context: which worker of how many; by default there is one.
         workdir: keeps what is to be kept of the data set, and the list of
             damaged records that are passed over; by default nothing does.
-        cached: features float32 [records, filters] by the records' numbers,
-            instead of images.
+        cached: features float32 [records, filters], instead of images.
 
     Returns:
-        A replica's uint8 [batch, size, size, 3], which the network scales
-        (`preprocessing.network_input`), or its features [batch, filters]; and
-        int8 [batch, classes].
+        A replica's uint8 [batch, size, size, 3], which the network scales, or
+        its features [batch, filters]; and int8 [batch, classes].
 
     Raises:
         InputError: no such data set.
@@ -92,15 +90,13 @@ def make_train_dataset(
     damaged = workdir and files.damaged_of(workdir, context.input_pipeline_id)
     share = steps * batch_size // context.num_input_pipelines
     skipped = SkippedRecords(config.skip_damaged, share, damaged)
-    records_ = RecordReader(index, config.read_ahead)
-    reader = EpochReader(records_, order, skipped, epochs)
-    start = first_epoch, first_step
-    batches = train_batches.read(reader, parts, start, epochs)
+    rows = RecordReader(index, config.read_ahead)
+    reader = EpochReader(rows, order, skipped, epochs)
+    first = first_epoch, first_step
+    batches = train_batches.read(reader, parts, first, epochs)
     siblings = targets.siblings_of_dataset(dataset, config)
-    made = train_batches.decode(
-        batches, reader, seed, config, classes, siblings, cached
-    )
-    return _with_options(made)
+    of = reader, seed, config, classes, siblings, cached
+    return _with_options(train_batches.decode(batches, *of))
 
 
 def describe(

@@ -12,7 +12,6 @@ mean or the sum over the classes, whatever the kind. l is one of
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import keras
@@ -20,6 +19,7 @@ from keras import ops
 
 from model.config import LossConfig
 from model.losses import adaptive_loss, pair_losses
+from model.losses.config_loss import ConfigLoss
 
 
 class Plan(NamedTuple):
@@ -37,7 +37,7 @@ class Plan(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="tagforest")
-class MultiLabelLoss(keras.losses.Loss):
+class MultiLabelLoss(ConfigLoss):
     """The loss of one `LossConfig`.
 
     As a Keras loss (called with targets and logits) all coefficients are 1
@@ -51,19 +51,12 @@ class MultiLabelLoss(keras.losses.Loss):
         config: a LossConfig, or its fields as a dictionary.
     """
 
-    def __init__(
-        self,
-        config: LossConfig | dict[str, Any],
-        name: str = "multi_label_loss",
-        reduction: str | None = "sum_over_batch_size",
-        dtype: Any = None,
-    ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
-        if isinstance(config, dict):
-            config = LossConfig(**config)
-        self.config = config
-        self.switches = config.switches
-        self._pair = pair_losses.pair_of(config)
+    default_name = "multi_label_loss"
+
+    def __init__(self, config: LossConfig | dict[str, Any], **options: Any):
+        super().__init__(config, **options)
+        self.switches = self.config.switches
+        self._pair = pair_losses.pair_of(self.config)
 
     def call(self, y_true, y_pred):
         """Returns the loss of each image, float [batch]; has no gradient."""
@@ -125,10 +118,6 @@ class MultiLabelLoss(keras.losses.Loss):
             # Divided are the classes' factors, not the pairs: there are fewer.
             plan.coefficients / self._divisor(targets),
         )
-
-    def get_config(self) -> dict[str, Any]:
-        values = dataclasses.asdict(self.config)
-        return {**super().get_config(), "config": values}
 
     def _factors(self, targets, kept):
         """Returns eta^y s_ij, float32 [batch, classes]."""

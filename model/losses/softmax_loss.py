@@ -10,13 +10,12 @@ With y the one class of an image, z logits, m classes and a label smoothing e:
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import keras
 from keras import ops
 
-from model.config import LossConfig
+from model.losses.config_loss import ConfigLoss
 
 
 def softmax_cross_entropy(targets, logits, label_smoothing: float = 0.0):
@@ -39,7 +38,7 @@ def softmax_cross_entropy(targets, logits, label_smoothing: float = 0.0):
 
 
 @keras.saving.register_keras_serializable(package="tagforest")
-class SoftmaxLoss(keras.losses.Loss):
+class SoftmaxLoss(ConfigLoss):
     """The loss of a `LossConfig` of the kind `softmax`.
 
     It has the steps of `MultiLabelLoss`; there is nothing to plan, and an
@@ -49,17 +48,7 @@ class SoftmaxLoss(keras.losses.Loss):
         config: a LossConfig, or its fields as a dictionary.
     """
 
-    def __init__(
-        self,
-        config: LossConfig | dict[str, Any],
-        name: str = "softmax_loss",
-        reduction: str | None = "sum_over_batch_size",
-        dtype: Any = None,
-    ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
-        if isinstance(config, dict):
-            config = LossConfig(**config)
-        self.config = config
+    default_name = "softmax_loss"
 
     def call(self, y_true, y_pred):
         """Returns the loss of each image, float [batch]."""
@@ -73,7 +62,3 @@ class SoftmaxLoss(keras.losses.Loss):
         """Returns L over these rows, a scalar."""
         smoothing = self.config.label_smoothing
         return ops.mean(softmax_cross_entropy(targets, logits, smoothing))
-
-    def get_config(self) -> dict[str, Any]:
-        values = dataclasses.asdict(self.config)
-        return {**super().get_config(), "config": values}

@@ -59,28 +59,15 @@ class Tagger(DistributedModel):
         self.config = config
         self.classes = classes
         self.one_class = config.loss.kind == SOFTMAX
-        kind = SoftmaxLoss if self.one_class else MultiLabelLoss
-        self.loss_fn = kind(config.loss)
+        self.loss_fn = _loss(config)
         self._plan_loss = self.loss_fn.plan_loss
         if part == "loss":
             self._plan_loss = compiled(self._plan_loss)
-        build = build_application
-        if config.network.backbone == RESNET_V2:
-            build = build_backbone
-        self.backbone = build(config.network, config.data.image_size)
+        self.backbone = _backbone(config)
         self.dropout = keras.layers.Dropout(
             config.network.dropout, seed=config.seed, name="dropout"
         )
-        # float32 whatever the network's precision: a sum over 11,166 classes
-        # of losses near 0 needs its digits.
-        self.head = keras.layers.Dense(
-            classes,
-            kernel_initializer="zeros"
-            if config.start.zero_head
-            else "glorot_uniform",
-            dtype="float32",
-            name="head",
-        )
+        self.head = _head(config, classes)
         self.head.build(self.backbone.output_shape)
         self.runs = self.add_weight(
             name="runs",
@@ -212,3 +199,28 @@ class Tagger(DistributedModel):
 
     def get_config(self):
         return {"config": self.config.to_json(), "classes": self.classes}
+
+
+def _loss(config: Config) -> MultiLabelLoss | SoftmaxLoss:
+    kind = SoftmaxLoss if config.loss.kind == SOFTMAX else MultiLabelLoss
+    return kind(config.loss)
+
+
+def _backbone(config: Config) -> keras.Model:
+    build = build_application
+    if config.network.backbone == RESNET_V2:
+        build = build_backbone
+    return build(config.network, config.data.image_size)
+
+
+def _head(config: Config, classes: int) -> keras.layers.Dense:
+    # float32 whatever the network's precision: a sum over 11,166 classes of
+    # losses near 0 needs its digits.
+    return keras.layers.Dense(
+        classes,
+        kernel_initializer="zeros"
+        if config.start.zero_head
+        else "glorot_uniform",
+        dtype="float32",
+        name="head",
+    )

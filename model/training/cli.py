@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -59,19 +59,31 @@ def train(
     SIGTERM and Ctrl-C save first (exit status 143 and 130).
     """
     from model.config import load_config, override
-    from model.training import train as train_
-    from model.workers import cluster
 
     changes = [*_start(from_, freeze), *(set_ or [])]
     wanted = override(load_config(config), changes)
+    _join(hosts, worker_index)
+    _run(wanted, dataset, workdir, options)
+
+
+def _join(hosts: str | None, worker_index: int | None) -> None:
+    from model.workers import cluster
+
     if hosts is not None:
         cluster.join(hosts, worker_index)
     elif worker_index is not None:
         raise InputError("--worker-index is a place in --hosts: give both")
+
+
+def _run(
+    config: Any, dataset: str, workdir: Path, options: TrainOptions
+) -> None:
+    from model.training import train as train_
+
     if options.dry_run:
-        _tell(train_.estimate(wanted, dataset, workdir, options), options.json)
+        _tell(train_.estimate(config, dataset, workdir, options), options.json)
         return
-    _say_done(train_.train(wanted, dataset, workdir, options), dataset)
+    _say_done(train_.train(config, dataset, workdir, options), dataset)
 
 
 def _start(source: str | None, freeze: str | None) -> list[str]:

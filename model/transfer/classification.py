@@ -18,6 +18,7 @@ import tensorflow as tf
 from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.dataset import dataset_folder
 from model import workdir as files
+from model.config import DataConfig
 from model.inputs.input_pipeline import as_input_errors, make_eval_dataset
 from model.network.tagger import Tagger
 
@@ -74,17 +75,10 @@ def judge(
     Raises:
         InputError: no such split, or a damaged record.
     """
-    size, data = tagger.config.data.image_size, tagger.config.data
-    if crops == TEN:
-        # What the middle crop is taken from, at its scale.
-        data = replace(
-            data,
-            image_size=max(round(size / data.crop_fraction), size),
-            crop_fraction=1.0,
-        )
+    size = tagger.config.data.image_size
     batches = make_eval_dataset(
         dataset,
-        data,
+        _seen(tagger.config.data, crops),
         classes=tagger.classes,
         batch_size=max(batch_size // crops, 1),
         split=split,
@@ -109,6 +103,15 @@ def judge(
         top_5=float(hits.sum() / total),
         confusion=confusion,
     )
+
+
+def _seen(data: DataConfig, crops: int) -> DataConfig:
+    """Returns what an image is resized to before it is cropped."""
+    if crops != TEN:
+        return data
+    # What the middle crop is taken from, at its scale.
+    size = max(round(data.image_size / data.crop_fraction), data.image_size)
+    return replace(data, image_size=size, crop_fraction=1.0)
 
 
 def count(
