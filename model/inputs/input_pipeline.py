@@ -70,8 +70,7 @@ def make_train_dataset(
         epochs: each leaves out the rest below a batch, another one each.
         first_step: of the first epoch; those before are not read.
         context: which worker of how many; by default there is one.
-        workdir: keeps what is to be kept of the data set, and the list of
-            damaged records that are passed over; by default nothing does.
+        workdir: keeps indices, counts and the list of damaged records.
         cached: features float32 [records, filters], instead of images.
 
     Returns:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from beam_jobs.errors import InputError
 from model import extension_notes
 from model import workdir as files
 from model.checkpoint_files import Position
 from model.config import Config
 from model.extension_notes import Note
 from model.full_disk import writing
+from model.loss_kinds import SOFTMAX
 from model.start import begin
 from model.training import profiling
 
@@ -58,6 +60,7 @@ def make_run(config, dataset, workdir, strategy, workers, checkpoint) -> Run:
         )
 
     counts = chief_first(strategy, workers, count)
+    _check_one_class(config, counts)
     steps = input_pipeline.steps_per_epoch(
         counts.images, config.schedule.batch_size
     )
@@ -89,6 +92,15 @@ def make_run(config, dataset, workdir, strategy, workers, checkpoint) -> Run:
         extension_notes.settle(workdir, position)
         _print_start(run)
     return run
+
+
+def _check_one_class(config: Config, counts: Any) -> None:
+    labels = int(counts.per_class.sum())
+    if config.loss.kind == SOFTMAX and labels != counts.images:
+        raise InputError(
+            f"the loss {SOFTMAX} is for images of one class each; here "
+            f"{counts.images} images have {labels} labels"
+        )
 
 
 def _print_start(run: Run) -> None:

@@ -48,3 +48,8 @@ class ClassifyOptions(Options):
     crops: Annotated[
         int, Option("Crops an image to judge by: 1 or 10.", min=1, max=10)
     ] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.crops not in (1, 10):
+            self.refuse("crops", "1 or 10")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from beam_jobs.errors import InputError
+from model.config import LossConfig
 from model.inputs.input_pipeline import make_eval_dataset
 from model.network.load_tagger import load_tagger
 from model.training.train import train
@@ -78,6 +79,19 @@ def test_a_head_on_features(folder, source, tmp_path):
     found = run(folder, tmp_path, source, recipe="probe")
     assert (found.runs[-1] / "features.npy").is_file()
     assert found.images == 12
+
+
+def test_crops_are_one_or_ten(folder):
+    with pytest.raises(InputError, match="crops must be 1 or 10; received: 5"):
+        ClassifyOptions(folder=str(folder), crops=5)
+
+
+def test_images_of_several_classes_are_refused(
+    tiny_dataset, tiny_config, tmp_path
+):
+    config = dataclasses.replace(tiny_config(), loss=LossConfig(kind="softmax"))
+    with pytest.raises(InputError, match="24 images have [0-9]+ labels"):
+        train(config, tiny_dataset, tmp_path)
 
 
 def test_without_a_network_it_is_refused(folder, tmp_path):
