@@ -11,6 +11,7 @@ from beam_jobs.classes.load_classes import load_vocabulary
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.dataset.manifest import describe
 from beam_jobs.errors import InputError
+from beam_jobs.statistics.counts import load_images_per_class
 from model.config import Config, ScheduleConfig, StartConfig, override
 from model.start import sources
 from model.training import train as train_
@@ -78,6 +79,7 @@ def classify(
     manifest = class_folders.build(listing, dataset, print)
     print(describe(manifest, str(dataset)))
     images = manifest.splits[dataset_folder.TRAIN]["images"]
+    _check_learned(dataset)
     runs: list[Path] = []
     for size in sizes:
         runs.append(workdir / f"size-{size}")
@@ -88,6 +90,18 @@ def classify(
         made = _of_size(config, size, start, options.recipe, images)
         train_.train(override(made, changes), dataset, runs[-1], train_options)
     return _judge(runs, dataset, options.crops)
+
+
+def _check_learned(dataset: Path) -> None:
+    """Checks that each class has a sound image to learn of."""
+    classes = load_vocabulary(dataset)
+    counts = load_images_per_class(dataset, dataset_folder.TRAIN, classes)
+    names = [c.name for c in classes if not counts[c.index]]
+    if names:
+        raise InputError(
+            f"no image to learn of could be read of {len(names)} classes: "
+            f"{', '.join(names[:5])}; see {dataset}/dead_letters"
+        )
 
 
 def _config(

@@ -81,6 +81,21 @@ def test_a_head_on_features(folder, source, tmp_path):
     assert found.images == 12
 
 
+def test_a_class_whose_images_are_broken_is_named(folder, source, tmp_path):
+    for name in ("blue", "red"):
+        for image in sorted((folder / name).iterdir())[:4]:
+            place = tmp_path / "raw" / "train" / name / image.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            content = image.read_bytes()
+            place.write_bytes(content[:100] if name == "red" else content)
+        held = tmp_path / "raw" / "test" / name
+        held.mkdir(parents=True)
+        last = sorted((folder / name).iterdir())[-1]
+        (held / "0.jpg").write_bytes(last.read_bytes())
+    with pytest.raises(InputError, match="be read of 1 classes: red; see"):
+        run(tmp_path / "raw", tmp_path / "out", source)
+
+
 def test_crops_are_one_or_ten(folder):
     with pytest.raises(InputError, match="crops must be 1 or 10; received: 5"):
         ClassifyOptions(folder=str(folder), crops=5)
