@@ -14,5 +14,7 @@ class JobFailedError(RuntimeError):
     """A job ended without its result, for a reason that can be said.
 
     The command line prints it as one line, without a traceback, and exits
-    with status 1.
+    with its status.
     """
+
+    status = 1

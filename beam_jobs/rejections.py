@@ -28,9 +28,15 @@ class Reason(str, enum.Enum):
     TOO_SMALL = "too_small"
     NOT_AN_IMAGE = "not_an_image"
     BROKEN_IMAGE = "broken_image"
+    # Boxes or a mask of another image than there is.
+    OTHER_SIZE = "other_size"
+    # One of its objects has no sound box.
+    BAD_BOX = "bad_box"
     # Sound images, as far as this project can tell, but no tags.
     UNSUPPORTED_IMAGE = "unsupported_image"
     MODEL_FAILED = "model_failed"
+    # Tagged, but the file that its tags belong into is left as it is.
+    BAD_SIDECAR = "bad_sidecar"
     # Parts of annotation files; no image is counted for these.
     MALFORMED_ROW = "malformed_row"
     MALFORMED_RECORD = "malformed_record"

@@ -97,3 +97,8 @@ class VocabularyOptions(Options):
                 "only a vocabulary that is there can grow: name one as base "
                 "(--vocabulary FILE)"
             )
+        if self.base is not None and not self.grow:
+            for name in ("merges", "removals"):
+                if getattr(self, name) is not None:
+                    # A vocabulary that stays as it is would pass over them.
+                    self.refuse(name, "left out, or given with --grow")

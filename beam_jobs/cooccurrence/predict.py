@@ -203,10 +203,12 @@ def _annotated_ids(
     """Returns row splits and class indices of annotations that are labels.
 
     An annotation is hidden if a better claim gave the same label; it counts
-    all the same. One whose label is not there was switched off.
+    all the same. One whose label is not there was switched off or corrected.
     """
     label_keys = _row_keys(parsed[records.LABEL_ID], classes)
     hidden = _row_keys(parsed[records.ANNOTATION_ID], classes)
+    # A corrected record keeps there what was said to be absent as well.
+    hidden = hidden[parsed[records.ANNOTATION_CONFIDENCE].values.numpy() > 0]
     rules = ledger.rules_of(parsed[records.LABEL_LEDGER].values.numpy())
     keys = np.union1d(
         label_keys[rules == Rule.ANNOTATED],

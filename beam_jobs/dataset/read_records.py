@@ -15,6 +15,7 @@ _NOT_LABELS = (
     records.IMAGE_ENCODED,
     records.IMAGE_HEIGHT,
     records.IMAGE_WIDTH,
+    records.IMAGE_MASK,
     *records.ORIGIN,
 )
 

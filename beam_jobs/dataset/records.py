@@ -17,11 +17,18 @@ annotation behind it, and to which class the rule was applied.
     label/parent       of each label that a rule took from another class
                        (ANCESTOR, CO_OCCURRENCE), that class, in their order
     absent/id          classes verified absent, descendants included
+    object/class       class index of each object; with it
+    object/box         ymin, xmin, ymax, xmax, parts of the image: 4 an object
+    object/flag        0, 1 difficult, 2 a crowd
+    image/mask         PNG of 8 bits: 0 background, class index + 1, 255 void
     annotation/*       annotations that a better claim hides in `label/*`;
                        with them every rule can be switched off without loss
+                       of a corrected image all that is said, confidence 0
+                       for absent: it is as before without its corrections
 
-Lists without a value are left out, and so is what is not known of the origin
-of an image (`image/license`, `image/author`, `image/source_url`).
+Objects and masks are there where they were asked for. Lists without a value
+are left out, and so is what is not known of the origin of an image
+(`image/license`, `image/author`, `image/source_url`).
 """
 
 from __future__ import annotations
@@ -41,6 +48,10 @@ LABEL_CONFIDENCE = "label/confidence"
 LABEL_LEDGER = "label/ledger"
 LABEL_PARENT = "label/parent"
 ABSENT_ID = "absent/id"
+OBJECT_CLASS = "object/class"
+OBJECT_BOX = "object/box"
+OBJECT_FLAG = "object/flag"
+IMAGE_MASK = "image/mask"
 ANNOTATION_ID = "annotation/id"
 ANNOTATION_CONFIDENCE = "annotation/confidence"
 ANNOTATION_SOURCE = "annotation/source"
@@ -68,6 +79,10 @@ def feature_spec(*names: str) -> dict[str, Any]:
         LABEL_LEDGER: ragged(tf.int64),
         LABEL_PARENT: ragged(tf.int64),
         ABSENT_ID: ragged(tf.int64),
+        OBJECT_CLASS: ragged(tf.int64),
+        OBJECT_BOX: ragged(tf.float32),
+        OBJECT_FLAG: ragged(tf.int64),
+        IMAGE_MASK: tf.io.FixedLenFeature([], tf.string, ""),
         ANNOTATION_ID: ragged(tf.int64),
         ANNOTATION_CONFIDENCE: ragged(tf.float32),
         ANNOTATION_SOURCE: ragged(tf.int64),

@@ -20,8 +20,9 @@ from beam_jobs.dataset_job.options import ImageChecks
 from beam_jobs.dataset_job.read_annotations import UNPACKED
 from beam_jobs.dataset_job.splits import uniform
 from beam_jobs.files import storage
-from beam_jobs.labels.ledger import BY_PARENT
-from beam_jobs.labels.ragged_columns import take_rows
+from beam_jobs.labels.label_rules import LabelRules
+from beam_jobs.labels.ledger import BY_PARENT, Source
+from beam_jobs.labels.ragged_columns import Annotations, take_rows
 from beam_jobs.rejections import (
     Reason,
     Rejection,
@@ -76,7 +77,7 @@ def assemble_partition(
     paths: Sequence[str],
     work: str,
     known: KnownClasses,
-    min_confidence: float,
+    label_rules: LabelRules,
     checks: ImageChecks,
 ) -> AssembledPartition:
     """Joins and checks the images of one partition.
@@ -88,7 +89,7 @@ def assemble_partition(
         paths: the files of the first stage that have rows of it.
         work: folder for files between stages.
         known: the classes.
-        min_confidence: least confidence of a positive.
+        label_rules: tell which images will have labels.
         checks: how images are read.
 
     Raises:
@@ -99,7 +100,7 @@ def assemble_partition(
     ids = _class_ids(images, rows.class_keys, known)
     images = _with_parents(images, rows.class_keys, known.by_parent)
     images, ids, unlabelled = _labelled(
-        images, ids, min_confidence, rows.class_keys, rows.path_names
+        images, ids, label_rules, rows.class_keys, rows.path_names
     )
     rejections += unlabelled
     converted = storage.join(work, "converted", f"{number:06d}.bin")
@@ -168,13 +169,14 @@ def _with_parents(
 def _labelled(
     images: JoinedImages,
     ids: np.ndarray,
-    min_confidence: float,
+    label_rules: LabelRules,
     class_keys: Sequence[str],
     path_names: Sequence[str],
 ) -> tuple[JoinedImages, np.ndarray, list[Rejection]]:
     has_labels = has_positive(
-        images.row_splits, ids, images.confidences, min_confidence
+        images.row_splits, ids, images.confidences, label_rules.min_confidence
     )
+    has_labels &= _left_by_corrections(images, ids, label_rules)
     without, kept = np.flatnonzero(~has_labels), np.flatnonzero(has_labels)
     rejections = [
         Rejection(
@@ -189,6 +191,25 @@ def _labelled(
     return images.take(kept), ids[values], rejections
 
 
+def _left_by_corrections(
+    images: JoinedImages, ids: np.ndarray, label_rules: LabelRules
+) -> np.ndarray:
+    """Tells which images keep a label; the rules are asked of corrected ones.
+
+    They load compiled code, which other jobs need not do here.
+    """
+    left = np.ones(len(images), bool)
+    denied = (images.sources == Source.CORRECTIONS) & (images.confidences == 0)
+    count = np.append(0, np.cumsum(denied))[images.row_splits]
+    corrected = np.flatnonzero(np.diff(count))
+    if len(corrected):
+        splits, values = take_rows(images.row_splits, corrected)
+        columns = (ids, images.confidences, images.sources)
+        said = Annotations(splits, *(column[values] for column in columns))
+        left[corrected] = np.diff(label_rules.label(said).labels.row_splits) > 0
+    return left
+
+
 def has_positive(
     row_splits: np.ndarray,
     ids: np.ndarray,
@@ -197,8 +218,8 @@ def has_positive(
 ) -> np.ndarray:
     """Returns bool [images]: `LabelRules` with all rules gives it a label.
 
-    The rules add labels to a positive and never take one away, so it is
-    enough to look for a positive of a known class.
+    But for corrections, the rules add labels to a positive and never take one
+    away, so it is enough to look for a positive of a known class.
 
     Args:
         row_splits: int64 [images + 1], of the next two.

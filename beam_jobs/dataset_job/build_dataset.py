@@ -28,11 +28,13 @@ from beam_jobs.files import storage
 from beam_jobs.files.checks import check_output_folder
 from beam_jobs.files.disk_errors import disk_errors
 from beam_jobs.files.folder_lock import check_output_free, hold_output
+from beam_jobs.images.regions import MOST_CLASSES
 from beam_jobs.labels.label_rules import LabelRules
 from beam_jobs.labels.pairs import Pairs
 from beam_jobs.runners import progress
 from beam_jobs.runners.beam_options import check_beam_args, check_reachable
 from beam_jobs.sources.cells import LABEL_SEPARATOR
+from beam_jobs.sources.corrections import say_unknown
 from beam_jobs.sources.find_sources import (
     Sources,
     named,
@@ -127,8 +129,12 @@ def _build(
             _count_classes(options, sources, index, beam_args),
         )
         _check_separated(options, classes)
+        _check_masks(options, classes)
     for note in classes.notes:
         on_note(note)
+    named_here = options.sources.corrections
+    if unknown := say_unknown(named_here, classes.vocabulary):
+        on_note(unknown)
     classes.save(options.out)
     with progress.bar("write images", "images", show_progress):
         pipeline.write(
@@ -154,6 +160,15 @@ def _check_separated(options: DatasetOptions, classes: ChosenClasses) -> None:
             f"({joined[0]!r}): correct these cells, or say what stands "
             f"between labels, {LABEL_SEPARATOR.flag} "
             + " or ".join(LABEL_SEPARATOR.choices)
+        )
+
+
+def _check_masks(options: DatasetOptions, classes: ChosenClasses) -> None:
+    if options.sources.masks and len(classes.vocabulary) > MOST_CLASSES:
+        raise InputError(
+            f"masks have numbers for {MOST_CLASSES} classes, here there are "
+            f"{len(classes.vocabulary)} with all that they are kinds of: name "
+            "fewer with --vocabulary, or merge some with --class-map"
         )
 
 

@@ -1,12 +1,13 @@
 """What travels with an image beside its labels and its bytes.
 
-Columns of texts that few images may have: null where nothing is known, and
-left out of a file where nothing is known of any row.
+Columns of texts and lists that few images may have: null where nothing is
+known, and left out of a file where nothing is known of any row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,16 +23,32 @@ ORIGIN = {
     "author": records.IMAGE_AUTHOR,
     "source_url": records.IMAGE_SOURCE_URL,
 }
-COLUMNS = (SPLIT, *ORIGIN)
+# Of `images.regions.Regions`, in its order.
+SIZE, BOXES, MASKS, WRONG = "size", "boxes", "masks", "wrong"
+_LISTS = {
+    BOXES: pa.list_(
+        pa.struct(
+            [
+                ("key", pa.string()),
+                *((c, pa.float32()) for c in ("ymin", "xmin", "ymax", "xmax")),
+                ("flag", pa.uint8()),
+            ]
+        )
+    ),
+    MASKS: pa.list_(
+        pa.struct([("png", pa.binary()), ("keys", pa.list_(pa.string()))])
+    ),
+}
+COLUMNS = (SPLIT, *ORIGIN, SIZE, BOXES, MASKS, WRONG)
 
 # Column by its name.
 Carried = dict[str, pa.Array]
 
 
-def to_columns(values: Mapping[str, Mapping[int, str]], count: int) -> Carried:
+def to_columns(values: Mapping[str, Mapping[int, Any]], count: int) -> Carried:
     """Returns columns of so many rows, of the values that there are by row."""
     return {
-        name: pa.array(map(of_row.get, range(count)), pa.string())
+        name: pa.array(map(of_row.get, range(count)), _type_of(name))
         for name, of_row in values.items()
         if of_row
     }
@@ -47,10 +64,14 @@ def read_columns(batches: Sequence[pa.RecordBatch]) -> Carried:
     }
 
 
+def _type_of(name: str) -> pa.DataType:
+    return _LISTS.get(name, pa.string())
+
+
 def _column(batch: pa.RecordBatch | pa.Table, name: str) -> pa.Array:
     if name in batch.schema.names:
         return batch.column(name)
-    return pa.nulls(len(batch), pa.string())
+    return pa.nulls(len(batch), _type_of(name))
 
 
 def same_columns(tables: Sequence[pa.Table]) -> list[pa.Table]:
@@ -87,13 +108,29 @@ def join_columns(
     Returns:
         Columns [images], and a Rejection for each statement that another one
         contradicts: the first in order is used, of splits the one that is
-        furthest from training.
+        furthest from training. Lists are put together.
     """
     joined, rejections = {}, []
     for name, column in carried.items():
+        if name in _LISTS:
+            joined[name] = _join_lists(name, column, group, len(image_ids))
+            continue
         joined[name], conflicts = _join(name, column, group, image_ids)
         rejections += conflicts
     return joined, rejections
+
+
+def _join_lists(
+    name: str, column: pa.Array, group: np.ndarray, images: int
+) -> pa.Array:
+    """Puts the lists of each image together: sorted, each value once."""
+    found: dict[int, list[dict]] = {}
+    for row in np.flatnonzero(column.is_valid()):
+        found.setdefault(int(group[row]), []).extend(column[row].as_py())
+    for image, values in found.items():
+        once = {tuple(map(str, v.values())): v for v in values}
+        found[image] = [once[key] for key in sorted(once)]
+    return pa.array(map(found.get, range(images)), _LISTS[name])
 
 
 def _join(

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 
+from beam_jobs.dataset_job.carried import BOXES, MASKS, SIZE, WRONG
 from beam_jobs.dataset_job.join_images import JoinedImages
 from beam_jobs.dataset_job.options import ImageChecks
 from beam_jobs.files import storage
@@ -21,6 +23,7 @@ from beam_jobs.images.check_image import (
 )
 from beam_jobs.images.image_ref import ImageReader, ImageRef
 from beam_jobs.images.near_duplicates import hash_thumbnails
+from beam_jobs.images.regions import check_size
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.runners import progress
 
@@ -101,7 +104,7 @@ def check_images(
             if isinstance(answer, Rejection):
                 checked.rejections.append(answer)
                 continue
-            facts, data, _ = answer
+            facts, data = answer.facts, answer.converted
             start, length = (-1, 0) if data is None else (offset, len(data))
             checked.add(i, facts, hash_, start, length)
             file.write(data or b"")
@@ -118,6 +121,9 @@ def _answers(
 ) -> Iterator[tuple[_Answer, int]]:
     """Yields one answer an image, in order; the hash of one that passed."""
     ids = images.image_ids.to_pylist()
+    regions = _regions_said(images)
+    none = pa.nulls(len(images), pa.string())
+    wrongs = images.carried.get(WRONG, none).to_pylist()
     batches = [
         range(start, min(start + _BATCH, len(images)))
         for start in range(0, len(images), _BATCH)
@@ -133,7 +139,11 @@ def _answers(
                 int(images.lengths[i]),
             )
             rotation = int(images.rotations[i])
-            answers.append(_check(ids[i], ref, rotation, reader, checks))
+            answer = _check(ids[i], ref, rotation, reader, checks)
+            if (wrong := wrongs[i]) and isinstance(answer, CheckedImage):
+                reason = Reason.BAD_BOX
+                answer = Rejection(reason, ids[i], wrong, ref.path)
+            answers.append(_with_regions(answer, regions.get(i), ids[i], ref))
         reader.close()
         return answers
 
@@ -149,6 +159,38 @@ def _answers(
                 answer,
                 next(hashes) if isinstance(answer, CheckedImage) else 0,
             )
+
+
+def _regions_said(images: JoinedImages) -> dict[int, tuple[str, int]]:
+    """Returns by image with boxes or masks: of which size, how many masks."""
+    found: dict[int, tuple[str, int]] = {}
+    none = pa.nulls(len(images), pa.string())
+    sizes = images.carried.get(SIZE, none).to_pylist()
+    for name in (BOXES, MASKS):
+        column = images.carried.get(name, none)
+        for i in np.flatnonzero(column.is_valid()).tolist():
+            masks = len(column[i]) if name == MASKS else 0
+            found[i] = (sizes[i] or "", masks)
+    return found
+
+
+def _with_regions(
+    answer: _Answer,
+    said: tuple[str, int] | None,
+    image_id: str,
+    ref: ImageRef,
+) -> _Answer:
+    """Rejects an image that its boxes or its mask are not of."""
+    if said is None or isinstance(answer, Rejection):
+        return answer
+    size, masks = said
+    try:
+        check_size(size, answer.upright, answer.turned)
+        if masks > 1:
+            raise ValueError(f"{masks} masks, which differ")
+    except ValueError as error:
+        return Rejection(Reason.OTHER_SIZE, image_id, str(error), ref.path)
+    return answer
 
 
 def _threads(lengths: np.ndarray, path_names: Sequence[str]) -> int:

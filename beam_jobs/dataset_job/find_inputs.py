@@ -57,6 +57,7 @@ def find_inputs(options: DatasetOptions) -> tuple[Sources, str]:
         _with_dictionary(options),
         options.images.labels_only,
         keep_splits=options.splits.kept,
+        boxes=options.images.boxes,
     )
     if options.splits.kept and not sources.has_splits:
         raise InputError(

@@ -180,13 +180,23 @@ def join_rows(
         sources,
         carried,
     )
-    missing = (owner < 0) & need_files
+    alone = ~_has_other_than(rows, group, len(ids), Source.CORRECTIONS)
+    missing = ((owner < 0) & need_files) | alone
     silent = (np.diff(splits) == 0) & ~missing
     rejections += _without(images, rows, missing, silent)
     kept = np.flatnonzero(~missing & ~silent)
     # As the bytes lie, so that archives are read forwards.
     order = np.lexsort((images.offsets[kept], images.paths[kept]))
     return images.take(kept[order]), rejections, len(ids) + len(extra)
+
+
+def _has_other_than(
+    rows: Rows, group: np.ndarray, groups: int, source: Source
+) -> np.ndarray:
+    """Tells of which groups another source speaks as well."""
+    has = np.zeros(groups, bool)
+    has[group[rows.sources != source]] = True
+    return has
 
 
 def _owners(
@@ -311,7 +321,7 @@ def _without(
 ) -> list[Rejection]:
     rejections = []
     for i in np.flatnonzero(missing):
-        detail = "named in an annotation file, but there is no image file"
+        detail = "named in an annotation file, but there is no image"
         item = images.image_ids[int(i)].as_py()
         rejections.append(Rejection(Reason.MISSING_IMAGE, item, detail))
     for i in np.flatnonzero(silent):
@@ -332,13 +342,16 @@ def count_classes(
 ) -> dict[str, dict[str, int]]:
     """Returns images by kind of source and class key.
 
-    An image counts once for a class, however often it is said.
+    An image counts once for a class, however often it is said; corrections
+    count for nothing.
     """
     kinds = sorted({source.kind for source in Source})
     kind_of = np.array([kinds.index(source.kind) for source in Source])
     if not len(images):
         return {}
     said = images.confidences >= np.float32(min_confidence)
+    # They change labels, not the classes that there are.
+    said &= images.sources != Source.CORRECTIONS
     image = np.repeat(np.arange(len(images)), np.diff(images.row_splits))[said]
     pair = kind_of[images.sources[said]] * len(class_keys)
     # Pairs times images go past the 32 bits of a position.

@@ -44,7 +44,7 @@ from beam_jobs.sources.find_sources import SourcePaths, Sources
 
 Counts = Mapping[str, Mapping[str, int]]
 # Sources that bring their own overrides, or no annotations.
-_NOT_BESIDE = ("open_images", "images", "dictionary")
+_NOT_BESIDE = ("open_images", "images", "dictionary", "corrections")
 
 
 @dataclass(frozen=True)

@@ -56,9 +56,15 @@ class ImageChecks(Options):
     labels_only: Annotated[
         bool, Option("Write records without images.", panel="Labels")
     ] = False
+    boxes: Annotated[
+        bool,
+        Option("Keep the boxes of objects, to detect them.", panel="Images"),
+    ] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.boxes and self.labels_only:
+            self.refuse("boxes", "left out with --labels-only")
         least = self.limits.min_side
         if self.short_side is not None and self.short_side < least:
             self.refuse("short_side", f"at least {least} pixels")
@@ -206,6 +212,14 @@ class DatasetOptions(Options):
         bool, Option("Build anew what is in OUT.", panel="Output")
     ] = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # The label would go, and its mask stay.
+        if self.sources.corrections and self.sources.masks:
+            raise InputError(
+                "--corrections are of labels, not of masks; received: --masks"
+            )
+
     def described(self) -> dict[str, Any]:
         """Returns what decides the content, for the manifest."""
         values = asdict(self)
@@ -288,6 +302,14 @@ class RelabelOptions(Options):
             parse=parse_sources,
         ),
     ] = ()
+    corrections: Annotated[
+        tuple[str, ...],
+        Option(
+            "Corrected labels, CSV or JSON, as `tagforest audit` makes them; "
+            "they overrule all sources.",
+            path=True,
+        ),
+    ] = ()
     overwrite: Annotated[bool, Option("Replace another data set in OUT.")] = (
         False
     )
@@ -299,5 +321,10 @@ class RelabelOptions(Options):
             "without_rules": sorted(r.name.lower() for r in self.without_rules),
             "without_sources": sorted(
                 s.name.lower() for s in self.without_sources
+            ),
+            **(
+                {"corrections": list(self.corrections)}
+                if self.corrections
+                else {}
             ),
         }

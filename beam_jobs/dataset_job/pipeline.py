@@ -201,7 +201,7 @@ def _assemble(
         *partition,
         context.work,
         context.known,
-        context.label_rules.min_confidence,
+        context.label_rules,
         context.checks,
     )
 
@@ -243,6 +243,7 @@ def _write(plan: ShardPlan | None, context: WriteContext) -> ShardInfo | None:
         context.label_rules,
         context.classes,
         context.checks.labels_only,
+        context.known.ids,
     )
 
 

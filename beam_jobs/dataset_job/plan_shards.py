@@ -19,6 +19,7 @@ from beam_jobs.dataset_job.splits import (
     assign_splits,
 )
 from beam_jobs.files import storage
+from beam_jobs.labels.ledger import Source
 from beam_jobs.runners.shuffle_files import open_partitions, ragged
 
 
@@ -148,6 +149,8 @@ def _read_columns(path: str) -> _Columns:
         )
     splits, classes = ragged(batch.column("classes"))
     said = ragged(batch.column("confidences"))[1] > 0
+    # A corrected image stays in its split: its scores are held out or not.
+    said &= ragged(batch.column("sources"))[1] != Source.CORRECTIONS
     return _Columns(
         batch.column("content").to_numpy(),
         batch.column("perceptual").to_numpy(),

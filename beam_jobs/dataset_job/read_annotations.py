@@ -6,6 +6,7 @@ import zlib
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from beam_jobs.dataset_job.unpack_images import unpack_images
 from beam_jobs.files import storage
 from beam_jobs.images.image_names import is_encodable
 from beam_jobs.images.origin import Origin
+from beam_jobs.images.regions import Regions
 from beam_jobs.rejections import Reason, Rejection, save_rejections
 from beam_jobs.runners import progress
 from beam_jobs.runners.shuffle_files import list_column, write_partitions
@@ -119,7 +121,7 @@ class AnnotationRows:
     class_codes: _Codes = field(default_factory=lambda: _Codes())
     path_codes: _Codes = field(default_factory=lambda: _Codes())
     # Of a column of `carried.COLUMNS` the values that there are, by row.
-    carried: dict[str, dict[int, str]] = field(
+    carried: dict[str, dict[int, Any]] = field(
         default_factory=lambda: {name: {} for name in COLUMNS}
     )
 
@@ -133,9 +135,10 @@ class AnnotationRows:
             rotation,
             split,
             origin,
+            regions,
         ) = image
-        if split or origin:
-            self._carry(split, origin)
+        if split or origin or regions:
+            self._carry(split, origin or Origin(), regions or Regions())
         self.image_ids.append(image_id)
         self.sources.append(source)
         self.rotations.append(-1 if rotation is None else rotation)
@@ -151,9 +154,11 @@ class AnnotationRows:
         self.confidences.extend(confidences)
         self.row_ends.append(len(self.classes))
 
-    def _carry(self, split: str | None, origin: Origin | None) -> None:
-        said = (split, *(origin or ()))
-        for name, value in zip(COLUMNS, said, strict=False):
+    def _carry(
+        self, split: str | None, origin: Origin, regions: Regions
+    ) -> None:
+        said = (split, *origin, *regions)
+        for name, value in zip(COLUMNS, said, strict=True):
             if value:
                 self.carried[name][len(self.image_ids)] = value
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import apache_beam as beam
@@ -28,22 +29,37 @@ from beam_jobs.dataset import (
 from beam_jobs.dataset.manifest import Manifest
 from beam_jobs.dataset.read_records import read_batches, to_numpy
 from beam_jobs.dataset_job import encode_records, failures, write_shards
+from beam_jobs.dataset_job.encode_regions import encode_parsed
 from beam_jobs.dataset_job.finish_dataset import (
     DatasetFacts,
     Outcome,
     finish_dataset,
 )
+from beam_jobs.dataset_job.given_corrections import (
+    Given,
+    read_given,
+    save_letters,
+)
 from beam_jobs.dataset_job.options import RelabelOptions
+from beam_jobs.dataset_job.recorded_annotations import (
+    annotations_of,
+    with_corrections,
+    without,
+)
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.disk_errors import disk_errors
 from beam_jobs.files.folder_lock import hold_output
-from beam_jobs.labels import ledger as ledger_
 from beam_jobs.labels.label_rules import LabelRules
 from beam_jobs.labels.ledger import Rule, Source
 from beam_jobs.labels.pairs import Pairs
 from beam_jobs.labels.ragged_columns import Annotations, Labels, take_rows
-from beam_jobs.rejections import Reason, Rejection, save_rejections
+from beam_jobs.rejections import (
+    Reason,
+    Rejection,
+    count_images,
+    save_rejections,
+)
 from beam_jobs.runners import progress
 from beam_jobs.runners.transforms import AllTogether, Spread, pipeline_of
 from beam_jobs.statistics.counts import Statistics
@@ -54,11 +70,15 @@ _BATCH = 512
 
 @dataclass(frozen=True)
 class RelabelledShard:
-    """What became of one shard; `shard` is None if no image was left."""
+    """What became of one shard; `shard` is None if no image was left.
+
+    `corrected` are ids of its images that there are corrections of.
+    """
 
     shard: manifest.ShardInfo | None
     rejected: dict[str, int]
     rejections: str
+    corrected: tuple[str, ...] = ()
 
 
 def relabel(
@@ -79,8 +99,12 @@ def relabel(
     _check_out(options)
     vocabulary, hierarchy = load_classes.load_folder(options.dataset)
     label_rules = _label_rules(options, source, vocabulary, hierarchy)
+    given = read_given(options, source, vocabulary)
     described = {**source.options, "relabelled": options.described()}
-    request = json.dumps([source.fingerprint, described], sort_keys=True)
+    asked: list[Any] = [source.fingerprint, described]
+    if options.corrections:
+        asked += sorted((i, *c.items()) for i, c in given.corrections.items())
+    request = json.dumps(asked, sort_keys=True)
     facts = DatasetFacts(
         hashlib.sha256(request.encode()).hexdigest(),
         described,
@@ -92,7 +116,8 @@ def relabel(
         _check_out(options)
         _prepare(options)
         return _run(
-            options, source, facts, label_rules, beam_args, show_progress
+            *(options, source, facts, label_rules, given),
+            *(beam_args, show_progress),
         )
 
 
@@ -101,6 +126,7 @@ def _run(
     source: Manifest,
     facts: DatasetFacts,
     label_rules: LabelRules,
+    given: Given,
     beam_args: Sequence[str],
     show_progress: bool,
 ) -> Manifest:
@@ -118,9 +144,13 @@ def _run(
             | "Shards" >> beam.Create(tasks)
             | "Spread shards" >> Spread(_path_of)
             | "Relabel shard"
-            >> beam.Map(_relabel, options, label_rules, len(facts.vocabulary))
+            >> beam.Map(
+                *(_relabel, options, label_rules, len(facts.vocabulary)),
+                given.corrections,
+            )
             | "All shards" >> AllTogether()
-            | "Finish" >> beam.Map(_finish, options.out, facts, source.images)
+            | "Finish"
+            >> beam.Map(_finish, options.out, facts, source.images, given)
         )
     storage.remove_tree(storage.join(options.out, dataset_folder.WORK))
     made = Manifest.load(options.out)
@@ -134,13 +164,18 @@ def relabel_shard(
     options: RelabelOptions,
     label_rules: LabelRules,
     classes: int,
+    corrections: Mapping[str, Mapping[int, float]] = MappingProxyType({}),
 ) -> RelabelledShard:
     """Writes one shard anew, images and their order as they are.
+
+    Args:
+        corrections: confidence by class index by image id.
 
     Raises:
         UnclosedRecordError: a record is not closed under the hierarchy.
     """
-    state = _Relabelling(path, Statistics(classes))
+    drops = Source.CORRECTIONS in options.without_sources
+    state = _Relabelling(path, Statistics(classes), corrections, drops)
     final = storage.join(options.out, path)
     source = storage.join(options.dataset, path)
     size, digest = write_shards.write_records(
@@ -164,6 +199,7 @@ def relabel_shard(
         shard if state.records else None,
         rejected,
         letters if rejected else "",
+        tuple(state.corrected),
     )
 
 
@@ -173,6 +209,9 @@ class _Relabelling:
 
     path: str
     statistics: Statistics
+    corrections: Mapping[str, Mapping[int, float]]
+    drops_corrections: bool
+    corrected: list[str] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     records: int = 0
     label_bytes: int = 0
@@ -182,7 +221,7 @@ class _Relabelling:
     ) -> Iterator[write_shards.Example]:
         for part in read_batches(source, _BATCH):
             rows, ids = to_numpy(part.parsed), part.image_ids
-            annotations = annotations_of(rows)
+            annotations = self._annotations(rows, ids)
             batch = label_rules.label(annotations)
             write_shards.check_closed(batch, ids, label_rules)
             kept = np.diff(batch.labels.row_splits) > 0
@@ -192,6 +231,13 @@ class _Relabelling:
             self.statistics.add_licenses(rows[records.IMAGE_LICENSE][kept])
             progress.advance(len(ids))
             yield from _examples(rows, ids, labels, kept)
+
+    def _annotations(self, rows: dict[str, Any], ids: list[str]) -> Annotations:
+        annotations = annotations_of(rows)
+        if self.drops_corrections:
+            annotations = without(annotations, Source.CORRECTIONS)
+        self.corrected += [i for i in ids if i in self.corrections]
+        return with_corrections(annotations, ids, self.corrections)
 
     def _reject(self, ids: list[str], kept: np.ndarray) -> None:
         reason = Reason.NO_LABEL_IN_VOCABULARY
@@ -213,46 +259,6 @@ class _Relabelling:
 _WITHOUT = "no label is left without the rules and sources switched off"
 
 
-def annotations_of(rows: dict[str, Any]) -> Annotations:
-    """Returns what was annotated, from the ledger of parsed records.
-
-    Args:
-        rows: ragged [images, values] `label/*`, `annotation/*`, `absent/id`.
-    """
-    ledger = rows[records.LABEL_LEDGER]
-    rules = ledger_.rules_of(ledger.values)
-    by_parent = rules == Rule.PARENT
-    shown = (rules == Rule.ANNOTATED) | by_parent
-    shown_splits = np.append(0, np.cumsum(shown))[ledger.row_splits]
-    hidden = rows[records.ANNOTATION_ID]
-    absent = rows[records.ABSENT_ID]
-    # An absent class names no source; only people verify absence.
-    human = np.full(len(absent.values), Source.OPEN_IMAGES_HUMAN)
-    ids = (rows[records.LABEL_ID].values[shown], hidden.values, absent.values)
-    confidences = (
-        rows[records.LABEL_CONFIDENCE].values[shown],
-        rows[records.ANNOTATION_CONFIDENCE].values,
-        np.zeros(len(absent.values)),
-    )
-    sources = (
-        ledger_.sources_of(ledger.values[shown])
-        + by_parent[shown] * ledger_.BY_PARENT,
-        rows[records.ANNOTATION_SOURCE].values,
-        human,
-    )
-    all_splits = (shown_splits, hidden.row_splits, absent.row_splits)
-    image = np.concatenate(
-        [np.repeat(np.arange(len(s) - 1), np.diff(s)) for s in all_splits]
-    )
-    order = np.argsort(image, kind="stable")
-    return Annotations(
-        sum(np.asarray(s, np.int64) for s in all_splits),  # type: ignore[arg-type]
-        np.concatenate(ids)[order].astype(np.int32),
-        np.concatenate(confidences)[order].astype(np.float32),
-        np.concatenate(sources)[order].astype(np.uint8),
-    )
-
-
 def _rows_of(labels: Labels, chosen: np.ndarray):
     splits, values = take_rows(labels.row_splits, chosen)
     return type(labels)(
@@ -272,6 +278,7 @@ def _examples(
     encoded_ids = write_shards.with_origin(
         encode_records.encode_ids(ids), origin
     )
+    encoded_ids = encode_parsed(encoded_ids, rows)
     images = rows[records.IMAGE_ENCODED]
     if not any(images):
         found = write_shards.label_examples(encoded_ids, labels)
@@ -337,20 +344,30 @@ def _relabel(
     options: RelabelOptions,
     label_rules: LabelRules,
     classes: int,
+    corrections: dict[str, dict[int, float]],
 ) -> RelabelledShard:
-    return relabel_shard(*task, options, label_rules, classes)
+    return relabel_shard(*task, options, label_rules, classes, corrections)
 
 
 def _finish(
-    done: list[RelabelledShard], out: str, facts: DatasetFacts, images
+    done: list[RelabelledShard],
+    out: str,
+    facts: DatasetFacts,
+    images,
+    given: Given,
 ) -> None:
+    corrected = [i for part in done for i in part.corrected]
+    rejected, letters = save_letters(corrected, out, given)
     finish_dataset(
         out,
         facts,
         [part.shard for part in done if part.shard],
         Outcome(
-            images_in=images["out"],
-            rejected=[part.rejected for part in done],
-            rejections=[part.rejections for part in done if part.rejections],
+            images_in=images["out"] + count_images(rejected),
+            rejected=[*(part.rejected for part in done), rejected],
+            rejections=[
+                *(part.rejections for part in done if part.rejections),
+                *([letters] if rejected else []),
+            ],
         ),
     )

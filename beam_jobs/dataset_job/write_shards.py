@@ -14,6 +14,7 @@ from beam_jobs.dataset.manifest import ShardInfo
 from beam_jobs.dataset_job import carried, encode_records
 from beam_jobs.dataset_job.assemble_images import PARTITIONS, PATHS, SHARD_SALT
 from beam_jobs.dataset_job.encode_records import EncodedRows
+from beam_jobs.dataset_job.encode_regions import with_regions
 from beam_jobs.dataset_job.plan_shards import ShardPlan, load_splits
 from beam_jobs.dataset_job.splits import uniform
 from beam_jobs.files import storage
@@ -40,6 +41,7 @@ def write_shard(
     label_rules: LabelRules,
     classes: int,
     labels_only: bool,
+    ids_of_keys: Mapping[str, int],
 ) -> ShardInfo:
     """Writes one shard and returns what was written.
 
@@ -50,6 +52,7 @@ def write_shard(
         label_rules: makes the labels.
         classes: size of the vocabulary.
         labels_only: write no images.
+        ids_of_keys: class index by class key, for boxes and masks.
 
     Raises:
         UnclosedRecordError: a record is not closed under the hierarchy.
@@ -62,7 +65,7 @@ def write_shard(
     labels = encode_records.encode_labels(batch, annotations)
     ids = encode_records.encode_ids(rows.column("image_id").to_pylist())
     origin = _origin(rows)
-    ids = with_origin(ids, origin)
+    ids = with_regions(with_origin(ids, origin), rows, ids_of_keys)
     if labels_only:
         examples = label_examples(ids, labels)
     else:

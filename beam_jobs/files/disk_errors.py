@@ -11,7 +11,7 @@ from beam_jobs.errors import JobFailedError
 
 _DISK = {
     number: os.strerror(number)
-    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 }
 
 

@@ -92,11 +92,15 @@ class CheckedImage(NamedTuple):
         facts: see there.
         converted: JPEG bytes to write; None where the file is good as is.
         thumbnail: pixels, for `near_duplicates.hash_thumbnails`.
+        upright: width and height, upright, before any resize.
+        turned: the file does not hold it upright.
     """
 
     facts: ImageFacts
     converted: bytes | None
     thumbnail: bytes
+    upright: tuple[int, int]
+    turned: bool
 
 
 class ImageError(ValueError):
@@ -152,7 +156,21 @@ def check_and_convert(
     decoded = _decode(data, limits, rotation, short_side)
     converted = None if decoded.as_is else _encode(decoded)
     small = _turn(thumbnail(decoded.image), decoded.turns)
-    return CheckedImage(_facts(data, decoded), converted, small.tobytes())
+    return CheckedImage(
+        _facts(data, decoded),
+        converted,
+        small.tobytes(),
+        _upright(decoded.image.size, decoded.turns),
+        bool(decoded.turns),
+    )
+
+
+def _upright(
+    size: tuple[int, int], turns: tuple[Image.Transpose, ...]
+) -> tuple[int, int]:
+    # Turning twice is no turn.
+    sideways = sum(turn in _SIDEWAYS for turn in turns) % 2
+    return (size[1], size[0]) if sideways else size
 
 
 def _decode(
@@ -178,10 +196,7 @@ def _decode(
 
 
 def _facts(data: bytes, decoded: _Decoded) -> ImageFacts:
-    width, height = decoded.size
-    # Turning twice is no turn.
-    if sum(turn in _SIDEWAYS for turn in decoded.turns) % 2:
-        width, height = height, width
+    width, height = _upright(decoded.size, decoded.turns)
     return ImageFacts(
         sha256=hashlib.sha256(data).hexdigest(),
         height=height,

@@ -8,6 +8,10 @@ Rule B: for a pair (i, j), an image that has class i, however obtained, has
 class j as well, with the confidence of i. Both rules are applied in turn
 until nothing changes.
 
+What corrections rule out is no label, whatever other sources and Rule B say,
+and no more are the classes below it; what they assert is one. A corrected image
+keeps all its annotations: without the corrections its labels are as before.
+
 An annotation of a class that the vocabulary lacks stands for its nearest
 parent there: its source is given plus BY_PARENT, its label has the rule PARENT.
 
@@ -44,6 +48,7 @@ class LabelledBatch:
             that is not visible as an ANNOTATED or PARENT label with its
             confidence and source. A record stores these apart: with them,
             other rules give the labels that they would have given at first.
+            Of an image with corrections it is all that is said of it.
     """
 
     labels: Labels
@@ -119,7 +124,7 @@ class LabelRules:
 
         An id of -1 says nothing. A source may be one plus BY_PARENT. A
         confidence of 0 rules out the class and its descendants, unless they
-        are labels: presence wins.
+        are labels: presence wins, but not over `Source.CORRECTIONS`.
 
         Raises:
             InputError: columns that do not fit together, a class that the

@@ -16,11 +16,12 @@ import numba
 import numpy as np
 from numba import types
 
-from beam_jobs.labels.ledger import Rule
+from beam_jobs.labels.ledger import Rule, Source
 
 _ANNOTATED = int(Rule.ANNOTATED)
 _ANCESTOR = int(Rule.ANCESTOR)
 _CO_OCCURRENCE = int(Rule.CO_OCCURRENCE)
+_CORRECTIONS = int(Source.CORRECTIONS)
 
 # The float32 of 1.0, and the mask that takes -0.0 for 0.0.
 _ONE = 0x3F800000
@@ -44,6 +45,7 @@ _STATE = np.dtype(
     [
         ("round", np.int32),
         ("absent_round", np.int32),
+        ("denied_round", np.int32),
         ("bits", np.uint32),
         ("parent", np.int32),
         ("rule", np.uint8),
@@ -108,14 +110,33 @@ def _reserve(array, size):
 
 
 @numba.njit
-def _collect(begin, end, ids, bits, sources, allowed, min_bits, keys):
+def _deny(state, begin, end, ids, bits, sources, allowed, splits, below, now):
+    """Marks what corrections rule out; tells whether the row has any."""
+    corrected = False
+    for v in range(begin, end):
+        if sources[v] == _CORRECTIONS and allowed[_CORRECTIONS]:
+            corrected = True
+            if ids[v] >= 0 and bits[v] & _NO_SIGN == 0:
+                state[ids[v]].denied_round = now
+                for d in range(splits[ids[v]], splits[ids[v] + 1]):
+                    state[below[d]].denied_round = now
+    return corrected
+
+
+@numba.njit
+def _collect(state, begin, end, ids, bits, sources, allowed, limits, keys):
     """Sorts a row's positives: surest first, then by class, then source.
 
     A key holds 30 bits of (1 - confidence), 24 of the class, 8 of the source.
+    `limits` are the least bits of a positive and the row's first round.
     """
-    count = 0
+    count, (min_bits, first) = 0, limits
     for v in range(begin, end):
-        if ids[v] >= 0 and min_bits <= bits[v] <= _ONE and allowed[sources[v]]:
+        if ids[v] < 0 or (
+            state[ids[v]].denied_round == first and sources[v] != _CORRECTIONS
+        ):
+            continue
+        if min_bits <= bits[v] <= _ONE and allowed[sources[v]]:
             level = np.int64(_ONE) - np.int64(bits[v])
             keys[count] = (level << 32) | (np.int64(ids[v]) << 8) | sources[v]
             count += 1
@@ -167,6 +188,8 @@ def _add_co_occurring(state, touched, begin, end, splits, values, now, first):
         for v in range(splits[given], splits[given + 1]):
             added = values[v]
             known = state[added]
+            if known.denied_round == first:
+                continue
             if known.round < first:
                 _derive(state, added, _CO_OCCURRENCE, given, now)
                 touched[count] = added
@@ -241,14 +264,16 @@ def _write_row(state, touched, count, out, size):
 
 
 @numba.njit
-def _hide(state, begin, end, ids, bits, sources, min_bits, first, hidden):
-    """Marks the row's positives that are not visible as they were made."""
+def _hide(state, begin, end, annotations, min_bits, first, corrected, hidden):
+    """Marks positives not visible as made; of a corrected row all it says."""
+    _, ids, bits, sources = annotations
     for v in range(begin, end):
-        hidden[v] = False
+        hidden[v] = corrected and ids[v] >= 0 and bits[v] & _NO_SIGN == 0
         if ids[v] >= 0 and min_bits <= bits[v] <= _ONE:
             known = state[ids[v]]
             hidden[v] = (
-                known.round < first
+                corrected
+                or known.round < first
                 or known.rule != _ANNOTATED
                 or known.bits != bits[v]
                 or known.source != sources[v]
@@ -321,8 +346,13 @@ def label_rows(annotations, allowed, min_bits, above, below, pairs):
     now = 1
     for r in range(rows):
         begin, end, first = row_splits[r], row_splits[r + 1], now
+        corrected = _deny(
+            *(state, begin, end, ids, bits, sources, allowed),
+            *(below[0], below[1], first),
+        )
         count = _collect(
-            begin, end, ids, bits, sources, allowed, min_bits, keys
+            *(state, begin, end, ids, bits, sources, allowed),
+            *((min_bits, first), keys),
         )
         count, now = _label_row(
             *(state, touched, keys, count),
@@ -332,7 +362,9 @@ def label_rows(annotations, allowed, min_bits, above, below, pairs):
         _write_row(state, touched, count, out, size)
         size += count
         splits[r + 1] = size
-        _hide(state, begin, end, ids, bits, sources, min_bits, first, hidden)
+        _hide(
+            state, begin, end, annotations, min_bits, first, corrected, hidden
+        )
         count = _rule_out_row(
             *(state, touched, begin, end, ids, bits, sources, allowed),
             *(below[0], below[1], first),

@@ -10,7 +10,8 @@ import numpy as np
 # Room for rules to come: these codes are in every record.
 _RULES = 8
 # Added to the source of an annotation that stands for a finer class, which
-# the vocabulary lacks; a uint8 has room for it above all sources.
+# the vocabulary lacks. It is added to a source, before the code is made: a
+# uint8 has room for sources up to 127 below it.
 BY_PARENT = 128
 
 _Codes = TypeVar("_Codes", int, np.ndarray)
@@ -32,7 +33,8 @@ class Rule(enum.IntEnum):
 class Source(enum.IntEnum):
     """Who made the annotation behind a label.
 
-    The numbers are in the records: a new one comes last.
+    The numbers are in the records: a new one comes last. CORRECTIONS overrule
+    all others; see `label_rules`.
     """
 
     IMAGENET = 0
@@ -50,6 +52,8 @@ class Source(enum.IntEnum):
     LABEL_STUDIO = 12
     YOLO = 13
     CVAT = 14
+    MASKS = 15
+    CORRECTIONS = 16
 
     @property
     def kind(self) -> str:
@@ -60,6 +64,8 @@ class Source(enum.IntEnum):
 
 def ledger_codes(rules: _Codes, sources: _Codes) -> _Codes:
     """Returns the values of `label/ledger`.
+
+    From the 17th source on they pass 127: int16 holds them, int8 does not.
 
     Example:
         >>> ledger_codes(int(Rule.ANCESTOR), int(Source.TENCENT))

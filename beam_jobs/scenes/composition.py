@@ -42,11 +42,13 @@ class Scene:
         image: RGB, square.
         classes: the class of each object, from back to front.
         boxes: the box of each object.
+        owners: whose each pixel is, see `draw_scene`.
     """
 
     image: Image.Image
     classes: tuple[SceneClass, ...]
     boxes: tuple[Box, ...]
+    owners: Image.Image
 
 
 def compose_scene(
@@ -61,8 +63,8 @@ def compose_scene(
     """
     background = draw_background(rng, side)
     placed = place_glyphs(classes, rng)
-    image, boxes = draw_scene(background, placed)
-    return Scene(image, tuple(classes), tuple(boxes))
+    image, boxes, owners = draw_scene(background, placed)
+    return Scene(image, tuple(classes), tuple(boxes), owners)
 
 
 def choose_main_class(seed: Sequence[int], index: int) -> SceneClass:

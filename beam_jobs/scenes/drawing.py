@@ -105,7 +105,7 @@ def _half_glyph_image(glyph: str) -> Image.Image:
 
 def draw_scene(
     background: Image.Image, placed: Sequence[PlacedGlyph]
-) -> tuple[Image.Image, list[Box]]:
+) -> tuple[Image.Image, list[Box], Image.Image]:
     """Draws the glyphs on a copy of the background, the last one on top.
 
     Args:
@@ -113,18 +113,25 @@ def draw_scene(
         placed: the glyphs, from back to front.
 
     Returns:
-        The scene, and one box a glyph, in the same order.
+        The scene, one box a glyph in the same order, and whose each pixel is,
+        in 8 bits: 0 the background's, else 1 + the place of the glyph.
     """
     scene = background.copy()
-    return scene, [_paste(scene, p) for p in placed]
+    owners = Image.new("L", scene.size)
+    boxes = [_paste(scene, owners, p, i) for i, p in enumerate(placed, 1)]
+    return scene, boxes, owners
 
 
-def _paste(scene: Image.Image, placed: PlacedGlyph) -> Box:
+def _paste(
+    scene: Image.Image, owners: Image.Image, placed: PlacedGlyph, number: int
+) -> Box:
     side = scene.width
     sprite = _transformed(placed, side)
     left = round(placed.x * side - sprite.width / 2)
     top = round(placed.y * side - sprite.height / 2)
     scene.paste(sprite, (left, top), sprite)
+    opaque = sprite.getchannel("A").point(lambda alpha: 255 * (alpha > 127))
+    owners.paste(number, (left, top), opaque)
     return Box(
         x_min=max(left, 0) / side,
         x_max=min(left + sprite.width, side) / side,

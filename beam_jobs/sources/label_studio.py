@@ -77,7 +77,7 @@ def read(part: Part) -> Read:
     for index, task in enumerate(tasks):
         place = f"[{index}]"
         try:
-            labels, fault = _labels_of(task)
+            labels, fault = labels_of(task)
             if fault is not None:
                 yield malformed(part.path, place, fault)
             yield _image_of(task, column, labels, images)
@@ -89,7 +89,7 @@ def _keep(entry: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in entry.items() if k not in _LEFT_OUT}
 
 
-def _labels_of(task: Any) -> tuple[list[str], ValueError | None]:
+def labels_of(task: Any) -> tuple[list[str], ValueError | None]:
     """Returns all labels of a task up to what is wrong with them, if anything.
 
     Raises:

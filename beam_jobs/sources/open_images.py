@@ -18,6 +18,7 @@ from beam_jobs.images.image_folders import ImageFolders
 from beam_jobs.images.image_names import count_suffixes
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.images.origin import Origin, make_origin
+from beam_jobs.images.regions import CROWD, Box, Regions, make_box
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Rejection
 from beam_jobs.sources.cached_tokens import Confidences
@@ -52,6 +53,8 @@ _ORIGIN_COLUMNS = (
 )
 # Of what `tagforest download` may have fetched, in its order.
 _URL_COLUMNS = ("OriginalURL", "Thumbnail300KURL")
+# Of boxes, parts of the image.
+_CORNERS = ("YMin", "XMin", "YMax", "XMax", "IsGroupOf")
 _NAME_HEADERS = ("LabelName", "id")
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _NESTINGS = ("*", "*/*", "*/*/*")
@@ -133,10 +136,18 @@ def _text_parts(
         )
         for path in paths
     ]
-    texts += [(path, [("table", "boxes")]) for path in found.boxes]
+    texts += [
+        (path, context.box_option([("table", "boxes")])) for path in found.boxes
+    ]
     if not context.labels_only:
         rotations = [("table", "rotations"), *downloads]
         texts += [(path, [*rotations]) for path in found.images]
+    for path in found.boxes if context.boxes else ():
+        if missing := {*_CORNERS} - {*text_files.read_header(path)}:
+            raise InputError(
+                f"{path}: --boxes needs the columns {', '.join(_CORNERS)}; "
+                f"missing: {', '.join(sorted(missing))}"
+            )
     parts = []
     for path, options in texts:
         options += context.split_option(path)
@@ -188,23 +199,46 @@ def read_boxes(part: Part) -> Read:
 
     Rows of one image that follow each other become one AnnotatedImage.
     """
-    rows = _Rows(part, BOX_COLUMNS)
+    more = _CORNERS if part.boxes else ()
+    rows = _Rows(part, (*BOX_COLUMNS, *more))
     keys = _ClassKeys()
     source = Source.OPEN_IMAGES_BOXES
     for image_id, group in itertools.groupby(rows, lambda row: row[1][0]):
-        labels = dict.fromkeys(label for _, (_, label) in group)
+        boxes: list[Box] = []
+        labels: dict[str, None] = {}
+        wrong = ""
+        for index, (_, label, *corners) in group:
+            labels[label] = None
+            try:
+                boxes += [_box(keys[label], corners)] if corners else []
+            except ValueError as error:
+                rows.reject(index, str(error))
+                wrong = wrong or str(error)
         classes = [keys[label] for label in labels]
-        yield from _joined(image_id, source, classes, [1.0] * len(classes))
+        regions = Regions(boxes=tuple(boxes), wrong=wrong)
+        sure = [1.0] * len(classes)
+        yield from _joined(image_id, source, classes, sure, regions)
         yield from rows.take_rejected()
     yield from rows.take_rejected()
 
 
+def _box(key: str, row: Sequence[str]) -> Box:
+    ymin, xmin, ymax, xmax = map(float, row[:4])
+    flag = CROWD if row[4] == "1" else 0
+    return make_box(key, (ymin, xmin, ymax, xmax), flag=flag)
+
+
 def _joined(
-    image_id: str, source: Source, classes: list[str], sure: list[float]
+    image_id: str,
+    source: Source,
+    classes: list[str],
+    sure: list[float],
+    regions: Regions | None = None,
 ) -> Iterator[AnnotatedImage]:
     if classes:
         full_id = f"open_images/{image_id}"
-        yield AnnotatedImage(full_id, source, tuple(classes), tuple(sure))
+        found = AnnotatedImage(full_id, source, tuple(classes), tuple(sure))
+        yield found._replace(regions=regions) if any(regions or ()) else found
 
 
 def read_rotations(part: Part) -> Read:
@@ -361,4 +395,5 @@ READER = Reader(
     read,
     bytes_an_image=200,
     takes=(IMAGES,),
+    boxes=True,
 )

@@ -18,6 +18,7 @@ from beam_jobs.files.text_files import BadRow, read_lines
 from beam_jobs.images.image_names import AddressError, path_id
 from beam_jobs.images.image_ref import ImageRef
 from beam_jobs.images.origin import Origin
+from beam_jobs.images.regions import Regions
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.split_names import parse_split, split_of_file, split_of_folders
@@ -32,6 +33,7 @@ SMALL_FILES = 2000
 ROWS_CHECKED = 1000
 _KEEP_SPLITS = "keep_splits"
 _LABELS_ONLY = "labels_only"
+_BOXES = "boxes"
 # Of a part whose images are all in this split.
 SPLIT = "split"
 
@@ -55,6 +57,7 @@ class AnnotatedImage(NamedTuple):
             job keeps that; see `Part.split_of`.
         origin: licence, author and URL, as far as this source knows them; the
             URL in `image_id` is not said again.
+        regions: its boxes, if the job keeps them, or its mask.
     """
 
     image_id: str
@@ -65,6 +68,7 @@ class AnnotatedImage(NamedTuple):
     rotation: int | None = None
     split: str | None = None
     origin: Origin | None = None
+    regions: Regions | None = None
 
 
 class PackedImage(NamedTuple):
@@ -119,6 +123,11 @@ class Part:
     def keeps_splits(self) -> bool:
         """Whether the job keeps the splits of the sources."""
         return self.option(_KEEP_SPLITS) is not None
+
+    @property
+    def boxes(self) -> bool:
+        """Whether the job keeps the boxes of objects."""
+        return self.option(_BOXES) is not None
 
     def split_of(self, name: str) -> str | None:
         """Returns the split that a source names, None where none is kept.
@@ -227,11 +236,13 @@ class Context:
         options: (name, value) of the options that it takes, for its parts.
         labels_only: it finds no images, and yields no `ref`.
         keep_splits: it says in which split its images are.
+        boxes: it says where their objects are.
     """
 
     options: tuple[tuple[str, str], ...] = ()
     labels_only: bool = False
     keep_splits: bool = False
+    boxes: bool = False
 
     @property
     def images_beside(self) -> bool:
@@ -242,7 +253,13 @@ class Context:
         """Returns the options of parts; flags are there if they are so."""
         only = [(_LABELS_ONLY, "yes")] if self.labels_only else []
         kept = [(_KEEP_SPLITS, "yes")] if self.keep_splits else []
-        return [*further, *only, *kept, *self.options]
+        return [*self.box_option(further), *only, *kept, *self.options]
+
+    def box_option(
+        self, further: Iterable[tuple[str, str]]
+    ) -> list[tuple[str, str]]:
+        """Returns options, with the flag for boxes if they are wanted."""
+        return [*further, *([(_BOXES, "yes")] if self.boxes else [])]
 
     def split_option(self, path: str) -> list[tuple[str, str]]:
         """Returns the option of parts whose file's name says their split."""
@@ -302,6 +319,7 @@ class Reader:
             tells which there are.
         packed: it yields `PackedImage`s.
         own_images: they lie where the source does, unless --images is given.
+        boxes: it knows those of the objects.
     """
 
     option: SourceOption
@@ -313,6 +331,7 @@ class Reader:
     keys_hold_names: bool = False
     packed: bool = False
     own_images: bool = False
+    boxes: bool = False
 
     @property
     def name(self) -> str:

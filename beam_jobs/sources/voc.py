@@ -19,6 +19,7 @@ from beam_jobs.files.checks import check_folder
 from beam_jobs.images.image_folders import with_suffix
 from beam_jobs.images.image_names import is_inside, path_id
 from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.images.regions import DIFFICULT, Regions, make_box
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources.cells import check_length
@@ -80,15 +81,15 @@ def _split_of(path: str, folder: str) -> str | None:
     if in_folder or not _is_apart(path):
         return in_folder
     stem = os.path.splitext(os.path.basename(path))[0]
-    return _image_sets(os.path.dirname(os.path.dirname(path))).get(stem)
+    return image_sets(os.path.dirname(os.path.dirname(path)), "Main").get(stem)
 
 
 @functools.lru_cache(maxsize=8)
-def _image_sets(folder: str) -> dict[str, str]:
-    """Returns the split of each image that a list of ImageSets/Main has."""
+def image_sets(folder: str, task: str) -> dict[str, str]:
+    """Returns the split of each image that a list of ImageSets/TASK has."""
     found: dict[str, str] = {}
     for name in _SETS:
-        path = os.path.join(folder, "ImageSets", "Main", f"{name}.txt")
+        path = os.path.join(folder, "ImageSets", task, f"{name}.txt")
         if storage.exists(path):
             for line in storage.read_text(path).split("\n"):
                 found.setdefault(line.strip(), FOLDERS[name])
@@ -113,6 +114,8 @@ def read(part: Part) -> Read:
             with storage.open_read(path) as file:
                 root = fromstring(file.read(), forbid_dtd=True)
             image = _parse(path, root, folder)
+            if part.boxes:
+                image = image._replace(regions=_regions(root))
         except (ParseError, DefusedXmlException, OSError, ValueError) as error:
             detail = f"not a Pascal VOC annotation: {error}"
             yield Rejection(Reason.MALFORMED_RECORD, path, detail, path)
@@ -143,12 +146,7 @@ def _parse(path: str, root: Element, folder: str) -> AnnotatedImage:
         name = with_suffix(images, stem) or f"{stem}.jpg"
     if not is_inside(name):
         raise ValueError(f"filename {name[:200]!r}: no relative path")
-    classes = tuple(
-        dict.fromkeys(
-            text if WNID_PATTERN.fullmatch(text) else f"voc:{text}"
-            for text in texts
-        )
-    )
+    classes = tuple(dict.fromkeys(map(class_key, texts)))
     base = os.path.relpath(
         os.path.dirname(images) if _is_apart(path) else images, folder or "."
     )
@@ -159,6 +157,47 @@ def _parse(path: str, root: Element, folder: str) -> AnnotatedImage:
         (1.0,) * len(classes),
         ImageRef(os.path.join(images, name)),
     )
+
+
+def _regions(root: Element) -> Regions:
+    """Returns the boxes of an annotation's objects.
+
+    Raises:
+        ValueError: one is missing, empty or outside, or there is no size.
+    """
+    width, height = (_number(root, f"size/{n}") for n in ("width", "height"))
+    boxes = []
+    for place, thing in enumerate(root.findall("object")):
+        # Counted from 1; the last pixel belongs to the object.
+        left, top, right, bottom = (
+            _number(thing, f"bndbox/{n}")
+            for n in ("xmin", "ymin", "xmax", "ymax")
+        )
+        difficult = (thing.findtext("difficult") or "0").strip() != "0"
+        try:
+            box = make_box(
+                class_key((thing.findtext("name") or "").strip()),
+                (top - 1, left - 1, bottom, right),
+                (height, width),
+                DIFFICULT if difficult else 0,
+            )
+        except ValueError as error:
+            raise ValueError(f"object {place}: {error}") from error
+        boxes.append(box)
+    return Regions(f"{width:g}x{height:g}", tuple(boxes))
+
+
+def _number(element: Element, name: str) -> float:
+    text = (element.findtext(name) or "").strip()
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"<{name}> {text[:50]!r} is no number") from None
+
+
+def class_key(name: str) -> str:
+    """Returns the class key of a name: a WordNet id is one."""
+    return name if WNID_PATTERN.fullmatch(name) else f"voc:{name}"
 
 
 def _is_apart(path: str) -> bool:
@@ -184,4 +223,5 @@ READER = Reader(
     read,
     keys_hold_names=True,
     own_images=True,
+    boxes=True,
 )

@@ -8,12 +8,9 @@ script run.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,11 @@ from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.dataset import dataset_folder
 from beam_jobs.labels.ledger import Rule, Source
+from beam_jobs.pages.page_templates import (
+    page_template,
+    page_text,
+    script_hash,
+)
 from beam_jobs.rejections import count_images
 from beam_jobs.statistics.counts import (
     STATISTICS_FILE,
@@ -41,7 +43,7 @@ LABELS_PER_IMAGE_PLOT = "labels_per_image.png"
 PAGE = "index.html"
 
 
-_TEMPLATES = "templates"
+_PACKAGE = "beam_jobs.statistics"
 _LEAST_COVERED = 50
 _MOST_LICENSES = 50
 
@@ -151,11 +153,12 @@ def render(
         total.merge(part)
     train = splits.get(dataset_folder.TRAIN, Statistics(len(vocabulary)))
     images_rejected = count_images(rejected)
-    script = _text("statistics.js")
-    return _template().render(
-        style=_text("statistics.css"),
+    script = page_text(_PACKAGE, "statistics.js")
+    return page_template(_PACKAGE, "statistics.html").render(
+        title="Data set statistics",
+        style=page_text(_PACKAGE, "statistics.css"),
         script=script,
-        script_hash=_hash(script),
+        script_hash=script_hash(script),
         figures=[to_svg(figure) for figure in figures],
         total=total,
         images_rejected=images_rejected,
@@ -175,31 +178,6 @@ def render(
         least=_least_covered(train, vocabulary),
         table=_class_table(ordered, vocabulary, hierarchy),
     )
-
-
-def _template() -> Any:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("beam_jobs.statistics", _TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["grouped"] = lambda number: f"{number:,}"
-    return environment.get_template("statistics.html")
-
-
-def _text(name: str) -> str:
-    file = resources.files("beam_jobs.statistics") / _TEMPLATES / name
-    return file.read_text(encoding="utf-8")
-
-
-def _hash(script: str) -> str:
-    digest = hashlib.sha256(script.encode()).digest()
-    return "sha256-" + base64.b64encode(digest).decode()
 
 
 def _ordered(

@@ -138,6 +138,8 @@ def test_unknown_id_is_an_error():
     [
         ({"min_images": 0}, "min_images must be at least 1; received: 0"),
         ({"grow": True}, "only a vocabulary that is there can grow"),
+        ({"base": "v", "merges": "m"}, "merges must be left out, or given wi"),
+        ({"base": "v", "removals": "r"}, "removals must be left out, or"),
     ],
 )
 def test_wrong_options_are_refused(options, message):

@@ -3,6 +3,7 @@
 import json
 import os
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -14,7 +15,7 @@ from beam_jobs.cli_options import build_options
 from beam_jobs.dataset import dataset_folder, records
 from beam_jobs.dataset_job import build_dataset
 from beam_jobs.dataset_job.options import DatasetOptions
-from beam_jobs.errors import InputError
+from beam_jobs.errors import InputError, JobFailedError
 from beam_jobs.images.find_images import list_folder
 from beam_jobs.labels import ledger
 from tests.helpers.datasets import build, file_hashes, options, read_examples
@@ -137,6 +138,56 @@ def test_another_request_needs_overwrite(raw):
         build(options(raw, seed=1))
     manifest = build(options(raw, seed=1, overwrite=True))
     assert manifest.options["splits"]["seed"] == 1
+
+
+def test_corrections_change_labels_and_nothing_else(tmp_path):
+    write_imagenet(tmp_path / "imagenet", (DOG, CAT), 8)
+    rows = [
+        f"imagenet/{DOG}_0,{DOG},absent",
+        f"imagenet/{DOG}_0,{CAT},present",
+        f"imagenet/{DOG}_1,{DOG},absent",
+        f"imagenet/none,{DOG},present",
+        f"imagenet/{DOG}_2,n00000001,absent",
+        f"imagenet/{DOG}_2,rubbish,absent",
+    ]
+    path = tmp_path / "corrections.csv"
+    path.write_text("\n".join(["image_id,wnid,verdict", *rows]) + "\n")
+    given = {"imagenet": [str(tmp_path / "imagenet")], "open_images": []}
+    plain = build(options(tmp_path, "plain", **given))
+    notes: list[str] = []
+    corrected = build_dataset.build_dataset(
+        options(tmp_path, "new", corrections=[str(path)], **given),
+        show_progress=False,
+        on_note=notes.append,
+    )
+    assert corrected.images == {"in": 17, "out": 15, "rejected": 2}
+    assert corrected.rejected == {
+        "malformed_record": 1,
+        "missing_image": 1,
+        "no_label_in_vocabulary": 1,
+    }
+    assert notes[0].startswith("1 corrections say nothing here: n00000001")
+    assert corrected.classes == plain.classes
+    before, after = (read_examples(tmp_path / n) for n in ("plain", "new"))
+    changed = f"imagenet/{DOG}_0"
+    for image_id in after.keys() - {changed}:
+        for name, value in before[image_id].items():
+            assert np.array_equal(after[image_id][name], value)
+    new = after[changed]
+    vocabulary = Vocabulary.load(tmp_path / "new" / load_classes.VOCABULARY)
+    assert vocabulary.index_of(CAT) in new[records.LABEL_ID]
+    assert vocabulary.index_of(DOG) in new[records.ABSENT_ID]
+    sources = ledger.sources_of(new[records.LABEL_LEDGER])
+    assert {*sources.tolist()} == {ledger.Source.CORRECTIONS}
+
+
+@pytest.mark.parametrize("labels_only", [False, True])
+def test_corrections_alone_are_no_images(tmp_path, labels_only):
+    path = tmp_path / "corrections.csv"
+    path.write_text(f"image_id,wnid,verdict\na/1,{DOG},present\n")
+    given = {"imagenet": [], "open_images": [], "corrections": [str(path)]}
+    with pytest.raises((InputError, JobFailedError), match="no image"):
+        build(options(tmp_path, labels_only=labels_only, **given))
 
 
 def test_an_unfinished_folder_is_built_anew(raw):

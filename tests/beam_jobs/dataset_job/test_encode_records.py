@@ -119,6 +119,16 @@ def test_labels_take_under_200_bytes_where_they_took_44664():
     assert len(entries.data) == 169
 
 
+def test_codes_of_the_ledger_fit_where_they_are_kept():
+    # A source plus BY_PARENT is kept in a uint8, a code in an int16.
+    assert max(Source) < ledger.BY_PARENT
+    assert max(Source) + ledger.BY_PARENT <= np.iinfo(np.uint8).max
+    highest = ledger.ledger_codes(max(Rule), max(Source))
+    assert highest <= np.iinfo(np.int16).max
+    # Those in records written so far.
+    assert ledger.ledger_codes(int(Rule.PARENT), int(Source.MASKS)) == 123
+
+
 def test_codes_of_the_ledger():
     for rule in Rule:
         for source in Source:

@@ -180,6 +180,61 @@ def test_a_human_can_be_left_out_too(made):
     assert labels["open_images/twice"][DOG] == pytest.approx(0.8)
 
 
+def test_corrections_are_switched_on_and_off(made, tmp_path):
+    path = tmp_path / "corrections.csv"
+    rows = [
+        f"imagenet/{DOG}_0,{DOG},absent",
+        f"imagenet/{DOG}_0,{CAT},present",
+        f"imagenet/{DOG}_1,{DOG},absent",
+        f"open_images/both,{APPLE},present",
+        f"open_images/both,{CAT},absent",
+        f"imagenet/gone,{CAT},absent",
+        f"imagenet/{DOG}_2,n00000001,absent",
+    ]
+    path.write_text("\n".join(["image_id,wnid,verdict", *rows]) + "\n")
+    plain = Manifest.load(made.path("plain"))
+    fixed = made.relabel("plain", "fixed", corrections=(str(path),))
+    assert fixed.images == {"in": 17, "out": 15, "rejected": 2}
+    assert fixed.rejected == {
+        "malformed_record": 1,
+        "missing_image": 1,
+        "no_label_in_vocabulary": 1,
+    }
+    labels = made.labels("fixed")
+    assert CAT in labels[f"imagenet/{DOG}_0"]
+    assert DOG not in labels[f"imagenet/{DOG}_0"]
+    assert f"imagenet/{DOG}_1" not in labels
+    assert APPLE in labels["open_images/both"]
+    assert CAT not in labels["open_images/both"]
+    counts = json.loads(
+        Path(made.path("fixed"), "statistics", "statistics.json").read_text()
+    )
+    assert "corrections" in json.dumps(counts)
+    # An image without a label is gone, and comes back with none of them.
+    kept = [x for x in rows if f"{DOG}_1" not in x]
+    path.write_text("\n".join(["image_id,wnid,verdict", *kept]) + "\n")
+    made.relabel("plain", "corrected", corrections=(str(path),))
+    off = made.relabel(
+        "corrected", "as_before", without_sources=[Source.CORRECTIONS]
+    )
+    assert off.fingerprint == plain.fingerprint
+    again = made.relabel("corrected", "corrected_again")
+    corrected = Manifest.load(made.path("corrected"))
+    assert again.fingerprint == corrected.fingerprint != plain.fingerprint
+
+
+def test_corrections_are_given_or_left_out(made, tmp_path):
+    path = tmp_path / "corrections.csv"
+    path.write_text(f"image_id,wnid,verdict\na/1,{DOG},absent\n")
+    with pytest.raises(InputError, match="exclude each other"):
+        made.relabel(
+            "plain",
+            "out",
+            corrections=(str(path),),
+            without_sources=[Source.CORRECTIONS],
+        )
+
+
 def test_images_keep_their_bytes_and_places(made):
     made.relabel("plain", "same", without_rules=[Rule.ANCESTOR])
     before = read_examples(made.path("plain"))

@@ -71,6 +71,45 @@ def by_rules(*row, pairs=None, hierarchy=TREE, **options):
     return labels, batch.absent_ids.tolist(), batch.hidden.tolist()
 
 
+def test_corrections_overrule_all_others():
+    mine = Source.CORRECTIONS
+    labels, absent, hidden = by_rules(
+        (DOG, 1.0), (CAT, 0.9, MACHINE), (CANINE, 0.0, mine)
+    )
+    assert labels == [
+        (ANIMAL, np.float32(0.9), ANCESTOR, CAT, MACHINE),
+        (CAT, np.float32(0.9), ANNOTATED, CAT, MACHINE),
+    ]
+    assert absent == [CANINE, DOG]
+    assert hidden == [True, True, True]
+    labels, absent, _ = by_rules((CAT, 0.0), (STONE, 1.0), (CAT, 1.0, mine))
+    assert [label.index for label in labels] == [ANIMAL, CAT, STONE]
+    assert labels[1] == (CAT, 1.0, ANNOTATED, CAT, mine)
+    assert absent == []
+
+
+def test_corrections_switched_off_change_nothing():
+    row = ((DOG, 1.0), (CAT, 0.9, MACHINE), (STONE, 0.0))
+    others = [s for s in Source if s is not Source.CORRECTIONS]
+    denied = (CANINE, 0.0, Source.CORRECTIONS)
+    labels, absent, hidden = by_rules(*row, denied, sources=others)
+    assert (labels, absent, hidden[:3]) == by_rules(*row)
+
+
+def test_a_pair_adds_no_class_that_corrections_rule_out():
+    pairs = pairs_of((CAT, DOG), (CAT, STONE))
+    denied = (CANINE, 0.0, Source.CORRECTIONS)
+    labels, _, _ = by_rules((CAT, 1.0), denied, pairs=pairs)
+    assert [label.index for label in labels] == [ANIMAL, CAT, STONE]
+    # A correction of one row is none of the next.
+    both = said(((CAT, 1.0), denied), ((CAT, 1.0),))
+    batch = LabelRules(TREE, pairs).label(both)
+    assert [[x.index for x in row] for row in rows_of(batch.labels)] == [
+        [ANIMAL, CAT, STONE],
+        [ANIMAL, CANINE, DOG, CAT, STONE],
+    ]
+
+
 def test_ancestors_are_added_with_their_parent_and_source():
     labels, absent, hidden = by_rules((DOG, 1.0))
     assert labels == [

@@ -23,7 +23,7 @@ def drawn_extent(image):
 
 def test_box_is_the_extent_of_the_glyph():
     placed = PlacedGlyph("🐄", size=0.5, angle=20, mirrored=False, x=0.5, y=0.4)
-    scene, [box] = draw_scene(WHITE, [placed])
+    scene, [box], _ = draw_scene(WHITE, [placed])
     extent = np.array(drawn_extent(scene)) / 100
     box_edges = (box.x_min, box.x_max, box.y_min, box.y_max)
     # The outermost pixels may be too faint to change the background.
@@ -32,7 +32,7 @@ def test_box_is_the_extent_of_the_glyph():
 
 def test_size_is_that_of_the_longer_side():
     placed = PlacedGlyph("🦒", size=0.6, angle=0, mirrored=False, x=0.5, y=0.5)
-    _, [box] = draw_scene(WHITE, [placed])
+    _, [box], _ = draw_scene(WHITE, [placed])
     longer = max(box.x_max - box.x_min, box.y_max - box.y_min)
     assert longer == pytest.approx(0.6, abs=0.021)
 

@@ -4,6 +4,7 @@ import pytest
 
 from beam_jobs.errors import InputError
 from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.images.regions import CROWD, Regions
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources import coco
@@ -264,3 +265,49 @@ def test_images_lie_beside_the_file(tmp_path, folder):
     found = coco.READER.find(str(path), Context())
     (read,) = coco.READER.read(found.parts[0])
     assert read.ref == ImageRef(str(image))
+
+
+def read_boxes(folder, annotations, image):
+    content = {
+        "images": [image],
+        "annotations": annotations,
+        "categories": CATEGORIES,
+    }
+    path = folder / "instances.json"
+    path.write_text(json.dumps(content))
+    context = Context((("images", "/p"),), boxes=True)
+    (part,) = coco.READER.find(str(path), context).parts
+    return list(coco.READER.read(part))
+
+
+def test_boxes_of_objects_and_crowds(tmp_path):
+    image = {"id": 7, "file_name": "a.jpg", "height": 100, "width": 80}
+    things = [
+        {"image_id": 7, "category_id": 18, "bbox": [20, 10, 20, 40]},
+        {"image_id": 7, "category_id": 90, "bbox": [0, 0, 80, 5], "iscrowd": 1},
+        {"image_id": 7, "category_id": 18, "bbox": [20, 10, 0, 40]},
+        {"image_id": 7, "category_id": 18},
+        {"image_id": 7, "category_id": 5, "bbox": [1, 1, 1, 1]},
+    ]
+    *letters, found = read_boxes(tmp_path, things, image)
+    assert found.regions.size == "80x100"
+    assert found.regions.boxes == (
+        ("coco:dog", 0.1, 0.25, 0.5, 0.5, 0),
+        ("coco:wine glass", 0.0, 0.0, 0.05, 1.0, CROWD),
+    )
+    details = {r.item.rpartition(":")[2]: r.detail for r in letters}
+    assert details.keys() == {
+        "annotations[4]",
+        "annotations[2]",
+        "annotations[3]",
+    }
+    assert "empty or outside" in details["annotations[2]"]
+    assert details["annotations[3]"] == "no bbox of four numbers"
+    assert found.regions.wrong.startswith("annotations[2]: the box")
+
+
+def test_boxes_need_the_size_of_their_image(tmp_path):
+    thing = {"image_id": 7, "category_id": 18, "bbox": [20, 10, 20, 40]}
+    letter, found = read_boxes(tmp_path, [thing], {"id": 7, "file_name": "a"})
+    assert letter.detail == "its image has no width and height"
+    assert found.regions == Regions(wrong=f"annotations[0]: {letter.detail}")

@@ -174,6 +174,7 @@ def test_options_and_paths_follow_from_the_readers():
         *names,
         "images",
         "dictionary",
+        "mask_classes",
         "image_column",
         "label_column",
         "label_separator",

@@ -3,6 +3,7 @@ import pytest
 from beam_jobs.errors import InputError
 from beam_jobs.images.image_names import download_name
 from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.images.regions import CROWD
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason, Rejection
 from beam_jobs.sources import open_images, open_images_files
@@ -329,3 +330,29 @@ def test_malformed_class_names_file_and_line(tmp_path):
     path = written(tmp_path, "LabelName,DisplayName\nDog\n")
     with pytest.raises(InputError, match="a.csv:2: a label name"):
         open_images.read_display_names((path,))
+
+
+CORNERS = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsGroupOf\n"
+
+
+def test_corners_of_boxes(tmp_path):
+    rows = "a,x,/m/0,1,0.25,0.5,0.1,0.3,0\na,x,/m/1,1,0,1,0,1,1\n"
+    rows += "a,x,/m/0,1,0.5,0.5,0,1,0\na,x,/m/0,1,none,1,0,1,0\n"
+    path = written(tmp_path, CORNERS + rows)
+    found, *letters = open_images.read_boxes(
+        Part("", path, options=(("boxes", "yes"),))
+    )
+    assert found.regions.boxes == (
+        ("oi:/m/0", 0.1, 0.25, 0.3, 0.5, 0),
+        ("oi:/m/1", 0.0, 0.0, 1.0, 1.0, CROWD),
+    )
+    assert [r.item for r in letters] == [f"{path}:4", f"{path}:5"]
+    assert "is empty" in letters[0].detail
+    assert found.regions.wrong == letters[0].detail
+
+
+def test_a_table_of_boxes_without_corners_is_refused(tmp_path):
+    boxes = "ImageID,Source,LabelName,Confidence\na,x,/m/0,1\n"
+    folder = write(tmp_path, **GOOD, train_annotations_bbox=boxes)
+    with pytest.raises(InputError, match="--boxes needs the columns YMin"):
+        open_images.READER.find(folder, Context(labels_only=True, boxes=True))

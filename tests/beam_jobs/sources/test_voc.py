@@ -1,7 +1,10 @@
+import re
+
 import pytest
 
 from beam_jobs.errors import InputError
 from beam_jobs.images.image_ref import ImageRef
+from beam_jobs.images.regions import DIFFICULT
 from beam_jobs.labels.ledger import Source
 from beam_jobs.rejections import Reason
 from beam_jobs.sources import voc
@@ -135,3 +138,38 @@ def test_the_split_of_image_sets_and_folders_is_kept(tmp_path):
     (tmp_path / "flat" / "test" / "a.xml").write_text(annotation())
     (image,) = read(str(tmp_path / "flat"), keep_splits=True)
     assert image.split == "test"
+
+
+BOX = (
+    "<object><name>{}</name><difficult>{}</difficult><bndbox><ymax>50</ymax>"
+    "<xmin>{}</xmin><ymin>11</ymin><xmax>40</xmax></bndbox></object>"
+)
+SIZE = "<size><width>80</width><height>100</height></size>"
+
+
+def test_boxes_count_pixels_from_one_and_include_the_last(tmp_path):
+    text = annotation(SIZE, BOX.format("dog", 0, 21), BOX.format("cat", 1, 1))
+    folder = write(tmp_path, a=text)
+    [image] = read(folder, boxes=True)
+    assert image.regions.size == "80x100"
+    assert image.regions.boxes == (
+        ("voc:dog", 0.1, 0.25, 0.5, 0.5, 0),
+        ("voc:cat", 0.1, 0.0, 0.5, 0.5, DIFFICULT),
+    )
+    assert read(folder)[0].regions is None
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        (annotation(SIZE, BOX.format("dog", 0, 41)), "object 0: .* empty"),
+        (annotation(BOX.format("dog", 0, 21)), "<size/width> '' is no number"),
+        (annotation(SIZE, OBJECT.format("dog")), "<bndbox/xmin>"),
+    ],
+)
+def test_an_annotation_with_a_bad_box_is_a_dead_letter(tmp_path, text, match):
+    folder = write(tmp_path, a=text, b=annotation(SIZE))
+    letter, image = read(folder, boxes=True)
+    assert letter.reason is Reason.MALFORMED_RECORD
+    assert re.search(match, letter.detail)
+    assert image.regions.boxes == ()
