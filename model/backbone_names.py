@@ -1,6 +1,14 @@
 """The backbones to choose from (no TensorFlow here)."""
 
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from beam_jobs.errors import InputError
+
 RESNET_V2 = "resnet_v2"
+# Any image backbone of KerasHub, as `network.preset` describes it.
+KERAS_HUB = "keras_hub"
 # Networks of keras.applications, and the pixels that their published weights
 # want: `tf` [-1, 1], `caffe` blue first without the mean, `torch` normalized,
 # or 0 to 255, which the network scales of its `own`.
@@ -29,3 +37,12 @@ APPLICATIONS = {
         "own",
     ),
 }
+
+
+def check_kerashub() -> None:
+    """Raises InputError unless KerasHub is installed."""
+    if find_spec("keras_hub") is None:
+        raise InputError(
+            f"network.backbone {KERAS_HUB} needs KerasHub: "
+            "pip install 'tagforest[kerashub]'"
+        )

@@ -21,13 +21,18 @@ from typing import Annotated, Any, TypeVar
 
 from beam_jobs.errors import InputError
 from beam_jobs.option_fields import Limits, nested, typed_fields
+from model.backbone_names import RESNET_V2
 from model.config_checks import Section
+from model.config_outputs import CheckpointConfig, LoggingConfig
 from model.config_sections import (
+    BEST_FIGURES,
+    OF_MASKS,
     OF_SOFTMAX,
     RESNET_BLOCKS,
-    CheckpointConfig,
+    SEGMENTATION,
+    TAGS,
     DataConfig,
-    LoggingConfig,
+    HeadConfig,
     LossConfig,
     NetworkConfig,
     ScheduleConfig,
@@ -40,6 +45,7 @@ __all__ = [
     "CheckpointConfig",
     "Config",
     "DataConfig",
+    "HeadConfig",
     "LoggingConfig",
     "LossConfig",
     "NetworkConfig",
@@ -63,6 +69,7 @@ class Config(Section):
     name: str = "paper_resnet101"
     data: DataConfig = field(default_factory=DataConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     start: StartConfig = field(default_factory=StartConfig)
@@ -72,13 +79,38 @@ class Config(Section):
 
     def __post_init__(self):
         super().__post_init__()
-        best, kind = self.schedule.best, self.loss.kind
-        if (
-            best
-            and best != "loss"
-            and (best in OF_SOFTMAX) != (kind == SOFTMAX)
-        ):
+        kind = self.loss.kind
+        if self.head.task == TAGS and self.schedule.best not in _figures(kind):
             self.schedule.refuse("best", f"a figure of loss.kind {kind}")
+        if self.schedule.layer_decay != 1 and (
+            self.network.backbone != RESNET_V2
+        ):
+            self.schedule.refuse("layer_decay", f"1 without {RESNET_V2}")
+        if self.head.task != TAGS:
+            self._check_regions()
+
+    def _check_regions(self) -> None:
+        """Checks what boxes and masks do not go with."""
+        of = f"with head.task {self.head.task}"
+        for section, name, allowed in (
+            # Of the whole image they are, and no part of it is lost.
+            (self.data, "framing", "whole"),
+            # A turned box is no box.
+            (self.data, "rotation_probability", 0),
+            (self.start, "cache_features", False),
+            # Whose maps are where is known.
+            (self.network, "backbone", RESNET_V2),
+        ):
+            if getattr(section, name) != allowed:
+                section.refuse(name, f"{allowed} {of}")
+        figures: tuple[str | None, ...] = (None, "loss")
+        if self.head.task == SEGMENTATION:
+            figures += OF_MASKS
+        if self.schedule.best not in figures:
+            words = ", ".join(map(str, figures))
+            self.schedule.refuse("best", f"one of {words} {of}")
+        if self.start.source is not None and self.start.take == "all":
+            self.start.refuse("take", f"backbone {of}")
 
     def to_json(self) -> str:
         """Returns the config as indented JSON with sorted keys."""
@@ -109,6 +141,13 @@ class Config(Section):
             if isinstance(there, dict):
                 there.pop(name, None)
         return _from_mapping(cls, values, "")
+
+
+def _figures(kind: str) -> set[str | None]:
+    """Returns what `schedule.best` may be of images with tags."""
+    if kind == SOFTMAX:
+        return {None, "loss", *OF_SOFTMAX}
+    return {None, *BEST_FIGURES} - {*OF_SOFTMAX, *OF_MASKS}
 
 
 # A training may go on with other ones.

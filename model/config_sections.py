@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 from beam_jobs.errors import InputError
 from beam_jobs.option_fields import Limits
-from model.backbone_names import APPLICATIONS, RESNET_V2
+from model.backbone_names import APPLICATIONS, KERAS_HUB, RESNET_V2
 from model.config_checks import Section
 from model.loss_kinds import LOSS_KINDS, PARAMETERS, SOFTMAX, LossSwitches
 
 READINGS = ("auto", "records", "blocks")
+FRAMINGS = ("square", "whole")
+TAGS, DETECTION, SEGMENTATION = TASKS = ("tags", "detection", "segmentation")
 UNKNOWN_POLICIES = ("negative", "ignore", "ignore_unless_related")
 BLOCKS = ("basic", "bottleneck")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -32,8 +34,10 @@ BEST_FIGURES = {
     "f1_at_5": True,
     "top_1": True,
     "top_5": True,
+    "mean_iou": True,
 }
 OF_SOFTMAX = ("top_1", "top_5")
+OF_MASKS = ("mean_iou",)
 
 _POSITIVE = Limits(over=0)
 _PROBABILITY = Limits(min=0, max=1)
@@ -50,6 +54,9 @@ class DataConfig(Section):
         image_size: side of the square input, pixels.
         crop_fraction: evaluation and serving keep this central part of the
             short side; 0.875 is 224 of 256.
+        framing: what of an image evaluation and serving see: the central
+            `square`, or the `whole` of it, whatever its shape, resized to
+            the square input.
         crop_area: least and largest part of the image area that a training
             crop covers; (1, 1) switches cropping off.
         crop_aspect: least and largest width / height of a training crop.
@@ -82,6 +89,7 @@ class DataConfig(Section):
 
     image_size: Annotated[int, Limits(min=8, max=4096)] = 224
     crop_fraction: Annotated[float, Limits(min=0.05, max=1)] = 0.875
+    framing: Annotated[str, Limits(choices=FRAMINGS)] = "square"
     crop_area: Annotated[tuple[float, float], Limits(min=1e-3, max=1)] = (
         0.5,
         1.0,
@@ -114,7 +122,7 @@ class DataConfig(Section):
 
 @dataclass(frozen=True)
 class NetworkConfig(Section):
-    """A pre-activation ResNet (v2), or a network of keras.applications.
+    """A pre-activation ResNet (v2), or a network of Keras or KerasHub.
 
     Attributes:
         block: `basic` (two 3x3) or `bottleneck` (1x1, 3x3, 1x1).
@@ -129,7 +137,10 @@ class NetworkConfig(Section):
         dropout: rate before the head.
         precision: Keras dtype policy; logits and loss stay float32.
         backbone: `resnet_v2`, or a name of keras.applications, `ResNet50V2`,
-            to which only `dropout` and `precision` apply of the others.
+            or `keras_hub`; to the latter only `dropout` and `precision`
+            apply of the others.
+        preset: of `keras_hub`: which backbone it is and what pixels it
+            wants, as JSON; taken from what the training starts from.
     """
 
     block: Annotated[str, Limits(choices=BLOCKS)] = "bottleneck"
@@ -144,9 +155,10 @@ class NetworkConfig(Section):
     batch_norm_sync: bool = False
     dropout: Annotated[float, Limits(min=0, max=0.95)] = 0.0
     precision: Annotated[str, Limits(choices=PRECISIONS)] = "float32"
-    backbone: Annotated[str, Limits(choices=(RESNET_V2, *APPLICATIONS))] = (
-        RESNET_V2
-    )
+    backbone: Annotated[
+        str, Limits(choices=(RESNET_V2, KERAS_HUB, *APPLICATIONS))
+    ] = RESNET_V2
+    preset: str = ""
 
     def __post_init__(self):
         super().__post_init__()
@@ -162,6 +174,8 @@ class NetworkConfig(Section):
                 "network.filters of bottleneck blocks are multiples of 4; "
                 f"received: {self.filters}"
             )
+        if self.preset and self.backbone != KERAS_HUB:
+            self.refuse("preset", f"left out without backbone {KERAS_HUB}")
 
 
 # The numbers of all kinds of loss, as fields.
@@ -216,6 +230,28 @@ class LossConfig(_LossParameters):
 
 
 @dataclass(frozen=True)
+class HeadConfig(Section):
+    """What is made of the backbone's features.
+
+    Attributes:
+        task: `tags`: a logit a class; `detection`: boxes with a class each;
+            `segmentation`: a class for each pixel.
+        filters: channels of the layers of detection and segmentation.
+        boxes: of detection: at most so many an image, in training the true
+            ones, in answers the found ones.
+    """
+
+    task: Annotated[str, Limits(choices=TASKS)] = TAGS
+    filters: Annotated[int, Limits(min=8, max=4096)] = 64
+    boxes: Annotated[int, Limits(min=1, max=1000)] = 100
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.filters % 8:
+            self.refuse("filters", "a multiple of 8")
+
+
+@dataclass(frozen=True)
 class ScheduleConfig(Section):
     """How long and how fast (paper, section 3.3).
 
@@ -247,6 +283,11 @@ class ScheduleConfig(Section):
             the paper; decoupled and on kernels only with `adamw`. Never on
             batch normalization.
         clip_norm: largest norm of the whole gradient; 0 is off.
+        average: momentum of an average of the weights over the steps, which
+            validation, the final weights and the export have; 0 is off. See
+            `model.network.weight_average`.
+        layer_decay: with each stage below the last, and from the first one
+            to the stem, the learning rate is multiplied by it; 1 is off.
         validate_every: epochs between two looks at the validation split,
             the last epoch included: its mean loss and P, R and F1 at 5; 0
             is off.
@@ -261,7 +302,8 @@ class ScheduleConfig(Section):
         jit_compile: what XLA compiles of a step: `none`, the `loss`, or the
             `network` and its gradients with it, which is slower on CPUs
             (0.5 times) and impossible with `network.batch_norm_sync` on
-            several replicas. `auto`: the loss, from 1,024 classes on.
+            several replicas. `auto`: the loss, of tags from 1,024 classes on,
+            of masks always.
     """
 
     batch_size: Annotated[int, _POSITIVE] = 4096
@@ -281,6 +323,8 @@ class ScheduleConfig(Section):
     momentum: Annotated[float, _PROBABILITY] = 0.9
     weight_decay: Annotated[float, Limits(min=0, max=1e12)] = 1e-4
     clip_norm: Annotated[float, Limits(min=0, max=1e12)] = 0.0
+    average: Annotated[float, Limits(min=0, under=1)] = 0.0
+    layer_decay: Annotated[float, Limits(over=0, max=1)] = 1.0
     validate_every: Annotated[int, Limits(min=0, max=10**9)] = 0
     best: Annotated[str | None, Limits(choices=tuple(BEST_FIGURES))] = None
     stop_after: Annotated[int, Limits(min=0, max=10**9)] = 0
@@ -335,56 +379,3 @@ class StartConfig(Section):
             self.refuse("freeze", "without old_classes where take is backbone")
         if self.cache_features and "backbone" not in self.freeze:
             self.refuse("cache_features", "False without a frozen backbone")
-
-
-@dataclass(frozen=True)
-class CheckpointConfig(Section):
-    """When a training saves all that it needs to go on.
-
-    It does so after every epoch and when it is asked to stop; these add to
-    that. They change nothing in the result: a training may go on with other
-    ones.
-
-    Attributes:
-        every_steps: training steps from one to the next; 0 is off.
-        every_seconds: likewise, in time; 0 is off.
-        keep: the newest that stay.
-        stall_seconds: longest time without the end of a step where several
-            replicas train; the process then ends with status 75, to be
-            started again. It must be longer than a compilation, a checkpoint
-            or a look at one batch of validation; 0 is off.
-    """
-
-    every_steps: Annotated[int, Limits(min=0, max=10**9)] = 0
-    every_seconds: Annotated[float, Limits(min=0, max=1e9)] = 600.0
-    keep: Annotated[int, Limits(min=1, max=10**6)] = 2
-    stall_seconds: Annotated[float, Limits(min=0, max=1e9)] = 900.0
-
-
-@dataclass(frozen=True)
-class LoggingConfig(Section):
-    """What a training writes for TensorBoard; no weight depends on it.
-
-    Attributes:
-        every: steps between two points of a curve. Reading a value makes
-            the host wait for the device.
-        histograms_every: steps between histograms of the class state, with
-            one more after each epoch; 0 writes none.
-        metric_images: held-out images that P, R and F1 at 5 and 10 are
-            computed on after each epoch; 0 is none.
-        images: held-out images shown with their tags after each epoch; 0
-            is none.
-        projector_images: held-out images embedded for the projector at the
-            end; 0 is none.
-        input_wait: times the delivery of the data.
-        hyperparameters: writes the config for the table of several runs.
-    """
-
-    every: Annotated[int, _POSITIVE] = 10
-    histograms_every: Annotated[int, Limits(min=0, max=10**9)] = 100
-    metric_images: Annotated[int, Limits(min=0, max=10**6)] = 256
-    images: Annotated[int, Limits(min=0, max=64)] = 8
-    # The browser draws every one of them.
-    projector_images: Annotated[int, Limits(min=0, max=10**4)] = 256
-    input_wait: bool = True
-    hyperparameters: bool = True

@@ -12,6 +12,8 @@ model.weights.h5    the final weights; where they lie, the training is over
 result.json         what it ended with
 history.json        a row an epoch
 classification.json what a classifier is worth, see `model.transfer`
+detection.json      likewise of a detector
+segmentation.json   and of a segmenter
 extensions.json     what `--extend` changed, and when; its notes name the
                     weights that were final before
 logs/               TensorBoard
@@ -36,6 +38,8 @@ WEIGHTS = "model.weights.h5"
 WEIGHTS_SHA256 = "weights_sha256.txt"
 HISTORY = "history.json"
 CLASSIFICATION = "classification.json"
+DETECTION = "detection.json"
+SEGMENTATION = "segmentation.json"
 EXTENSIONS = "extensions.json"
 RESULT = "result.json"
 DATASET = "dataset.json"

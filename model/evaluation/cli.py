@@ -9,9 +9,11 @@ import typer
 
 from beam_jobs.cli_options import takes_options
 from beam_jobs.dataset.dataset_folder import VALIDATION
+from model.config import Config
+from model.config_sections import TAGS
 from model.network.options import BatchOptions
 from model.scores.trained_on import find_trained_on
-from model.workdir import check_trained
+from model.workdir import CONFIG, check_trained
 
 
 @takes_options
@@ -35,7 +37,8 @@ def evaluate(
     Precision, recall and F1 at 5 and 10, F1 and best class among the leaves,
     and macro average precision, by the labels that the images have and
     without unknown ones; by depth, training images and origin of the labels;
-    tags and probabilities, where `tagforest calibrate` has fitted them.
+    tags and probabilities, where `tagforest calibrate` has fitted them. A
+    detector by mean average precision, a segmenter by mean IoU.
     """
     from beam_jobs.dataset import dataset_folder
 
@@ -43,6 +46,9 @@ def evaluate(
     check_trained(workdir, dataset)
     dataset_folder.shard_paths(dataset, split)
     find_trained_on(workdir, trained_on)
+    config = workdir / CONFIG
+    if config.is_file() and _task_of(config) != TAGS:
+        return _evaluate_regions(workdir, dataset, split, trained_on)
     from rich.console import Console
 
     from model.evaluation import evaluate as evaluate_
@@ -56,5 +62,23 @@ def evaluate(
     if evaluation.judge and (said := evaluation.judge.describe(workdir)):
         typer.echo(said)
     for path in evaluate_.paths_in(folder, split):
+        typer.echo(f"  {path}")
+    typer.echo(f"next: tagforest export {workdir} --out {workdir}/export")
+
+
+def _task_of(config: Path) -> str:
+    return Config.from_json(config.read_text(encoding="utf-8")).head.task
+
+
+def _evaluate_regions(
+    workdir: Path, dataset: str, split: str, trained_on: str | None
+) -> None:
+    from model.evaluation.regions import evaluate_regions
+
+    found = evaluate_regions(workdir, dataset, split, trained_on)
+    if said := found.judge.describe(workdir):
+        typer.echo(said)
+    typer.echo(found)
+    for path in found.files:
         typer.echo(f"  {path}")
     typer.echo(f"next: tagforest export {workdir} --out {workdir}/export")

@@ -31,13 +31,15 @@ from beam_jobs.dataset.record_index import SplitIndex, open_index
 from beam_jobs.errors import InputError
 from beam_jobs.files import tensorflow_files
 from model import workdir as files
-from model.config import Config, DataConfig
+from model.config import Config, DataConfig, HeadConfig
+from model.config_sections import TAGS
 from model.inputs import (
     epoch_reader,
     host_images,
     preprocessing,
     record_counts,
     record_order,
+    region_targets,
     targets,
     train_batches,
 )
@@ -59,6 +61,7 @@ def make_train_dataset(
     context: tf.distribute.InputContext | None = None,
     workdir: Path | None = None,
     cached: np.ndarray | None = None,
+    head: HeadConfig | None = None,
 ) -> tf.data.Dataset:
     """Returns batches for the epochs from `first_epoch` to `epochs`.
 
@@ -72,10 +75,12 @@ def make_train_dataset(
         context: which worker of how many; by default there is one.
         workdir: keeps indices, counts and the list of damaged records.
         cached: features float32 [records, filters], instead of images.
+        head: whose task says which targets; by default tags.
 
     Returns:
         A replica's uint8 [batch, size, size, 3], which the network scales, or
-        its features [batch, filters]; and int8 [batch, classes].
+        its features [batch, filters]; and int8 [batch, classes], or what
+        `region_targets` says.
 
     Raises:
         InputError: no such data set.
@@ -86,16 +91,26 @@ def make_train_dataset(
     steps = steps_per_epoch(len(index), batch_size)
     order = record_order.make_order(config, index, batch_size, seed)
     parts = train_batches.Parts(batch_size, steps, context)
-    damaged = workdir and files.damaged_of(workdir, context.input_pipeline_id)
-    share = steps * batch_size // context.num_input_pipelines
-    skipped = SkippedRecords(config.skip_damaged, share, damaged)
+    skipped = _skipped(config, workdir, context, steps * batch_size)
     rows = RecordReader(index, config.read_ahead)
     reader = EpochReader(rows, order, skipped, epochs)
     first = first_epoch, first_step
     batches = train_batches.read(reader, parts, first, epochs)
     siblings = targets.siblings_of_dataset(dataset, config)
-    of = reader, seed, config, classes, siblings, cached
+    of = reader, seed, config, classes, siblings, cached, head
     return _with_options(train_batches.decode(batches, *of))
+
+
+def _skipped(
+    config: DataConfig,
+    workdir: Path | None,
+    context: tf.distribute.InputContext,
+    images: int,
+) -> SkippedRecords:
+    """Returns what counts a worker's damaged records, of an epoch's images."""
+    damaged = workdir and files.damaged_of(workdir, context.input_pipeline_id)
+    share = images // context.num_input_pipelines
+    return SkippedRecords(config.skip_damaged, share, damaged)
 
 
 def describe(
@@ -123,19 +138,21 @@ def make_eval_dataset(
     with_features: bool = False,
     places: np.ndarray | None = None,
     choose: Callable[[tf.data.Dataset], tf.data.Dataset] | None = None,
+    head: HeadConfig | None = None,
 ) -> tf.data.Dataset:
     """Returns one pass over a split in the order of its shards.
 
     Args:
         places: of the records to read, int64 ascending; by default all.
         choose: takes the serialized records to decode out of these.
-        with_features: adds a third part, the parsed records without the
+        with_features: of tags, adds a third part, the records without the
             image: `image/id` [batch] and the ragged [batch, labels]
             `label/*` and `absent/id`.
+        head: whose task says which targets; by default tags.
 
     Returns:
-        Elements (float32 [batch, size, size, 3], int8 [batch, classes]);
-        the last batch may be smaller.
+        Elements (float32 [batch, size, size, 3], int8 [batch, classes]), or
+        what `region_targets` says; the last batch may be smaller.
 
     Raises:
         InputError: no such data set, or no such split.
@@ -147,6 +164,15 @@ def make_eval_dataset(
     rows = rows if choose is None else choose(rows)
     rows = rows.map(lambda row: (_decoded(row, config), row), tf.data.AUTOTUNE)
     batches = rows.batch(batch_size)
+    if head is not None and head.task != TAGS:
+        return _with_options(
+            batches.map(
+                lambda images, rows: (
+                    images,
+                    *region_targets.of_records(rows, config, head),
+                )
+            )
+        )
     siblings = targets.siblings_of_dataset(dataset, config)
     return _finish(batches, config, classes, siblings, with_features)
 
@@ -165,6 +191,7 @@ def _decoded(row: tf.Tensor, config: DataConfig) -> tf.Tensor:
         tf.ensure_shape(pixels, [None, None, 3]),
         config.image_size,
         config.crop_fraction,
+        config.framing,
     )
 
 
@@ -213,7 +240,7 @@ def _finish(
     """Parses the labels of whole batches."""
     spec = targets.label_spec(config)
     whole = records.feature_spec()
-    del whole[records.IMAGE_ENCODED]
+    del whole[records.IMAGE_ENCODED], whole[records.IMAGE_MASK]
 
     def parse(images, rows):
         labels = tf.io.parse_example(rows, spec)

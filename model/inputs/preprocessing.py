@@ -37,7 +37,10 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def decode_and_resize(
-    encoded: tf.Tensor, image_size: int, crop_fraction: float = 1.0
+    encoded: tf.Tensor,
+    image_size: int,
+    crop_fraction: float = 1.0,
+    framing: str = "square",
 ) -> tf.Tensor:
     """Decodes an image for evaluation and serving.
 
@@ -48,17 +51,24 @@ def decode_and_resize(
         encoded: scalar string: a JPEG, PNG, GIF (its first frame) or BMP.
         image_size: side of the result, pixels.
         crop_fraction: part of the short side that is kept.
+        framing: `whole`: all of the image is kept, and loses its shape.
 
     Returns:
         float32 [image_size, image_size, 3] in [-1, 1].
     """
-    return crop_and_resize(decode(encoded), image_size, crop_fraction)
+    image = decode(encoded)
+    return crop_and_resize(image, image_size, crop_fraction, framing)
 
 
 def crop_and_resize(
-    image: tf.Tensor, image_size: int, crop_fraction: float = 1.0
+    image: tf.Tensor,
+    image_size: int,
+    crop_fraction: float = 1.0,
+    framing: str = "square",
 ) -> tf.Tensor:
     """Does what `decode_and_resize` does to uint8 [height, width, 3]."""
+    if framing == "whole":
+        return scale(_resize(image, image_size))
     size = tf.cast(tf.shape(image)[:2], tf.float32)
     kept = tf.reduce_min(size) * crop_fraction
     # Crop before the resize: the same pixels, and a panorama costs no more.

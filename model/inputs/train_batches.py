@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from beam_jobs.dataset import records
 from beam_jobs.errors import InputError
-from model.config import DataConfig
-from model.inputs import image_augmentation, targets
+from model.config import DataConfig, HeadConfig
+from model.config_sections import TAGS
+from model.inputs import image_augmentation, region_targets, targets
 from model.inputs.epoch_reader import EpochReader
 
 _IMAGE = (records.IMAGE_ENCODED, records.IMAGE_ID)
@@ -89,10 +90,12 @@ def decode(
     classes: int,
     siblings: tf.RaggedTensor | None,
     cached: np.ndarray | None = None,
+    head: HeadConfig | None = None,
 ) -> tf.data.Dataset:
     """Makes images and targets of what `read` returns.
 
     Args:
+        head: whose task says which targets; by default tags.
         cached: features by the records' numbers, instead of images.
     """
     spec = targets.label_spec(config)
@@ -103,6 +106,11 @@ def decode(
         else:
             images, rows = _augmented(
                 reader, seed, config, epoch, places, numbers, rows
+            )
+        if head is not None and head.task != TAGS:
+            drawn = tf.constant(key_of(seed), tf.int64) + epoch, places
+            return images, *region_targets.of_records(
+                tf.ensure_shape(rows, places.shape), config, head, drawn
             )
         features = tf.io.parse_example(rows, spec)
         dense = targets.dense_targets(features, classes, config, siblings)
@@ -132,8 +140,7 @@ def _augmented(
 
     These are others where an image cannot be decoded.
     """
-    # Epochs of one seed meet no epoch of another.
-    key = seed * 1_000_003
+    key = key_of(seed)
 
     def work(epoch, places, numbers, encoded, names):
         others: dict[int, tuple[int, bytes]] = {}
@@ -165,6 +172,12 @@ def _augmented(
         lambda: rows,
     )
     return images, rows
+
+
+def key_of(seed: int) -> int:
+    """Returns the key of a seed's first epoch, see `image_augmentation`."""
+    # Epochs of one seed meet no epoch of another.
+    return seed * 1_000_003
 
 
 def image_of(row: bytes) -> tuple[bytes, bytes]:

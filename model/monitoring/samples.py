@@ -126,7 +126,8 @@ class Judge:
     def judge(self, batches: tf.data.Dataset, count: int) -> Iterator[Judged]:
         """Yields the first images of the batches, judged."""
         for images, targets, parsed in batches:
-            features, scores = self._judge(images)
+            with self.tagger.averaged():
+                features, scores = self._judge(images)
             ids = parsed[records.IMAGE_ID].numpy()
             yield Judged(
                 [i.decode() for i in np.ravel(ids)[:count]],

@@ -19,6 +19,7 @@ import tensorflow as tf
 from beam_jobs.dataset.dataset_folder import TRAIN, VALIDATION
 from model import extension_notes
 from model.config import Config, LossConfig
+from model.config_sections import TAGS
 from model.extension_notes import Note
 from model.inputs.input_clock import InputClock, stalled
 from model.loss_kinds import LOSS_KINDS
@@ -47,6 +48,21 @@ def open_writer(folder: Path, step: int) -> tf.summary.SummaryWriter:
     for path in sorted(folder.glob(_EVENTS)):
         _cut(path, step)
     return tf.summary.create_file_writer(str(folder), flush_millis=10_000)
+
+
+def show_picture(logs: Path, name: str, picture: Path, step: int) -> None:
+    """Shows a PNG beside the curves; another of a later time replaces it.
+
+    Args:
+        logs: of the training.
+        name: of the picture in TensorBoard, and of its folder.
+    """
+    folder = logs / name
+    for path in folder.glob(_EVENTS):
+        path.unlink()
+    pixels = tf.io.decode_png(picture.read_bytes(), channels=3)
+    with tf.summary.create_file_writer(str(folder)).as_default():
+        tf.summary.image(name, pixels[None], step)
 
 
 def _cut(path: Path, step: int) -> None:
@@ -335,6 +351,15 @@ def make_callbacks(
         batches_a_step: that the clock sees.
     """
     wanted, folder = config.logging, workdir / LOGS
+    if config.head.task != TAGS:
+        # What follows is about classes of whole images.
+        wanted = dataclasses.replace(
+            wanted,
+            histograms_every=0,
+            metric_images=0,
+            images=0,
+            projector_images=0,
+        )
     writer = open_writer(folder, step)
     batch_size = config.schedule.batch_size
     made: list[keras.callbacks.Callback] = [

@@ -23,7 +23,7 @@ def build_application(config: NetworkConfig, image_size: int) -> keras.Model:
         InputError: the images are too small for it.
     """
     images = keras.Input((image_size, image_size, 3), name="image")
-    with _policy(config.precision):
+    with policy(config.precision):
         network = getattr(keras.applications, config.backbone)(
             include_top=False,
             weights=None,
@@ -50,8 +50,12 @@ def _scaled(images, mode: str):
 
 
 @contextlib.contextmanager
-def _policy(name: str) -> Iterator[None]:
-    # The functions of keras.applications take no policy of their own.
+def policy(name: str) -> Iterator[None]:
+    """Makes a dtype policy the global one meanwhile.
+
+    The functions of keras.applications, and some of KerasHub, take none of
+    their own.
+    """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:

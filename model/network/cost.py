@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from model.network.tagger import Tagger
+from model.network.task_model import TaskModel
 
 # Operations of the backward pass are named so.
 _BACKWARD = "gradient_tape/"
@@ -30,7 +30,7 @@ class ImageCost:
     flops: int | None
 
 
-def image_cost(tagger: Tagger) -> ImageCost:
+def image_cost(tagger: TaskModel) -> ImageCost:
     """Returns what an image costs: what the second of two adds to a graph."""
     steps = [_graph(tagger, images, backward=True) for images in (1, 2)]
     forwards = [_graph(tagger, images, backward=False) for images in (1, 2)]
@@ -42,7 +42,7 @@ def image_cost(tagger: Tagger) -> ImageCost:
     )
 
 
-def _graph(tagger: Tagger, images: int, *, backward: bool) -> tf.Graph:
+def _graph(tagger: TaskModel, images: int, *, backward: bool) -> tf.Graph:
     side = tagger.config.data.image_size
 
     @tf.function(autograph=False)
@@ -52,7 +52,8 @@ def _graph(tagger: Tagger, images: int, *, backward: bool) -> tf.Graph:
     @tf.function(autograph=False)
     def step(pixels):
         with tf.GradientTape() as tape:
-            total = tf.reduce_sum(tagger(pixels, training=True))
+            outputs = tf.nest.flatten(tagger(pixels, training=True))
+            total = tf.add_n([tf.reduce_sum(values) for values in outputs])
         return tape.gradient(total, tagger.trainable_variables)
 
     spec = tf.TensorSpec([images, side, side, 3], tf.uint8)

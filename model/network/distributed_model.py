@@ -40,6 +40,7 @@ import tensorflow as tf
 
 from beam_jobs.errors import InputError
 from model.network import accumulation, replicas
+from model.network.leaf_layers import leaves
 from model.network.step_watch import StepWatch
 
 # What a training step tells of itself.
@@ -389,12 +390,3 @@ def _loop(model: keras.Model, names: Sequence[str], steps: int) -> Callable:
 def _logs(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Returns scalars with an axis to be reduced along: cure 2."""
     return {name: tf.reshape(value, [1]) for name, value in values.items()}
-
-
-def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Yields the layers of a model, and of the models in it."""
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            yield from leaves(layer)
-        else:
-            yield layer

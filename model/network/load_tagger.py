@@ -1,4 +1,4 @@
-"""Makes the tagger of a run again, and names its weights."""
+"""Makes the model of a run again, and names its weights."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from beam_jobs.classes.load_classes import load_vocabulary
 from beam_jobs.errors import InputError
 from model.checkpoint_files import weights_file
 from model.config import Config
+from model.config_sections import TAGS
+from model.network.make_model import make_model
 from model.network.tagger import Tagger
+from model.network.task_model import TaskModel
 from model.workdir import CONFIG
 
 
@@ -24,14 +27,14 @@ def weights_sha256(variables: Iterable[Any]) -> str:
     return digest.hexdigest()
 
 
-def weights_fingerprint(tagger: Tagger) -> str:
-    """Returns the SHA-256 (hex) over all weights that give the scores."""
+def weights_fingerprint(model: TaskModel) -> str:
+    """Returns the SHA-256 (hex) over all weights that give the answers."""
     # Not `runs`, the state of the loss: no score depends on it.
-    return weights_sha256([*tagger.backbone.weights, *tagger.head.weights])
+    return weights_sha256([*model.backbone.weights, *model.head.weights])
 
 
-def load_tagger(workdir: str | os.PathLike[str]) -> Tagger:
-    """Returns the tagger that `train` left in a working directory.
+def load_model(workdir: str | os.PathLike[str]) -> TaskModel:
+    """Returns the model that `train` left in a working directory.
 
     The final weights, or those of the last finished epoch while the training
     is not over.
@@ -40,14 +43,32 @@ def load_tagger(workdir: str | os.PathLike[str]) -> Tagger:
         InputError: nothing has been trained there yet.
     """
     folder = Path(workdir)
+    config = _config(folder)
+    vocabulary = load_vocabulary(folder)
+    weights = weights_file(folder)
+    model = make_model(config, len(vocabulary))
+    model.load_weights(weights)
+    return model
+
+
+def load_tagger(workdir: str | os.PathLike[str]) -> Tagger:
+    """Returns the tagger that `train` left in a working directory.
+
+    Raises:
+        InputError: no tagger, or nothing has been trained there yet.
+    """
+    task = _config(Path(workdir)).head.task
+    if task != TAGS:
+        raise InputError(
+            f"{workdir} holds a model of the task {task}; a tagger is needed"
+        )
+    return cast(Tagger, load_model(workdir))
+
+
+def _config(folder: Path) -> Config:
     if not (folder / CONFIG).is_file():
         raise InputError(
             f"{folder} holds no training (no {CONFIG}); `tagforest train "
             f"DATASET --workdir {folder}` makes one"
         )
-    config = Config.from_json((folder / CONFIG).read_text(encoding="utf-8"))
-    vocabulary = load_vocabulary(folder)
-    weights = weights_file(folder)
-    tagger = Tagger(config, len(vocabulary))
-    tagger.load_weights(weights)
-    return tagger
+    return Config.from_json((folder / CONFIG).read_text(encoding="utf-8"))

@@ -14,11 +14,19 @@ from keras import layers
 from model.config import NetworkConfig
 
 
-def build_backbone(config: NetworkConfig, image_size: int) -> keras.Model:
+def build_backbone(
+    config: NetworkConfig, image_size: int, output_stride: int | None = None
+) -> keras.Model:
     """Returns the network from images to embeddings.
 
     Input float32 [batch, image_size, image_size, 3] in [-1, 1]; output
     float32 [batch, filters of the last stage], the average-pooled features.
+
+    Args:
+        output_stride: the largest stride of a stage's map. Stages beyond keep
+            their map and dilate their 3x3 instead (atrous convolution,
+            https://arxiv.org/abs/1706.05587, section 3.2): the same weights,
+            and at every second (fourth) position the same features.
 
     Example:
         >>> config = NetworkConfig(block="basic", blocks=(1, 1),
@@ -36,8 +44,14 @@ def build_backbone(config: NetworkConfig, image_size: int) -> keras.Model:
         "stem",
         policy,
     )
-    stages = zip(config.blocks, config.filters, config.strides, strict=True)
-    for stage, (blocks, filters, stride) in enumerate(stages, start=1):
+    stages = zip(
+        config.blocks,
+        config.filters,
+        *_strides_and_dilations(config, output_stride),
+        strict=True,
+    )
+    before = 1
+    for stage, (blocks, filters, stride, dilation) in enumerate(stages, 1):
         for block in range(1, blocks + 1):
             x = apply_block(
                 x,
@@ -46,12 +60,30 @@ def build_backbone(config: NetworkConfig, image_size: int) -> keras.Model:
                 project=block == 1,
                 name=f"stage{stage}_block{block}",
                 config=config,
+                # The 3x3 that had a stride sees the map of the stage before.
+                dilations=(before if block == 1 else dilation, dilation),
             )
+        before = dilation
     # Pre-activation blocks end with a sum: the last has no activation yet.
     x = _norm_relu(x, "final", config)
     # float32: a mean over many pixels loses digits in 8 bits of mantissa.
     x = layers.GlobalAveragePooling2D(name="pool", dtype="float32")(x)
     return keras.Model(images, x, name="backbone")
+
+
+def _strides_and_dilations(
+    config: NetworkConfig, output_stride: int | None
+) -> tuple[list[int], list[int]]:
+    """Returns both of each stage."""
+    reached, dilation = config.stem_stride, 1
+    strides, dilations = [], []
+    for stride in config.strides:
+        reached *= stride
+        if output_stride and reached > output_stride:
+            dilation, stride = dilation * stride, 1
+        strides.append(stride)
+        dilations.append(dilation)
+    return strides, dilations
 
 
 def apply_block(
@@ -62,6 +94,7 @@ def apply_block(
     project: bool,
     name: str,
     config: NetworkConfig,
+    dilations: tuple[int, int] = (1, 1),
 ):
     """Adds one residual block.
 
@@ -71,6 +104,7 @@ def apply_block(
         stride: of the block's first 3x3 convolution.
         project: the shortcut is a strided 1x1 convolution behind its own
             normalization; else the input as it is.
+        dilations: of the first 3x3 convolution, and of one behind it.
 
     Returns:
         [batch, height / stride, width / stride, filters].
@@ -84,12 +118,15 @@ def apply_block(
         )
     # A bottleneck computes its 3x3 on a quarter of the channels.
     inner = filters if config.block == "basic" else filters // 4
-    kernels = [(inner, 3, stride), (filters, 3, 1)]
+    first, second = dilations
+    kernels = [(inner, 3, stride, first), (filters, 3, 1, second)]
     if config.block == "bottleneck":
-        kernels = [(inner, 1, 1), (inner, 3, stride), (filters, 1, 1)]
-    for position, (width, kernel, step) in enumerate(kernels, start=1):
+        kernels = [(inner, 1, 1, 1), kernels[0], (filters, 1, 1, 1)]
+    for position, (width, kernel, step, dilation) in enumerate(kernels, 1):
         x = _norm_relu(x, f"{name}_{position}", config)
-        x = _conv(x, width, kernel, step, f"{name}_{position}", policy)
+        x = _conv(
+            x, width, kernel, step, f"{name}_{position}", policy, dilation
+        )
     return layers.Add(name=f"{name}_add", dtype=policy)([shortcut, x])
 
 
@@ -104,7 +141,15 @@ def _norm_relu(x, name: str, config: NetworkConfig):
     return layers.ReLU(name=f"{name}_relu", dtype=config.precision)(x)
 
 
-def _conv(x, filters: int, kernel: int, stride: int, name: str, policy: str):
+def _conv(
+    x,
+    filters: int,
+    kernel: int,
+    stride: int,
+    name: str,
+    policy: str,
+    dilation: int = 1,
+):
     """A convolution whose padding does not depend on the input size."""
     # "same" pads a strided convolution by the input size, odd or even: weights
     # trained at one size would look half a pixel aside at another.
@@ -124,6 +169,7 @@ def _conv(x, filters: int, kernel: int, stride: int, name: str, policy: str):
         kernel,
         stride,
         padding=padding,
+        dilation_rate=dilation,
         use_bias=False,
         kernel_initializer=keras.initializers.VarianceScaling(),
         name=f"{name}_conv",

@@ -11,16 +11,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from model.backbone_names import RESNET_V2
 from model.config import Config
 from model.inputs import preprocessing
 from model.loss_kinds import SOFTMAX
 from model.losses.multi_label_loss import MultiLabelLoss
 from model.losses.softmax_loss import SoftmaxLoss
 from model.network import metrics, replicas
-from model.network.applications import build_application
-from model.network.distributed_model import DistributedModel, compiled
-from model.network.resnet import build_backbone
+from model.network.distributed_model import compiled
+from model.network.task_model import TaskModel
 
 # Of the precision, recall and F1 during a training.
 VALIDATION_K = 5
@@ -30,7 +28,7 @@ XLA_CLASSES = 1024
 
 
 @keras.saving.register_keras_serializable(package="tagforest")
-class Tagger(DistributedModel):
+class Tagger(TaskModel):
     """Images to one logit a class.
 
     Input float32 [batch, size, size, 3] in [-1, 1] or uint8, output float32
@@ -44,26 +42,16 @@ class Tagger(DistributedModel):
     """
 
     def __init__(self, config: Config | str, classes: int, **kwargs):
-        if isinstance(config, str):
-            config = Config.from_json(config)
+        super().__init__(config, classes, **kwargs)
+        config = self.config
         part = config.schedule.jit_compile
         if part == "auto":
             part = "loss" if classes >= XLA_CLASSES else "none"
-        super().__init__(
-            seed=config.seed,
-            accumulation_steps=config.schedule.accumulation_steps,
-            pack_bytes=config.schedule.pack_bytes,
-            compile_network=part == "network",
-            **kwargs,
-        )
-        self.config = config
-        self.classes = classes
         self.one_class = config.loss.kind == SOFTMAX
         self.loss_fn = _loss(config)
         self._plan_loss = self.loss_fn.plan_loss
         if part == "loss":
             self._plan_loss = compiled(self._plan_loss)
-        self.backbone = _backbone(config)
         self.dropout = keras.layers.Dropout(
             config.network.dropout, seed=config.seed, name="dropout"
         )
@@ -168,22 +156,6 @@ class Tagger(DistributedModel):
         logits = self(images, training=True)
         return self._plan_loss(targets, logits, plan, row_places)
 
-    def regularized(self, gradients, weights):
-        """Adds the gradient of `weight_decay / 2 * |w|^2` for `sgd`.
-
-        Here and not in the optimizer, so that it passes through the momentum
-        as in the paper.
-        """
-        schedule = self.config.schedule
-        if schedule.optimizer != "sgd" or not schedule.weight_decay:
-            return gradients
-        rate = self.optimizer.scale_loss(schedule.weight_decay)
-        normed = ("gamma", "beta")
-        return [
-            g if w.name in normed else g + tf.cast(rate * w, g.dtype)
-            for g, w in zip(gradients, weights, strict=True)
-        ]
-
     def update_metrics(self, data):
         """One batch (images, targets[, weights]) of an evaluation.
 
@@ -197,20 +169,10 @@ class Tagger(DistributedModel):
             # Logits rank as probabilities do, without ties at 0 and 1.
             metric.update_state(targets, logits, sample_weight=weights)
 
-    def get_config(self):
-        return {"config": self.config.to_json(), "classes": self.classes}
-
 
 def _loss(config: Config) -> MultiLabelLoss | SoftmaxLoss:
     kind = SoftmaxLoss if config.loss.kind == SOFTMAX else MultiLabelLoss
     return kind(config.loss)
-
-
-def _backbone(config: Config) -> keras.Model:
-    build = build_application
-    if config.network.backbone == RESNET_V2:
-        build = build_backbone
-    return build(config.network, config.data.image_size)
 
 
 def _head(config: Config, classes: int) -> keras.layers.Dense:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,11 +56,14 @@ class Scored(NamedTuple):
         scores: probabilities [images, classes].
         ledger: codes of `records.ledger_codes` [images, classes], negative
             where there is no label; None where origins are not known.
+        features: of the records without their images, see
+            `records.feature_spec`; empty of bare scores.
     """
 
     labels: np.ndarray
     scores: np.ndarray
     ledger: np.ndarray | None = None
+    features: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +74,7 @@ class Split:
         batches: scores them, once.
         judge: what the training knows of them.
         trained_on: folder of the data set of that training, if found.
+        places: int64 [images], of those that are scored in the split.
     """
 
     tagger: Tagger
@@ -78,6 +83,7 @@ class Split:
     batches: Iterable[Scored]
     judge: Judge
     trained_on: str | None
+    places: np.ndarray
 
 
 def open_split(
@@ -110,9 +116,9 @@ def open_split(
     dataset_folder.shard_paths(dataset, split)
     devices.take_own(team)
     tagger = load_tagger(workdir)
-    vocabulary = _common_vocabulary(workdir, dataset)
-    judge, own = _judge(workdir, dataset, split, trained_on)
-    judge, left = _looked_for(judge, own, workdir, dataset, team)
+    vocabulary = common_vocabulary(workdir, dataset)
+    judge, own = find_judge(workdir, dataset, split, trained_on)
+    judge, left = looked_for(judge, own, workdir, dataset, team)
     # Whole batches: of others the network's digits could differ.
     size = options.batch_size
     batches = team.part_of(-(-len(left) // size))
@@ -130,10 +136,10 @@ def open_split(
     shown = options.progress and team.is_chief
     bar = _bar(scored, f"score {split}{team.part}", len(batches), shown)
     _, hierarchy = load_folder(workdir)
-    return Split(tagger, vocabulary, hierarchy, bar, judge, own)
+    return Split(tagger, vocabulary, hierarchy, bar, judge, own, left)
 
 
-def _judge(
+def find_judge(
     workdir: Path, dataset: str, split: str, trained_on: str | None
 ) -> tuple[Judge, str | None]:
     """Returns the judge, and where the run's own data set lies."""
@@ -169,7 +175,7 @@ def plan(
     }
 
 
-def _looked_for(
+def looked_for(
     judge: Judge,
     own: str | None,
     workdir: Path,
@@ -215,21 +221,35 @@ def score_batches(
     for images, targets, features in batches:
         team.check()
         scores = score(images).numpy()
-        yield Scored(targets.numpy(), scores, _ledger(features, scores.shape))
+        ledger = _ledger(features, scores.shape)
+        yield Scored(targets.numpy(), scores, ledger, features)
 
 
 def _ledger(
     features: dict[str, tf.RaggedTensor], shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Returns int8 [images, classes] codes; those of no label are -1."""
     ids = features[records.LABEL_ID]
-    ledger = np.full(shape, NO_LEDGER, np.int8)
     codes = features[records.LABEL_LEDGER].flat_values.numpy()
-    ledger[ids.value_rowids().numpy(), ids.flat_values.numpy()] = codes
+    places = ids.value_rowids().numpy(), ids.flat_values.numpy()
+    return dense_ledger(*places, codes, shape)
+
+
+def dense_ledger(
+    rows: np.ndarray, ids: np.ndarray, codes: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Returns int16 [images, classes] codes; those of no label are -1.
+
+    Args:
+        rows, ids, codes: of each label its image, class and code, int.
+        shape: images and classes.
+    """
+    # Codes fill a byte: an int8 would take some for no label.
+    ledger = np.full(shape, NO_LEDGER, np.int16)
+    ledger[rows, ids] = codes
     return ledger
 
 
-def _common_vocabulary(workdir: Path, dataset: str) -> Vocabulary:
+def common_vocabulary(workdir: Path, dataset: str) -> Vocabulary:
     trained, given = load_vocabulary(workdir), load_vocabulary(dataset)
     if trained.fingerprint != given.fingerprint:
         raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from beam_jobs.classes.load_classes import load_vocabulary
 from beam_jobs.errors import InputError
 from beam_jobs.option_fields import from_mapping
 from model import workdir as files
+from model.backbone_names import KERAS_HUB, check_kerashub
 from model.config import Config, StartConfig
 from model.config_sections import STAGES
 from model.loss_kinds import SOFTMAX
@@ -43,6 +44,34 @@ class Start:
     theirs: int
 
 
+def described(config: Config, workdir: Path, restart: bool) -> Config:
+    """Returns a config that says which network of KerasHub it has, if any.
+
+    What was begun has it in its workdir, and needs its source no more.
+
+    Raises:
+        InputError: KerasHub is not installed, or no source has such a one.
+    """
+    network, source = config.network, config.start.source
+    if network.backbone != KERAS_HUB:
+        return config
+    check_kerashub()
+    if network.preset:
+        return config
+    there, kept = None, workdir / files.CONFIG
+    if kept.is_file() and not restart:
+        there = Config.from_json(kept.read_text(encoding="utf-8"))
+    if there is None or there.start.source != source:
+        there = None if source is None else sources.find(source).config
+    if there is None or not there.network.preset:
+        raise InputError(
+            f"network.backbone {KERAS_HUB} starts --from a preset's folder, "
+            f"or from what was trained with it; received: {source}"
+        )
+    preset = there.network.preset
+    return replace(config, network=replace(network, preset=preset))
+
+
 def plan(config: Config, dataset: str, workdir: Path) -> Start | None:
     """Returns what a training is to start from; None for random weights.
 
@@ -63,8 +92,8 @@ def plan(config: Config, dataset: str, workdir: Path) -> Start | None:
     pairs = sources.common_classes(vocabulary, source.vocabulary)
     if config.start.take != "all":
         pairs = []
-    elif source.config is not None:
-        _check_loss(source, source.config, config)
+    elif source.config is not None and source.vocabulary is not None:
+        _check_head(source, source.config, config)
     _check_classes(config.start, source, pairs, len(vocabulary))
     return Start(
         source=given,
@@ -76,8 +105,14 @@ def plan(config: Config, dataset: str, workdir: Path) -> Start | None:
     )
 
 
-def _check_loss(source: Source, theirs: Config, ours: Config) -> None:
+def _check_head(source: Source, theirs: Config, ours: Config) -> None:
     """Checks that a head's logits mean the same."""
+    if theirs.head.task != ours.head.task:
+        raise InputError(
+            f"{source} was trained for {theirs.head.task}, this training is "
+            f"for {ours.head.task}: --set start.take=backbone takes the "
+            "backbone alone"
+        )
     kinds = [config.loss.kind for config in (theirs, ours)]
     if (kinds[0] == SOFTMAX) != (kinds[1] == SOFTMAX):
         raise InputError(
@@ -137,7 +172,7 @@ def freeze(tagger: Any, start: Start | None) -> None:
 def _freeze_layers(backbone: Any, frozen: Collection[str]) -> None:
     import keras
 
-    from model.network.distributed_model import leaves
+    from model.network.leaf_layers import leaves
 
     parts = tuple(f"{p}_" for p in ("stem", *STAGES) if p in frozen)
     for layer in leaves(backbone):
@@ -164,8 +199,8 @@ def begin(tagger: Any, start: Start) -> Iterator[str]:
         )
     weights = load_weights.load(source, tagger.config.network)
     yield f"started from {source}: its backbone, {len(weights.backbone)} arrays"
-    for variable in tagger.backbone.weights:
-        variable.assign(weights.backbone[load_weights.name_of(variable)])
+    for name, variable in load_weights.backbone_weights(tagger.backbone):
+        variable.assign(weights.backbone[name])
     here, there = list(start.classes), list(start.places)
     if here and weights.kernel is not None and weights.bias is not None:
         kernel, bias = tagger.head.weights
@@ -192,7 +227,7 @@ def _of_head(tagger: Any, start: Start) -> str:
     taken, classes = len(start.classes), tagger.classes
     if tagger.config.start.take != "all":
         return "its head is left, as start.take says"
-    if start.kind == sources.APPLICATION:
+    if start.kind in (sources.APPLICATION, sources.PRESET):
         return "a head of its own begins with it"
     if not start.theirs:
         return (

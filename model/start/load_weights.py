@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,20 @@ from beam_jobs.errors import InputError
 from beam_jobs.files.text_files import read_tsv
 from model.config import NetworkConfig
 from model.network.applications import build_application
+from model.network.kerashub import LAYER, build_kerashub
 from model.network.load_tagger import weights_sha256
+from model.network.make_model import make_model
 from model.network.tagger import Tagger
+from model.network.task_model import TaskModel
 from model.start import released_names, sources
-from model.start.sources import APPLICATION, EXPORT, RELEASED, Source
-from model.workdir import WEIGHTS_SHA256
+from model.start.sources import (
+    APPLICATION,
+    EXPORT,
+    PRESET,
+    RELEASED,
+    Source,
+)
+from model.workdir import CONFIG, WEIGHTS_SHA256
 
 # Of an export's list of weights.
 _HEADER = ("weight", "variable")
@@ -56,17 +65,22 @@ def load(source: Source, network: NetworkConfig) -> Weights:
         return _released(source, network)
     if source.kind == APPLICATION:
         return _application(source, network)
+    if source.kind == PRESET:
+        return _preset(source, network)
     sources.check_network(source, network)
     if source.config is None or source.vocabulary is None:
         raise ValueError(f"{source} is not described")
-    tagger = Tagger(source.config, len(source.vocabulary))
+    tagger = make_model(source.config, len(source.vocabulary))
     if source.kind == EXPORT:
         _load_export(source, tagger)
     else:
         _load_training(source, tagger)
+    backbone = _arrays(tagger.backbone)
+    if not isinstance(tagger, Tagger):
+        return Weights(backbone)
     kernel, bias = (w.numpy() for w in tagger.head.weights)
     return Weights(
-        {name_of(w): w.numpy() for w in tagger.backbone.weights},
+        backbone,
         kernel,
         bias,
         runs=tagger.runs.numpy() if source.kind != EXPORT else None,
@@ -78,13 +92,26 @@ def name_of(variable: Any) -> str:
     return "/".join(variable.path.split("/")[-2:])
 
 
+def backbone_weights(backbone: Any) -> Iterator[tuple[str, Any]]:
+    """Yields the names of a backbone's variables, and the variables."""
+    # KerasHub's may share a name, or be numbered anew each time one is made.
+    numbered = any(layer.name == LAYER for layer in backbone.layers)
+    for place, variable in enumerate(backbone.weights):
+        name = f"{LAYER}/{place}" if numbered else name_of(variable)
+        yield name, variable
+
+
+def _arrays(backbone: Any) -> dict[str, np.ndarray]:
+    return {name: w.numpy() for name, w in backbone_weights(backbone)}
+
+
 def named_weights(tagger: Any) -> dict[str, Any]:
     """Returns the variables of backbone and head by their names."""
-    weights = [*tagger.backbone.weights, *tagger.head.weights]
-    return {name_of(w): w for w in weights}
+    head = {name_of(w): w for w in tagger.head.weights}
+    return dict(backbone_weights(tagger.backbone)) | head
 
 
-def _load_training(source: Source, tagger: Tagger) -> None:
+def _load_training(source: Source, tagger: TaskModel) -> None:
     try:
         tagger.load_weights(source.files[0])
     # Keras and h5py raise many kinds for what is no such file.
@@ -94,7 +121,7 @@ def _load_training(source: Source, tagger: Tagger) -> None:
         ) from error
 
 
-def _load_export(source: Source, tagger: Tagger) -> None:
+def _load_export(source: Source, tagger: TaskModel) -> None:
     reader = _reader(source, source.path / "variables" / "variables")
     rows = read_tsv(source.path / "assets" / sources.WEIGHT_NAMES, _HEADER)
     places = {name: place for _, (name, place) in rows}
@@ -113,16 +140,27 @@ def _application(source: Source, network: NetworkConfig) -> Weights:
     # Of another size than the images to come: the weights are the same.
     size = 331 if network.backbone.startswith("NASNet") else 224
     backbone = build_application(network, size)
+    wanted = f"{network.backbone} without its top (..._notop.h5)"
+    _load_layer(source, backbone.get_layer("application"), wanted)
+    return Weights(_arrays(backbone))
+
+
+def _preset(source: Source, network: NetworkConfig) -> Weights:
+    if source.config is None:
+        raise ValueError(f"{source} is not described")
+    # Some backbones take images of one size alone, and it knows which.
+    backbone = build_kerashub(network, source.config.data.image_size)
+    _load_layer(source, backbone.get_layer(LAYER), f"its own {CONFIG}")
+    return Weights(_arrays(backbone))
+
+
+def _load_layer(source: Source, layer: Any, wanted: str) -> None:
     try:
-        backbone.get_layer("application").load_weights(source.path)
+        layer.load_weights(source.files[0])
     # Keras and h5py raise many kinds for a file of something else.
     except Exception as error:
         said = str(error).splitlines()[0]
-        raise InputError(
-            f"{source} does not fit {network.backbone} without its top "
-            f"(..._notop.h5): {said}"
-        ) from error
-    return Weights({name_of(w): w.numpy() for w in backbone.weights})
+        raise InputError(f"{source} does not fit {wanted}: {said}") from error
 
 
 def _released(source: Source, network: NetworkConfig) -> Weights:

@@ -1,8 +1,8 @@
 """Finds what a training is to start from, and refuses what does not fit.
 
 A source is a training's working directory, an export, a TensorFlow 1 checkpoint
-as the released code writes them, or a weights file of keras.applications. No
-TensorFlow here: a wrong one is refused before it is loaded.
+as the released code writes them, a weights file of keras.applications, or a
+preset of KerasHub. No TensorFlow here: a wrong one is refused before it loads.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from beam_jobs.classes.load_classes import VOCABULARY, load_vocabulary
 from beam_jobs.classes.vocabulary import Vocabulary
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
-from model.backbone_names import RESNET_V2
+from model.backbone_names import KERAS_HUB, RESNET_V2
 from model.checkpoint_files import weights_file
 from model.config import Config, NetworkConfig
+from model.start import preset
 from model.workdir import CONFIG, WEIGHTS_SHA256
 
 TRAINING, EXPORT, RELEASED = "training", "export", "TF1 checkpoint"
-APPLICATION = "weights file"
+APPLICATION, PRESET = "weights file", "KerasHub preset"
 # The fields that weights of a backbone belong to.
 _FIELDS = (
     *("backbone", "block", "blocks", "filters", "strides"),
@@ -41,10 +42,11 @@ class Source:
     """What weights come from.
 
     Attributes:
-        kind: TRAINING, EXPORT, RELEASED or APPLICATION.
+        kind: TRAINING, EXPORT, RELEASED, APPLICATION or PRESET.
         path: a folder; of a TF1 checkpoint its prefix.
         files: its weights.
-        config: it was trained with; None for a TF1 checkpoint.
+        config: it was trained with, of a preset its network; None for a TF1
+            checkpoint and a weights file.
         vocabulary: of its head; None if it is not known.
     """
 
@@ -71,6 +73,8 @@ def find(source: str) -> Source:
         InputError: nothing, nothing of these kinds, or half of one.
     """
     path = Path(source)
+    if (config := preset.read(path)) is not None:
+        return Source(PRESET, path, (path / preset.WEIGHTS,), config)
     if (path / CONFIG).is_file():
         found = weights_file(path)
         return Source(TRAINING, path, (found,), *_described(path))
@@ -87,10 +91,27 @@ def find(source: str) -> Source:
         return Source(RELEASED, prefix, (index, *parts))
     raise InputError(
         "a training starts from the --workdir of another one, an export, the "
-        "prefix of a TensorFlow 1 checkpoint, or a weights file (.h5) of "
-        f"keras.applications; received: {source}, which "
+        "prefix of a TensorFlow 1 checkpoint, a weights file (.h5) of "
+        "keras.applications, or a KerasHub preset's folder; received: "
+        f"{source}, which "
         + ("is none of them" if path.exists() else "does not exist")
     )
+
+
+def config_of(source: str | None, given: Config | None) -> Config:
+    """Returns the config to go on with: the given one, or the source's.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = None if source is None else find(source).config
+    config = given or found
+    if config is None:
+        raise InputError(
+            "name the network with --config: "
+            + ("there is no --from" if source is None else f"{source} has none")
+        )
+    return config
 
 
 def check_network(source: Source, network: NetworkConfig) -> None:
@@ -107,9 +128,10 @@ def check_network(source: Source, network: NetworkConfig) -> None:
     if source.config is None:
         return
     place = source.path / ("assets" if source.kind == EXPORT else "") / CONFIG
-    check_same(
-        source, source.config.network, network, f"--config {place} has them"
-    )
+    cure = f"--config {place} has them"
+    if source.kind == PRESET:
+        cure = f"--set network.backbone={KERAS_HUB} takes it from there"
+    check_same(source, source.config.network, network, cure)
 
 
 def check_same(
@@ -117,9 +139,9 @@ def check_same(
 ) -> None:
     """Raises InputError unless two backbones have the same weights."""
     wrong = [
-        f"network.{name} is {getattr(theirs, name)!r} there, "
-        f"{getattr(ours, name)!r} here"
-        for name in _fields(ours)
+        f"network.{name} is {getattr(theirs, name)!r:.80} there, "
+        f"{getattr(ours, name)!r:.80} here"
+        for name in _fields(theirs, ours)
         if getattr(theirs, name) != getattr(ours, name)
     ]
     if wrong:
@@ -128,8 +150,10 @@ def check_same(
         )
 
 
-def _fields(network: NetworkConfig) -> tuple[str, ...]:
-    return _FIELDS if network.backbone == RESNET_V2 else _FIELDS[:1]
+def _fields(theirs: NetworkConfig, ours: NetworkConfig) -> tuple[str, ...]:
+    if theirs.backbone != ours.backbone:
+        return ("backbone",)
+    return _FIELDS if ours.backbone == RESNET_V2 else ("preset",)
 
 
 def common_classes(

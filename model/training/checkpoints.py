@@ -109,7 +109,10 @@ class SaveCheckpoints(keras.callbacks.Callback):
         with writing(self.workdir, what, self._bytes()):
             partial.parent.mkdir(parents=True, exist_ok=True)
             try:
-                self.model.save_weights(partial, overwrite=True)
+                # Whoever reads it, but for a training that goes on, wants
+                # the average of the weights.
+                with self.model.averaged():
+                    self.model.save_weights(partial, overwrite=True)
                 files.publish(self.workdir, position)
             except Exception:
                 # What says so needs some room as well.

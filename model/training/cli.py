@@ -36,7 +36,8 @@ def train(
         str | None,
         typer.Option(
             "--from",
-            help="Starts from a training, an export, a TF1 checkpoint.",
+            help="Starts from a training, an export, a TF1 checkpoint, "
+            "a KerasHub preset.",
         ),
     ] = None,
     freeze: Annotated[

@@ -13,6 +13,7 @@ import numpy as np
 from beam_jobs.errors import InputError
 from model import checkpoint_files as files
 from model.config import Config
+from model.config_sections import TAGS
 from model.network.step_watch import Seen
 from model.training.schedules import WarmupThenDecay, in_steps
 
@@ -192,9 +193,11 @@ class StopOnNaN(keras.callbacks.Callback):
 
     def _evidence(self, step: int, epoch: int, batch: int) -> Evidence:
         # Nothing keeps a batch during the step: this one is read once more.
-        images, targets = self.read_batch(epoch, batch)
+        images, *targets = self.read_batch(epoch, batch)
         rows = np.isfinite(images).all(axis=(1, 2, 3))
-        known = ((targets >= -1) & (targets <= 1)).all(axis=1)
+        known = np.isfinite(targets[0]).reshape(len(images), -1).all(axis=1)
+        if self.config.head.task == TAGS:
+            known &= ((targets[0] >= -1) & (targets[0] <= 1)).all(axis=1)
         scaling = keras.optimizers.LossScaleOptimizer
         return Evidence(
             step=step,

@@ -27,7 +27,7 @@ from model import workdir as files
 from model.config import Config
 from model.inputs.input_pipeline import as_input_errors
 from model.network.cost import image_cost
-from model.network.tagger import Tagger
+from model.network.make_model import make_model
 from model.training import checkpoints, prepare_workdir
 from model.training import run as run_
 from model.training import strategy as strategy_
@@ -100,7 +100,7 @@ def _estimate(
     # Before anything that a training does not do.
     memory = _memory(run)
     checkpoint_seconds, end_seconds = _save(run)
-    cost = image_cost(Tagger(run.config, run.tagger.classes))
+    cost = image_cost(make_model(run.config, run.tagger.classes))
     schedule = config.schedule
     steps = run.images // schedule.batch_size
     return Estimate(

@@ -29,8 +29,8 @@ _FIXED = ("schedule.batch_size", "schedule.optimizer")
 
 def is_allowed(field: str, change: Mapping[str, Any]) -> bool:
     """Returns whether a training can go on with another value of a field."""
-    # Without momentum the optimizer has no variables for it.
-    if field == "schedule.momentum":
+    # Without momentum the optimizer has no variables for it, nor for averages.
+    if field in ("schedule.momentum", "schedule.average"):
         return bool(change["from"] and change["to"])
     return field.startswith("schedule.") and field not in _FIXED
 
@@ -46,7 +46,8 @@ def check(workdir: Path, changes: Changes, config: Config) -> Note:
     if wrong:
         raise InputError(
             "--extend goes on with another schedule alone, of the same "
-            f"batch_size, optimizer and use of momentum; {describe(wrong)}; "
+            "batch_size, optimizer, use of momentum and of average; "
+            f"{describe(wrong)}; "
             "take another --workdir, or --restart to throw the training in "
             f"{workdir} away"
         )

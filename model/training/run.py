@@ -158,17 +158,22 @@ def _cached(config, dataset, workdir, strategy, workers, tagger):
 
 def _make_tagger(config, counts, strategy, steps, checkpoint, start):
     """Returns the compiled tagger, as the checkpoint has it or fresh."""
-    from model.network.tagger import Tagger
+    from model.network.make_model import make_model
+    from model.network.weight_average import WeightAverage
     from model.training import schedules
 
     with strategy.scope():
-        tagger = Tagger(config, len(counts.per_class))
+        tagger = make_model(config, len(counts.per_class))
         begin.freeze(tagger, start)
         optimizer = schedules.make_optimizer(
             config.schedule, steps, config.network.precision
         )
         # Before the weights are loaded, which its own are among.
         optimizer.build(tagger.trainable_variables)
+        if config.schedule.average:
+            tagger.average = WeightAverage(
+                optimizer, tagger.trainable_variables, config.schedule.average
+            )
         tagger.compile(
             optimizer=optimizer,
             steps_per_execution=config.schedule.steps_per_execution,
@@ -178,8 +183,12 @@ def _make_tagger(config, counts, strategy, steps, checkpoint, start):
             tagger.set_prior(counts.per_class, counts.images)
             for line in begin.begin(tagger, start) if start else ():
                 print(line)
+            if tagger.average:
+                tagger.average.begin()
         else:
             tagger.load_weights(checkpoint.path)
+            if tagger.average:
+                tagger.average.go_on()
     return tagger
 
 
@@ -226,6 +235,8 @@ def fit(
             callbacks=[watch, *callbacks],
             **validate,
         )
+    if run.tagger.average:
+        run.tagger.average.show()
 
 
 def _distributed(run: Run, clock, first_epoch, first_step, epochs):
@@ -265,6 +276,7 @@ def batches(run: Run, **settings):
         seed=run.config.seed,
         workdir=run.workdir,
         cached=run.cached,
+        head=run.config.head,
         **settings,
     )
 

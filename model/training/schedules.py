@@ -1,13 +1,17 @@
-"""Learning rate by step: warm-up, then step, cosine or no decay."""
+"""Learning rate by step, and by layer; and the optimizers that have it."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 
 import keras
 from keras import ops
 
 from model.config import ScheduleConfig
+
+_STAGE = re.compile(r"(?:^|/)(?:stem|stage(\d+))_")
 
 
 @keras.saving.register_keras_serializable(package="tagforest")
@@ -107,6 +111,51 @@ def _floor(step, width: float):
     return ops.floor((step + 0.5) / width)
 
 
+def layer_factors(paths: Sequence[str], decay: float) -> list[float]:
+    """Returns what the learning rate of each variable is multiplied by.
+
+    The head, the last stage and what normalizes it have 1, each stage below
+    `decay` times that of the one above, and the stem comes below the first.
+
+    Args:
+        paths: of the variables, which have a stage's layers in them.
+
+    Example:
+        >>> names = ["stem_conv", "stage1_block1_1_conv", "stage2_block1_1_bn"]
+        >>> layer_factors([f"{n}/kernel" for n in (*names, "head")], 0.5)
+        [0.25, 0.5, 1.0, 1.0]
+    """
+    found = [_STAGE.search(path) for path in paths]
+    # The stem is the stage 0.
+    stages = [None if f is None else int(f[1] or 0) for f in found]
+    last = max((s for s in stages if s is not None), default=0)
+    return [1.0 if s is None else decay ** (last - s) for s in stages]
+
+
+class _ByLayer:
+    """Of an optimizer: the lower a layer, the smaller its learning rate."""
+
+    layer_decay = 1.0
+
+    def build(self, variables):
+        super().build(variables)
+        paths = [v.path for v in variables]
+        self._factors = layer_factors(paths, self.layer_decay)
+
+    def update_step(self, gradient, variable, learning_rate):
+        factor = self._factors[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, factor * learning_rate)
+
+
+# Public names: Keras makes a name scope of them, which no _ may begin.
+class SGDByLayer(_ByLayer, keras.optimizers.SGD):
+    """SGD whose rate falls from stage to stage."""
+
+
+class AdamWByLayer(_ByLayer, keras.optimizers.AdamW):
+    """AdamW whose rate, but not its weight decay, falls likewise."""
+
+
 @keras.saving.register_keras_serializable(package="tagforest")
 class LossScale(keras.optimizers.LossScaleOptimizer):
     """Loss scaling whose skipped steps count as steps.
@@ -132,14 +181,17 @@ def make_optimizer(
     """
     rate = WarmupThenDecay(config, steps_per_epoch)
     clip = config.clip_norm or None
+    by_layer = config.layer_decay != 1
     if config.optimizer == "sgd":
-        made = keras.optimizers.SGD(
-            rate, momentum=config.momentum, global_clipnorm=clip
-        )
+        kind = SGDByLayer if by_layer else keras.optimizers.SGD
+        made = kind(rate, momentum=config.momentum, global_clipnorm=clip)
     else:
-        made = keras.optimizers.AdamW(
+        kind = AdamWByLayer if by_layer else keras.optimizers.AdamW
+        made = kind(
             rate, weight_decay=config.weight_decay, global_clipnorm=clip
         )
         # Of the name: Keras' variables have no other mark of what they are.
         made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    if by_layer:
+        made.layer_decay = config.layer_decay
     return LossScale(made) if precision == "mixed_float16" else made

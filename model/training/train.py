@@ -30,7 +30,7 @@ from model.workers import cluster, rendezvous
 
 # Bytes a parameter in a checkpoint: weights and AdamW's two moments.
 _BYTES_PER_PARAMETER = 12
-# Parameters of a network of keras.applications, about.
+# Parameters of a network of Keras or KerasHub, about.
 _APPLICATION = 25_000_000
 # Checkpoints at once: two kept, one being written; and the final weights.
 _COPIES = 4
@@ -59,6 +59,7 @@ def train(
     dataset, workdir = os.fspath(dataset), Path(workdir)
     config = replace(config, data=record_order.settled(config.data, dataset))
     options = options or TrainOptions()
+    config = begin.described(config, workdir, options.restart)
     workers = cluster.workers_from_environment()
     _check_joined(options)
     count = max(workers.count, options.local_workers)
@@ -112,6 +113,7 @@ def estimate(
     dataset, workdir = os.fspath(dataset), Path(workdir)
     config = replace(config, data=record_order.settled(config.data, dataset))
     options = options or TrainOptions()
+    config = begin.described(config, workdir, options.restart)
     workers, local = cluster.workers_from_environment(), options.local_workers
     _check_joined(options)
     count = max(workers.count, local)
@@ -190,9 +192,8 @@ def _check(config: Config, dataset: str, workdir: Path, workers: int) -> None:
         raise InputError(f"--workdir {workdir} is a file")
     parameters = _about_parameters(config, classes)
     copies = _COPIES + bool(config.schedule.best)
-    prepare_workdir_.check_disk(
-        workdir, copies * _BYTES_PER_PARAMETER * parameters
-    )
+    each = _BYTES_PER_PARAMETER + 4 * bool(config.schedule.average)
+    prepare_workdir_.check_disk(workdir, copies * each * parameters)
     tensorflow_files.register(dataset)
     begin.plan(config, dataset, workdir)
 

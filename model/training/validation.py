@@ -50,9 +50,9 @@ def distributed(
 ) -> tuple[Any, int]:
     """Returns the split for `Tagger.evaluate` on all replicas, and its steps.
 
-    Elements are float32 [batch, size, size, 3], int8 [batch, classes] and
-    weights float32 [batch], with at most the images that training puts
-    through the network at once.
+    Elements are float32 [batch, size, size, 3], int8 [batch, classes] (or what
+    `region_targets` says) and weights float32 [batch], with at most the images
+    that training puts through the network at once.
 
     Raises:
         InputError: no such split.
@@ -81,6 +81,7 @@ def distributed(
             classes=classes,
             batch_size=size,
             choose=share,
+            head=config.head,
         )
         # Dealt as the images are: each place meets its image.
         places = share(tf.data.Dataset.range(steps * size * replicas))

@@ -11,22 +11,18 @@ import csv
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from beam_jobs import split_names
-from beam_jobs.classes.hierarchy import Hierarchy
-from beam_jobs.classes.load_classes import HIERARCHY, VOCABULARY
 from beam_jobs.classes.own_classes import own_id, plain_name
-from beam_jobs.classes.vocabulary import TagClass, Vocabulary
 from beam_jobs.classes.wordnet import WNID_PATTERN
-from beam_jobs.cli_options import build_options
 from beam_jobs.dataset.manifest import Manifest
-from beam_jobs.dataset_job.build_dataset import build_dataset
-from beam_jobs.dataset_job.options import DatasetOptions
 from beam_jobs.errors import InputError
 from beam_jobs.images.image_names import is_image_name
+from model.transfer import flat_classes
+from model.transfer.class_names import names_of_synsets
 from model.transfer.options import ClassifyOptions
 
 # What Caltech-101 and Caltech-256 have beside their classes.
@@ -61,21 +57,26 @@ def list_images(options: ClassifyOptions) -> Listing:
         InputError: no such folder, no classes in it, a class without images
             or with fewer than are to be drawn, or two folders of one name.
     """
-    train, test = _folders(options)
+    train, test = folders(options)
     classes, left_out = _classes(train)
     ids = _ids(classes)
     if test is None:
-        return Listing(ids, *_draw(classes, options), left_out)
+        return Listing(ids, *draw(classes, options), left_out)
     held_out, others = _classes(test)
-    unknown = sorted(held_out.keys() - classes.keys())
-    missing = sorted(classes.keys() - held_out.keys())
-    if unknown or missing:
-        where, names = (test, unknown) if unknown else (train, missing)
-        raise InputError(
-            f"{where} alone has the classes {', '.join(names[:5])}: the same "
-            "folders are needed in both"
-        )
+    check_same((train, classes), (test, held_out))
     return Listing(ids, classes, held_out, (*left_out, *others))
+
+
+def check_same(
+    train: tuple[Path, Collection[str]], test: tuple[Path, Collection[str]]
+) -> None:
+    """Raises InputError unless two folders have classes of the same names."""
+    for (folder, names), (_, others) in ((test, train), (train, test)):
+        if alone := sorted(set(names) - set(others)):
+            raise InputError(
+                f"{folder} alone has the classes {', '.join(alone[:5])}: the "
+                "same ones are needed in both"
+            )
 
 
 def build(listing: Listing, out: Path, say: Callable[[str], None]) -> Manifest:
@@ -88,40 +89,15 @@ def build(listing: Listing, out: Path, say: Callable[[str], None]) -> Manifest:
     Raises:
         InputError, JobFailedError: as the data set job.
     """
-    beside = out.with_name(f"{out.name}-classes")
-    beside.mkdir(parents=True, exist_ok=True)
-    names = sorted(listing.ids, key=lambda n: listing.ids[n])
-    vocabulary = Vocabulary(
-        TagClass(i, listing.ids[n], plain_name(_NUMBER.sub("", n)))
-        for i, n in enumerate(names)
-    )
-    tree = Hierarchy([()] * len(names))
-    table = beside / "images.csv"
-    _update(beside / VOCABULARY, vocabulary.save)
-    _update(beside / HIERARCHY, lambda path: tree.save(path, vocabulary))
-    _update(table, lambda path: _write_table(listing, path))
+    names = {i: plain_name(_NUMBER.sub("", n)) for n, i in listing.ids.items()}
+    synsets = [i for i in names if WNID_PATTERN.fullmatch(i)]
+    root = _root(listing)
+    names |= names_of_synsets(synsets, Path(root))
+    table = flat_classes.beside(out) / "images.csv"
+    flat_classes.update(table, lambda path: _write_table(listing, path))
     # Of an image the id is its path below.
-    options = build_options(
-        DatasetOptions,
-        {
-            "csv": [str(table)],
-            "images": [_root(listing)],
-            "vocabulary": str(beside / VOCABULARY),
-            "splits": "source",
-            "out": str(out),
-        },
-    )
-    return build_dataset(options, on_note=say)
-
-
-def _update(path: Path, write: Callable[[Path], None]) -> None:
-    """Writes a file, unless it is there like that: a newer one is another."""
-    fresh = path.with_name(f"new-{path.name}")
-    write(fresh)
-    if path.is_file() and path.read_bytes() == fresh.read_bytes():
-        fresh.unlink()
-    else:
-        fresh.replace(path)
+    source = {"csv": [str(table)], "images": [root]}
+    return flat_classes.build_of(names, source, out, say)
 
 
 def _root(listing: Listing) -> str:
@@ -147,8 +123,12 @@ def _write_table(listing: Listing, path: Path) -> None:
                     rows.writerow((inside, listing.ids[name], split))
 
 
-def _folders(options: ClassifyOptions) -> tuple[Path, Path | None]:
-    """Returns the folder of train, and that of test if there is one."""
+def folders(options: ClassifyOptions) -> tuple[Path, Path | None]:
+    """Returns the folder of train, and that of test if there is one.
+
+    Raises:
+        InputError: no such folder.
+    """
     train = Path(options.folder)
     if not train.is_dir():
         raise InputError(f"no such folder: {train}")
@@ -215,8 +195,15 @@ def _ids(classes: Images) -> dict[str, str]:
     return ids
 
 
-def _draw(classes: Images, options: ClassifyOptions) -> tuple[Images, Images]:
-    """Draws so many images of each class, by a hash of seed and name."""
+def draw(classes: Images, options: ClassifyOptions) -> tuple[Images, Images]:
+    """Draws so many images of each class, by a hash of seed and name.
+
+    Returns:
+        Those of train, and those held out.
+
+    Raises:
+        InputError: a class has too few.
+    """
     train, held_out = {}, {}
     for name, images in classes.items():
         needed = options.train_per_class + 1

@@ -9,14 +9,19 @@ from pathlib import Path
 
 from beam_jobs.classes.load_classes import load_vocabulary
 from beam_jobs.dataset import dataset_folder
-from beam_jobs.dataset.manifest import describe
+from beam_jobs.dataset.manifest import Manifest, describe
 from beam_jobs.errors import InputError
-from beam_jobs.statistics.counts import load_images_per_class
 from model.config import Config, ScheduleConfig, StartConfig, override
 from model.start import sources
 from model.training import train as train_
 from model.training.options import TrainOptions
-from model.transfer import class_folders, recipes
+from model.transfer import (
+    class_folders,
+    class_tars,
+    flat_classes,
+    other_size,
+    recipes,
+)
 from model.transfer.options import ClassifyOptions
 
 DATASET = "dataset"
@@ -29,7 +34,8 @@ class Classified:
     """What came of it.
 
     Attributes:
-        runs: workdirs, one an image size; the last is the classifier.
+        runs: workdirs, one an image size, and one more where it is seen at
+            another than it was trained at; the last is the classifier.
         dataset: folder of the data set.
         top_1, top_5, mean_per_class: see `classification`.
         images: that were judged.
@@ -72,11 +78,12 @@ def classify(
     workdir = Path(workdir)
     config = _config(source, config, options, changes)
     sizes = options.image_sizes or (config.data.image_size,)
-    listing = class_folders.list_images(options)
-    for folder in listing.left_out:
-        print(f"{folder} is left out: it is no class")
+    # What is wrong with a change is said before the data set is built.
+    start = StartConfig(source=source, take="backbone")
+    made = _of_size(config, sizes[0], start, options.recipe, _BATCH)
+    override(made, changes)
     dataset = workdir / DATASET
-    manifest = class_folders.build(listing, dataset, print)
+    manifest = _build(options, dataset)
     print(describe(manifest, str(dataset)))
     images = manifest.splits[dataset_folder.TRAIN]["images"]
     _check_learned(dataset)
@@ -89,15 +96,30 @@ def classify(
             start = StartConfig(source=str(runs[-2]))
         made = _of_size(config, size, start, options.recipe, images)
         train_.train(override(made, changes), dataset, runs[-1], train_options)
+    if test_size := _test_size(options, sizes[-1]):
+        runs.append(other_size.at_size(runs[-1], test_size))
     return _judge(runs, dataset, options.crops)
+
+
+def _test_size(options: ClassifyOptions, trained: int) -> int | None:
+    part = recipes.TEST_SIZES.get(options.recipe)
+    if options.test_size is not None or part is None or options.crops != 1:
+        return options.test_size
+    return round(trained * part)
+
+
+def _build(options: ClassifyOptions, dataset: Path) -> Manifest:
+    if class_tars.has_tars(options):
+        return class_tars.build(options, dataset, print)
+    listing = class_folders.list_images(options)
+    for folder in listing.left_out:
+        print(f"{folder} is left out: it is no class")
+    return class_folders.build(listing, dataset, print)
 
 
 def _check_learned(dataset: Path) -> None:
     """Checks that each class has a sound image to learn of."""
-    classes = load_vocabulary(dataset)
-    counts = load_images_per_class(dataset, dataset_folder.TRAIN, classes)
-    names = [c.name for c in classes if not counts[c.index]]
-    if names:
+    if names := flat_classes.not_to_learn(dataset):
         raise InputError(
             f"no image to learn of could be read of {len(names)} classes: "
             f"{', '.join(names[:5])}; see {dataset}/dead_letters"
@@ -110,15 +132,8 @@ def _config(
     options: ClassifyOptions,
     changes: Sequence[str],
 ) -> Config:
-    found = None if source is None else sources.find(source).config
-    config = config or found
-    if config is None:
-        raise InputError(
-            "name the network with --config: "
-            + ("there is no --from" if source is None else f"{source} has none")
-        )
     config = replace(
-        config,
+        sources.config_of(source, config),
         name="classify",
         seed=options.seed,
         schedule=ScheduleConfig(batch_size=_BATCH),

@@ -7,18 +7,25 @@ from typing import Annotated
 
 from beam_jobs.option_fields import Option, Options
 
-RECIPES = ("adamw", "probe", "released", "hyperrule", "cosine_clip")
+RECIPES = (
+    "adamw",
+    "probe",
+    "released",
+    "hyperrule",
+    "cosine_clip",
+    "frozen_ema",
+)
 
 
 @dataclass(frozen=True)
 class ClassifyOptions(Options):
-    """Images of one class each, in folders."""
+    """Images of one class each, in folders or tars."""
 
     folder: Annotated[
         str,
         Option(
-            "Folder with a folder for each class; or with train/ and test/ "
-            "above them.",
+            "Folder with a folder for each class, or with ImageNet's "
+            "<wnid>.tar; or with train/ and test/ above them.",
             argument=True,
         ),
     ]
@@ -45,6 +52,16 @@ class ClassifyOptions(Options):
             max=4096,
         ),
     ] = ()
+    test_size: Annotated[
+        int | None,
+        Option(
+            "Side at which the classifier sees images when it has learned, "
+            "whole; pixels. Default: that of the training, or 9/7 of it with "
+            "frozen_ema.",
+            min=8,
+            max=4096,
+        ),
+    ] = None
     crops: Annotated[
         int, Option("Crops an image to judge by: 1 or 10.", min=1, max=10)
     ] = 1
@@ -53,3 +70,6 @@ class ClassifyOptions(Options):
         super().__post_init__()
         if self.crops not in (1, 10):
             self.refuse("crops", "1 or 10")
+        # They are cut from what a single crop leaves out.
+        if self.crops != 1 and self.test_size is not None:
+            self.refuse("test_size", "left out with 10 crops")

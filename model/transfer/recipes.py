@@ -2,8 +2,10 @@
 
 `released` is Tencent's own fine-tuning, `hyperrule` Big Transfer's rule that
 needs no tuning (https://arxiv.org/abs/1912.11370), `cosine_clip` that of Big
-Vision's `configs/transfer.py`. `adamw` and `probe` are ours: all layers in few
-epochs, and the head alone on features that are computed once.
+Vision's `configs/transfer.py`; `frozen_ema` has what timm's fine-tuning offers
+(https://github.com/huggingface/pytorch-image-models). `adamw` and `probe` are
+ours: all layers in few epochs, and the head alone on features that are computed
+once.
 """
 
 from __future__ import annotations
@@ -14,11 +16,14 @@ from dataclasses import replace
 from typing import Any
 
 from beam_jobs.errors import InputError
+from model.backbone_names import RESNET_V2
 from model.config import Config, LossConfig, ScheduleConfig
 
 # Of the released code's scripts: 4 GPUs with 64 images.
 _RELEASED_BATCH, _BIT_BATCH = 256, 512
 _SMALL, _MEDIUM = 20_000, 500_000
+# Side of the images to judge by, in that of training: 288 of 224.
+TEST_SIZES = {"frozen_ema": 9 / 7}
 
 
 def apply(name: str, config: Config, images: int) -> Config:
@@ -47,10 +52,14 @@ def apply(name: str, config: Config, images: int) -> Config:
         if not part.startswith("stage")
         or int(part[len("stage") :]) < len(config.network.blocks)
     )
+    if config.network.backbone != RESNET_V2:
+        # Its stages are not known.
+        schedule.pop("layer_decay", None)
+    smoothing = schedule.pop("label_smoothing", 0.0)
     schedule = {"validate_every": config.schedule.validate_every, **schedule}
     return replace(
         config,
-        loss=LossConfig(kind="softmax"),
+        loss=LossConfig(kind="softmax", label_smoothing=smoothing),
         schedule=ScheduleConfig(
             batch_size=config.schedule.batch_size, **schedule
         ),
@@ -128,6 +137,16 @@ def _cosine_clip(batch_size: int, images: int) -> tuple[dict, dict]:
     return schedule, {"zero_head": True, "freeze": ("statistics",)}
 
 
+def _frozen_ema(batch_size: int, images: int) -> tuple[dict, dict]:
+    schedule, start = _adamw(batch_size, images)
+    schedule |= {
+        "average": 0.9998,
+        "layer_decay": 0.75,
+        "label_smoothing": 0.1,
+    }
+    return schedule, start | {"freeze": ("stem", "stage1", "statistics")}
+
+
 def _in_steps(
     steps: int, warmup: int, rate: float, batch_size: int, images: int
 ) -> dict[str, Any]:
@@ -149,4 +168,5 @@ _RECIPES: Mapping[str, Callable[[int, int], tuple[dict, dict]]] = {
     "released": _released,
     "hyperrule": _hyperrule,
     "cosine_clip": _cosine_clip,
+    "frozen_ema": _frozen_ema,
 }

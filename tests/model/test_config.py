@@ -167,3 +167,11 @@ def test_load_config_from_files(tmp_path):
         load_config(tmp_path / "absent.py")
     with pytest.raises(InputError, match="demo"):
         load_config("demmo")
+
+
+def test_layer_decay_goes_by_stages():
+    config = load_config("tiny_imagenet")
+    made = override(config, ["schedule.layer_decay=0.5"])
+    assert made.schedule.layer_decay == 0.5
+    with pytest.raises(InputError, match="layer_decay must be 1 without res"):
+        override(made, ["network.backbone=ResNet50V2"])

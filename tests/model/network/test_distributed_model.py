@@ -6,7 +6,10 @@ import pytest
 import tensorflow as tf
 
 from beam_jobs.errors import InputError
-from model.network.distributed_model import DistributedModel, calls_of_fit
+from model.network.distributed_model import (
+    DistributedModel,
+    calls_of_fit,
+)
 
 BATCH, FEATURES, CLASSES, STEPS = 8, 6, 3, 5
 

@@ -83,3 +83,52 @@ def test_mixed_precision_keeps_float32_features():
     config = NetworkConfig(**{**SMALL.__dict__, "precision": "mixed_bfloat16"})
     features = build_backbone(config, 16)(np.zeros((1, 16, 16, 3), np.float32))
     assert str(features.dtype.name) == "float32"
+
+
+STRIDE_32 = {
+    "basic": {"filters": (8, 8, 16, 16), "stem_stride": 4},
+    "bottleneck": {"filters": (8, 8, 16, 32), "stem_stride": 2},
+}
+
+
+@pytest.mark.parametrize("block", STRIDE_32)
+@pytest.mark.parametrize("size", [64, 65, 100])
+def test_dilated_stages_see_what_strided_ones_see(block, size):
+    first = 1 if block == "basic" else 2
+    config = NetworkConfig(
+        block=block,
+        blocks=(1, 1, 1, 2),
+        strides=(first, 2, 2, 2),
+        stem_filters=8,
+        stem_kernel=5,
+        **STRIDE_32[block],
+    )
+    strided, dilated, denser = (
+        build_backbone(config, size, stride) for stride in (None, 16, 8)
+    )
+    names = [w.path for w in strided.weights]
+    assert [w.path for w in dilated.weights] == names
+    rng = np.random.default_rng(0)
+    weights = [rng.uniform(0.1, 0.9, w.shape) - 0.4 for w in strided.weights]
+    for place, weight in enumerate(strided.weights):
+        if weight.name == "moving_variance":
+            weights[place] = rng.uniform(0.5, 1.5, weight.shape)
+    images = rng.uniform(-1, 1, (2, size, size, 3)).astype(np.float32)
+    maps = []
+    for model in (strided, dilated, denser):
+        model.set_weights(weights)
+        last = model.get_layer("final_relu").output
+        maps.append(keras.Model(model.input, last)(images).numpy())
+    assert maps[0].shape[1] == -(-size // 32)
+    assert maps[1].shape[1] == -(-size // 16)
+    assert maps[0].any()
+    scale = 1e-5 * maps[0].max()
+    np.testing.assert_allclose(maps[1][:, ::2, ::2], maps[0], atol=scale)
+    np.testing.assert_allclose(maps[2][:, ::4, ::4], maps[0], atol=scale)
+
+
+def test_a_network_within_the_output_stride_stays_as_it_is():
+    plain, asked = (build_backbone(SMALL, 16, stride) for stride in (None, 4))
+    assert [v.get_config() for v in plain.layers] == [
+        v.get_config() for v in asked.layers
+    ]

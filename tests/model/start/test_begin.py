@@ -265,6 +265,40 @@ def test_a_head_learns_of_features_that_are_computed_once(
     np.testing.assert_allclose(theirs.embed(images), cached, rtol=1e-5)
 
 
+def test_a_head_grows_and_leaves_the_rest_as_it_is(
+    source, tiny_config, tiny_dataset, tmp_path
+):
+    copy = shutil.copytree(source, tmp_path / "copy")
+    path = copy / "vocabulary.tsv"
+    # The source knows another class where the data set has class 3.
+    path.write_text(path.read_text().replace("n00000003", "n00000099"))
+    config = from_(
+        copy,
+        tiny_config(),
+        freeze=("backbone", "old_classes"),
+        cache_features=True,
+        zero_head=True,
+    )
+    train(config, tiny_dataset, tmp_path / "grown")
+    grown, theirs = load_tagger(tmp_path / "grown"), load_tagger(source)
+    assert_equal(
+        arrays(grown.backbone.weights), arrays(theirs.backbone.weights)
+    )
+    old = [0, 1, 2, 4]
+    for mine, before in zip(
+        arrays(grown.head.weights), arrays(theirs.head.weights), strict=True
+    ):
+        np.testing.assert_array_equal(mine[..., old], before[..., old])
+    rows = make_eval_dataset(
+        tiny_dataset, config.data, classes=CLASSES, batch_size=6
+    )
+    images, targets = next(iter(rows))
+    is_new = targets[:, 3] == 1
+    # From a column of zeros, where all images score alike.
+    logits = np.array(grown(images))[:, 3]
+    assert logits[is_new].min() > logits[~is_new].max()
+
+
 @pytest.mark.large
 def test_two_workers_learn_of_the_same_features(
     source, tiny_config, tiny_dataset, tmp_path

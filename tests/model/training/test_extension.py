@@ -168,8 +168,9 @@ def test_what_cannot_change_is_named(two, config, tiny_dataset):
         train(wrong, tiny_dataset, two, EXTEND)
     assert str(caught.value).startswith(
         "--extend goes on with another schedule alone, of the same "
-        "batch_size, optimizer and use of momentum; loss.kind is 'paper' "
-        "there, 'bce' here, network.dropout is 0.2 there, 0.1 here; take "
+        "batch_size, optimizer, use of momentum and of average; loss.kind is "
+        "'paper' there, 'bce' here, network.dropout is 0.2 there, 0.1 here; "
+        "take "
     )
     for field in ("batch_size=4", "optimizer=adamw", "momentum=0.0"):
         changed = override(config(4), [f"schedule.{field}"])

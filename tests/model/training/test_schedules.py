@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 
 from model.config import ScheduleConfig
-from model.training.schedules import WarmupThenDecay, make_optimizer
+from model.training.schedules import (
+    WarmupThenDecay,
+    layer_factors,
+    make_optimizer,
+)
 
 
 def rate_at_epoch(schedule, epoch):
@@ -87,3 +91,39 @@ def test_optimizers():
     adamw = make_optimizer(ScheduleConfig(optimizer="adamw"), 10)
     assert isinstance(adamw, keras.optimizers.AdamW)
     assert adamw.weight_decay == 1e-4
+
+
+def test_each_layer_belongs_to_its_stage():
+    paths = {
+        "stem_conv/kernel": 0.125,
+        "resnet/stage1_block1_1_bn/gamma": 0.25,
+        "stage2_block10_shortcut_conv/kernel": 0.5,
+        "stage3_block1_2_conv/kernel": 1.0,
+        "final_bn/beta": 1.0,
+        "head/kernel": 1.0,
+    }
+    assert layer_factors(list(paths), 0.5) == list(paths.values())
+    # Where lower stages are frozen, the rest has what it had.
+    assert layer_factors(list(paths)[2:], 0.5) == [0.5, 1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_the_rate_falls_from_stage_to_stage(name, precision):
+    """A first step of both is the rate: the gradient is 1, or its sign."""
+    config = ScheduleConfig(
+        optimizer=name,
+        learning_rate=0.5,
+        warmup=0.0,
+        decay="constant",
+        weight_decay=0.0,
+        layer_decay=0.1,
+    )
+    names = ("stem_conv", "stage1_block1_1_bn", "stage2_block1_1_bn", "head")
+    weights = [keras.Variable(np.zeros(2), name=f"{n}_w") for n in names]
+    optimizer = make_optimizer(config, 100, precision)
+    optimizer.build(weights)
+    ones = [optimizer.scale_loss(np.ones(2, np.float32)) for _ in weights]
+    optimizer.apply_gradients(zip(ones, weights, strict=True))
+    found = [float(w.numpy()[0]) for w in weights]
+    assert found == pytest.approx([-0.005, -0.05, -0.5, -0.5], rel=1e-4)

@@ -15,8 +15,10 @@ from model.transfer.classify import classify
 from model.transfer.options import ClassifyOptions
 from tests.helpers.configs import QUIET
 from tests.helpers.images import encode
+from tests.helpers.tars import write_tar
 
 COLOURS = {"blue": (30, 30, 220), "green": (20, 190, 30), "red": (220, 20, 30)}
+WNIDS = ("n01443537", "n01494475", "n02084071")
 CHANGES = ("schedule.batch_size=8", "schedule.epochs=8", "logging.images=0")
 
 
@@ -75,10 +77,32 @@ def test_sizes_one_after_the_other_and_ten_crops(folder, source, tmp_path):
     assert found.top_1 == 1.0
 
 
-def test_a_head_on_features(folder, source, tmp_path):
-    found = run(folder, tmp_path, source, recipe="probe")
+def test_what_is_averaged_is_seen_at_a_larger_size(folder, source, tmp_path):
+    found = run(folder, tmp_path, source, recipe="frozen_ema")
+    names = [r.name for r in found.runs]
+    # 9/7 of 16.
+    assert names == ["size-16", "size-16-seen-at-21"]
+    assert found.images == 12
+    one, other = map(load_tagger, found.runs)
+    assert other.config.data.image_size == 21
+    assert other.config.schedule == one.config.schedule
+    assert other.config.schedule.average == 0.9998
+    for here, there in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(here, there)
+
+
+def test_a_head_on_features_of_tars(folder, source, tmp_path):
+    tars = tmp_path / "tars"
+    tars.mkdir()
+    for wnid, colour in zip(WNIDS, COLOURS, strict=True):
+        images = sorted((folder / colour).iterdir())
+        members = {f"{wnid}_{p.name}": p.read_bytes() for p in images}
+        write_tar(tars / f"{wnid}.tar", members)
+    found = run(tars, tmp_path / "out", source, recipe="probe")
     assert (found.runs[-1] / "features.npy").is_file()
     assert found.images == 12
+    values = json.loads(found.files[0].read_text())
+    assert values["per_class"].keys() == set(WNIDS)
 
 
 def test_a_class_whose_images_are_broken_is_named(folder, source, tmp_path):
@@ -99,6 +123,11 @@ def test_a_class_whose_images_are_broken_is_named(folder, source, tmp_path):
 def test_crops_are_one_or_ten(folder):
     with pytest.raises(InputError, match="crops must be 1 or 10; received: 5"):
         ClassifyOptions(folder=str(folder), crops=5)
+
+
+def test_ten_crops_need_what_is_around_the_middle(folder):
+    with pytest.raises(InputError, match="test_size must be left out with 10"):
+        ClassifyOptions(folder=str(folder), crops=10, test_size=32)
 
 
 def test_images_of_several_classes_are_refused(

@@ -48,6 +48,20 @@ def test_the_rule_of_big_transfer_for_many_images():
     assert made.schedule.epochs == 8
 
 
+def test_an_average_of_weights_on_frozen_stages():
+    made = recipes.apply("frozen_ema", config(), 3000)
+    assert made.start.freeze == ("stem", "stage1", "statistics")
+    assert made.loss.label_smoothing == 0.1
+    schedule = made.schedule
+    assert (schedule.average, schedule.layer_decay) == (0.9998, 0.75)
+    # Of keras.applications the stages are not known.
+    network = dataclasses.replace(config().network, backbone="ResNet50V2")
+    other = dataclasses.replace(config(), network=network)
+    made = recipes.apply("frozen_ema", other, 3000)
+    assert made.schedule.layer_decay == 1
+    assert made.schedule.average == 0.9998
+
+
 def test_random_weights_have_to_learn():
     plain = dataclasses.replace(config(), start=StartConfig())
     assert recipes.apply("released", plain, 3000).start.freeze == ()

@@ -1,0 +1,1 @@
+"""Labels that are probably wrong, and labels that are probably missing."""
