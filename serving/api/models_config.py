@@ -9,19 +9,42 @@ its `model_servers/server_core.cc`. No TensorFlow here.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from google.protobuf import text_format
 
 from beam_jobs.errors import InputError
+from beam_jobs.files import storage
 from serving.api import protos
+from serving.api.request_log_options import (
+    JSONL,
+    TFRECORD,
+    RequestLogOptions,
+)
 from serving.api.server_options import ServerOptions
 from serving.api.version_policy import VersionPolicy
 
 PLATFORM = "tensorflow"
+# Of a log collector; TensorFlow Serving itself comes without any.
+_LOG_TYPES = {"": TFRECORD, TFRECORD: TFRECORD, JSONL: JSONL}
+
+
+@dataclass(frozen=True)
+class ModelLog:
+    """Where requests of one model are noted: its `logging_config`.
+
+    Attributes:
+        file: `filename_prefix` and the format's name.
+        format: see `RequestLogOptions`.
+        sample: the share of its requests.
+    """
+
+    file: Path
+    format: str
+    sample: float
 
 
 @dataclass(frozen=True)
@@ -30,15 +53,18 @@ class ModelConfig:
 
     Attributes:
         name: in requests.
-        base: `<base>/<version>/saved_model.pb`.
+        base: `<base>/<version>/saved_model.pb`; a text such as `gs://...`
+            where it is no folder of this machine.
         policy: which versions are served.
         labels: names for some of them, such as `stable`.
+        log: None for no log of its own.
     """
 
     name: str
-    base: Path
+    base: Path | str
     policy: VersionPolicy = VersionPolicy()
     labels: Mapping[str, int] = field(default_factory=dict)
+    log: ModelLog | None = None
 
 
 def read_config(path: Path):
@@ -63,12 +89,13 @@ def read_config(path: Path):
 
 
 def served_models(
-    model_dir: Path | None, options: ServerOptions
+    model_dir: Path | str | None, options: ServerOptions
 ) -> tuple[ModelConfig, ...]:
     """Returns what a server has: one folder, or what `models.config` lists.
 
     Raises:
-        InputError: neither of them, or both, or no such folder or file.
+        InputError: neither of them, or both, no such file, or an object store
+            whose library is not installed.
     """
     if (model_dir is None) == (options.models_config is None):
         raise InputError(
@@ -76,7 +103,7 @@ def served_models(
         )
     if options.models_config:
         return models_of(read_config(options.models_config))
-    base = Path(model_dir or "")
+    base = _local_or_remote(str(model_dir))
     labelled = tuple(sorted({*options.labels.values()}))
     policy = options.policy or VersionPolicy(specific=labelled)
     return (ModelConfig(options.name, base, policy, options.labels),)
@@ -116,24 +143,85 @@ def _model_of(model) -> ModelConfig:
         raise InputError("a model in the config list has no name")
     base = _base_of(model)
     _check_platform(model)
+    labels = dict(model.version_labels)
     return ModelConfig(
-        model.name, base, _policy_of(model), dict(model.version_labels)
+        model.name, base, _policy_of(model), labels, _log_of(model)
     )
 
 
-def _base_of(model) -> Path:
+def _log_of(model) -> ModelLog | None:
+    if not model.HasField("logging_config"):
+        return None
+    collector = model.logging_config.log_collector_config
+    kind, prefix = collector.type, collector.filename_prefix
+    if kind not in _LOG_TYPES:
+        raise InputError(
+            f"model {model.name}: log_collector_config.type is tfrecord (or "
+            f"empty) or jsonl; received: {kind!r}"
+        )
+    rate = model.logging_config.sampling_config.sampling_rate
+    if not 0 <= rate <= 1:
+        raise InputError(
+            f"model {model.name}: sampling_rate must be from 0 to 1; "
+            f"received: {rate}"
+        )
+    if not rate:
+        return None
+    if not prefix.startswith("/"):
+        raise InputError(
+            f"model {model.name}: filename_prefix must be an absolute path; "
+            f"received: {prefix!r}"
+        )
+    form = _LOG_TYPES[kind]
+    return ModelLog(Path(f"{prefix}.{form}"), form, rate)
+
+
+def logs_of(
+    models: Sequence[ModelConfig], common: RequestLogOptions
+) -> dict[str, tuple[Path, RequestLogOptions]]:
+    """Returns file and options of the log of each model that has one.
+
+    Args:
+        common: of the log of all models; tells sizes, files and images.
+
+    Raises:
+        InputError: two would write one file, or its folder is not there.
+    """
+    found = {}
+    owners = {common.file: "--request-log"}
+    for model in models:
+        if (log := model.log) is None:
+            continue
+        if log.file in owners:
+            raise InputError(
+                f"model {model.name} would write the request log of "
+                f"{owners[log.file]}, {log.file}; give each its own"
+            )
+        owners[log.file] = f"model {model.name}"
+        found[model.name] = (
+            log.file,
+            replace(
+                common, file=log.file, format=log.format, sample=log.sample
+            ),
+        )
+    return found
+
+
+def _local_or_remote(base: str) -> Path | str:
+    storage.check(base)
+    return base if storage.is_remote(base) else Path(base)
+
+
+def _base_of(model) -> Path | str:
     url = urlsplit(model.base_path)
     if not url.scheme and not url.path.startswith("/"):
         raise InputError(
             f"Expected model {model.name} to have an absolute path or URI; got "
             f"base_path()={model.base_path}"
         )
-    if url.scheme not in ("", "file"):
-        raise InputError(
-            f"model {model.name}: this server reads folders of its own "
-            f"machine; received: base_path={model.base_path}"
-        )
-    return Path(url.path if url.scheme else model.base_path)
+    if url.scheme == "file":
+        return Path(url.path)
+    return _local_or_remote(model.base_path)
 
 
 def _check_platform(model) -> None:

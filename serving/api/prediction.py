@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from serving.api import contract
+from serving.api.drawn import (
+    Detection,
+    Segmentation,
+    short,
+    to_detection,
+    to_segmentation,
+)
 
 
 class ServerError(RuntimeError):
@@ -115,19 +120,24 @@ class Prediction:
         return asdict(self)
 
 
+Answer = Prediction | Detection | Segmentation
+
+
 @dataclass(frozen=True)
 class TaggedImage:
-    """An image with its tags, or why it has none.
+    """An image with its tags, boxes or mask, or why it has none.
 
     Attributes:
         name: path or URL.
         prediction: not valid if there is an error.
         error: `reason: detail`; empty if there is none.
+        mask: the file that its mask was written to; empty if none was.
     """
 
     name: str
-    prediction: Prediction
+    prediction: Answer
     error: str = ""
+    mask: str = ""
 
     @property
     def reason(self) -> str:
@@ -137,6 +147,8 @@ class TaggedImage:
     def to_json(self) -> dict[str, Any]:
         """Returns a dictionary for `json.dumps`; no error is None."""
         found = self.prediction.to_json()
+        if isinstance(self.prediction, Segmentation):
+            found["mask"] = self.mask or None
         return {"image": self.name, **found, "error": self.error or None}
 
 
@@ -153,6 +165,20 @@ _VERSIONS = (contract.MODEL_VERSION, contract.VOCABULARY_VERSION)
 OUTPUTS = frozenset({*_COLUMNS, contract.VALID, *_VERSIONS})
 
 
+def to_answer(row: Mapping[str, Any]) -> Answer:
+    """Builds an answer from one row of what any export answers.
+
+    Args:
+        row: output name -> the row's value; strings as str, masks as bytes.
+    """
+    versions = [row[n] for n in _VERSIONS]
+    if contract.BOXES in row:
+        return to_detection(row, versions)
+    if contract.MASK in row:
+        return to_segmentation(row, versions)
+    return to_prediction(row)
+
+
 def to_prediction(row: Mapping[str, Any]) -> Prediction:
     """Builds a prediction from one row of the signature `serving_default`.
 
@@ -164,7 +190,7 @@ def to_prediction(row: Mapping[str, Any]) -> Prediction:
         return Prediction(False, (), *versions)
     rows = zip(*(row[name] for name in _COLUMNS), strict=True)
     tags = (
-        Tag(name, wnid, _short(score), leaf, is_tag, _split(parents))
+        Tag(name, wnid, short(score), leaf, is_tag, _split(parents))
         for name, wnid, score, leaf, is_tag, parents in rows
         if wnid  # Rows that were selected from are filled up.
     )
@@ -173,8 +199,3 @@ def to_prediction(row: Mapping[str, Any]) -> Prediction:
 
 def _split(ids: str) -> tuple[str, ...]:
     return tuple(ids.split(",")) if ids else ()
-
-
-def _short(score: float) -> float:
-    # The shortest number for the float32: the same over both transports.
-    return float(str(np.float32(score)))

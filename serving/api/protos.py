@@ -7,6 +7,7 @@ while they are imported here, a bare package stands in for `tensorflow` that
 points at the same folder; afterwards it is taken away, and a later
 `import tensorflow` loads the real one, which finds and shares the message
 modules already loaded. If TensorFlow is loaded already, it is used as it is.
+Where the packages are not installed, the messages are made from a file.
 """
 
 from __future__ import annotations
@@ -14,25 +15,17 @@ from __future__ import annotations
 import importlib.util
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-
-from beam_jobs.errors import InputError
 
 
 @contextmanager
-def _bare_tensorflow() -> Iterator[None]:
+def _bare_tensorflow(folders: Iterable[str]) -> Iterator[None]:
     if "tensorflow" in sys.modules:
         yield
         return
-    spec = importlib.util.find_spec("tensorflow")
-    if spec is None or not spec.submodule_search_locations:
-        raise InputError(
-            "the package tensorflow, which holds the message definitions, "
-            "is not installed; `pip install tensorflow` gets it"
-        )
     bare = types.ModuleType("tensorflow")
-    bare.__path__ = list(spec.submodule_search_locations)
+    bare.__path__ = list(folders)
     sys.modules["tensorflow"] = bare
     try:
         yield
@@ -48,25 +41,32 @@ def _remove_packages() -> None:
             del sys.modules[name]
 
 
-with _bare_tensorflow():
-    from tensorflow.core.example import example_pb2
-    from tensorflow.core.framework import tensor_pb2, types_pb2
-    from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
-    from tensorflow_serving.apis import (
-        classification_pb2,
-        get_model_metadata_pb2,
-        get_model_status_pb2,
-        inference_pb2,
-        input_pb2,
-        model_management_pb2,
-        model_pb2,
-        model_service_pb2_grpc,
-        predict_pb2,
-        prediction_log_pb2,
-        prediction_service_pb2_grpc,
-        regression_pb2,
-    )
-    from tensorflow_serving.config import model_server_config_pb2
+_tensorflow = importlib.util.find_spec("tensorflow")
+if _tensorflow and importlib.util.find_spec("tensorflow_serving"):
+    with _bare_tensorflow(_tensorflow.submodule_search_locations or ()):
+        from tensorflow.core.example import example_pb2
+        from tensorflow.core.framework import tensor_pb2, types_pb2
+        from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+        from tensorflow_serving.apis import (
+            classification_pb2,
+            get_model_metadata_pb2,
+            get_model_status_pb2,
+            inference_pb2,
+            input_pb2,
+            model_management_pb2,
+            model_pb2,
+            model_service_pb2_grpc,
+            predict_pb2,
+            prediction_log_pb2,
+            prediction_service_pb2_grpc,
+            regression_pb2,
+        )
+        from tensorflow_serving.config import model_server_config_pb2
+else:
+    # The client alone: the same messages, without the packages.
+    from serving.api import proto_files
+
+    globals().update(proto_files.modules())
 
 __all__ = [
     "classification_pb2",

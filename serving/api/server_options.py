@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +14,8 @@ from beam_jobs.errors import InputError
 from beam_jobs.option_fields import Option, Options
 from serving.api import contract
 from serving.api.client_tls import TLS
+from serving.api.request_log_options import RequestLogOptions
+from serving.api.trace_options import TraceOptions
 from serving.api.version_policy import VersionPolicy, parse_labels
 
 _models = partial(Option, panel="Models and versions")
@@ -20,6 +24,25 @@ _batching = partial(Option, panel="Batching")
 _tls = partial(Option, panel=TLS)
 # Adaptive batching waits at most so long, unless told otherwise.
 _ADAPTIVE_S = 0.1
+
+
+def parse_channel_arguments(text: str) -> dict[str, int | str]:
+    """Reads TensorFlow Serving's `--grpc_channel_arguments`.
+
+    Raises:
+        InputError: no `key=value`.
+    """
+    found: dict[str, int | str] = {}
+    for part in filter(None, text.split(",")):
+        key, equals, value = part.partition("=")
+        if not key or not equals:
+            raise InputError(
+                "--grpc-channel-arguments takes key=value, with commas "
+                f"between; received: {part!r}"
+            )
+        is_number = re.fullmatch(r"-?\d{1,10}", value)
+        found[key] = int(value) if is_number else value
+    return found
 
 
 def _seconds(milliseconds: float) -> float:
@@ -37,6 +60,9 @@ class BatchingOptions(Options):
     Attributes:
         max_batch_size: a larger request is run in parts.
         timeout_s: with 0 a batch is what came in while the model was busy.
+        all_models: requests of any model are joined, not only those of
+            exports that say that their rows are answered each for itself.
+        parallel_runs: calls at a time of a signature that is not batched.
         adaptive: waits `timeout_s` at most, or 0.1 s if that is 0.
         parallel_batches: of each signature.
         allowed_sizes: batches are filled up to the next of these sizes,
@@ -74,6 +100,18 @@ class BatchingOptions(Options):
     parallel_batches: Annotated[
         int, _batching("Calls of the model at a time.", min=1)
     ] = 1
+    parallel_runs: Annotated[
+        int,
+        _batching("Calls at a time of a model that is not batched.", min=1),
+    ] = field(default_factory=lambda: 2 * (os.cpu_count() or 1))
+    all_models: Annotated[
+        bool,
+        _batching(
+            "Join requests of any SavedModel, as TensorFlow Serving then "
+            "does; else only where an export says that it may be.",
+            flag="--enable-batching",
+        ),
+    ] = False
     allowed_sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -173,6 +211,9 @@ class ServerOptions(Options):
         models_config: instead of name, policy and labels.
         models_config_poll_s: seconds between two looks at it; 0 reads it once.
         tls: of gRPC and REST.
+        most_requests: over REST, and over gRPC.
+        grpc_channel_arguments: of gRPC's core, by name.
+        drain_s: seconds between a SIGTERM and the end of answers.
         poll_s: seconds between two looks for versions; 0 looks once.
         grace_s: seconds that running requests get when the server stops.
 
@@ -220,6 +261,13 @@ class ServerOptions(Options):
             flag="--allow-version-labels-for-unavailable-models",
         ),
     ] = False
+    wait_for_versions: Annotated[
+        bool,
+        _models(
+            "Start before there is a version; serve the first that comes.",
+            flag="--wait-for-first-version",
+        ),
+    ] = False
     retries: RetryOptions = RetryOptions()
     host: Annotated[str, _listen("Address to listen on.")] = "127.0.0.1"
     grpc_port: Annotated[int, _listen("0 takes a free one.")] = (
@@ -228,6 +276,32 @@ class ServerOptions(Options):
     rest_port: Annotated[int, _listen("0 takes a free one.")] = (
         contract.REST_PORT
     )
+    most_requests: Annotated[
+        int,
+        _listen(
+            "That run or wait over REST, and over gRPC; beyond, UNAVAILABLE.",
+            min=1,
+            flag="--max-waiting-requests",
+        ),
+    ] = 4096
+    grpc_socket_path: Annotated[
+        Path | None, _listen("A Unix socket for gRPC, beside its port.")
+    ] = None
+    grpc_channel_arguments: Annotated[
+        Mapping[str, int | str],
+        _listen(
+            "Of gRPC, as grpc.max_connection_age_ms=60000, with commas "
+            "between.",
+            typed=str,
+            parse=parse_channel_arguments,
+        ),
+    ] = field(default_factory=dict)
+    drain_s: Annotated[
+        float,
+        _listen(
+            "After SIGTERM it answers so long, while probes say no.", min=0
+        ),
+    ] = 5.0
     rest: RestOptions = RestOptions()
     batching: BatchingOptions = BatchingOptions()
     batching_file: Annotated[
@@ -237,6 +311,8 @@ class ServerOptions(Options):
         ),
     ] = None
     tls: TlsOptions = TlsOptions()
+    request_log: RequestLogOptions = RequestLogOptions()
+    traces: TraceOptions = TraceOptions()
     poll_s: float = 1.0
     grace_s: float = 10.0
 
@@ -247,8 +323,15 @@ class ServerOptions(Options):
                 "--label and --versions go with a folder; with "
                 "--model-config-file they stand in the file"
             )
-        if self.batching_file and self.batching != BatchingOptions():
+        self.request_log.require_file(of_models=self.models_config is not None)
+        alone = replace(self.batching, all_models=False)
+        if self.batching_file and alone != BatchingOptions():
             raise InputError(
                 "--batching-parameters-file takes the place of the other "
                 "options for batching; leave those out"
+            )
+        if self.grpc_port and self.grpc_port == self.rest_port:
+            raise InputError(
+                "--grpc-port and --rest-port must differ; received: "
+                f"{self.grpc_port} twice"
             )

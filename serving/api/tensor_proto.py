@@ -8,6 +8,7 @@ of one too long the rest is left out, as `tensor.cc` there has it.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 
@@ -29,7 +30,16 @@ _FIELDS: dict[int, tuple[type, str]] = {
     types_pb2.DT_HALF: (np.float16, "half_val"),
     types_pb2.DT_BOOL: (np.bool_, "bool_val"),
     types_pb2.DT_STRING: (np.object_, "string_val"),
+    types_pb2.DT_COMPLEX64: (np.complex64, "scomplex_val"),
+    types_pb2.DT_COMPLEX128: (np.complex128, "dcomplex_val"),
 }
+# NumPy has no such type; it comes with TensorFlow, and clients may be without.
+with contextlib.suppress(ImportError):
+    from ml_dtypes import bfloat16
+
+    _FIELDS[types_pb2.DT_BFLOAT16] = (bfloat16, "half_val")
+# A complex number is two values, its real part first.
+_PARTS = {"scomplex_val": np.float32, "dcomplex_val": np.float64}
 _ENUM_OF: dict[np.dtype, int] = {
     np.dtype(kind): enum for enum, (kind, _) in _FIELDS.items()
 }
@@ -66,9 +76,13 @@ def fill_proto(proto: tensor_pb2.TensorProto, array: np.ndarray) -> None:
     add = proto.tensor_shape.dim.add
     for size in array.shape:
         add(size=size)
-    if enum == types_pb2.DT_HALF:
-        array = array.view(np.uint16)  # its bits
-    getattr(proto, _FIELDS[enum][1]).extend(array.ravel().tolist())
+    field = _FIELDS[enum][1]
+    values = np.ascontiguousarray(array).ravel()
+    if field == "half_val":
+        values = values.view(np.uint16)  # its bits
+    if field in _PARTS:
+        values = values.view(_PARTS[field])
+    getattr(proto, field).extend(values.tolist())
 
 
 def from_proto(proto: tensor_pb2.TensorProto) -> np.ndarray:
@@ -85,7 +99,8 @@ def from_proto(proto: tensor_pb2.TensorProto) -> np.ndarray:
     count = math.prod(shape)
     if proto.tensor_content:
         return _from_content(proto, kind, shape)
-    array = _from_list(getattr(proto, field)[:count], kind)
+    length = 2 * count if field in _PARTS else count
+    array = _from_list(getattr(proto, field)[:length], kind, field)
     missing = count - len(array)
     if missing > _MAX_FILLED:
         raise TensorError(f"{len(array)} values for shape {shape}")
@@ -95,9 +110,13 @@ def from_proto(proto: tensor_pb2.TensorProto) -> np.ndarray:
     return array.reshape(shape)
 
 
-def _from_list(values: Sequence, kind: type) -> np.ndarray:
-    if kind is np.float16:
+def _from_list(values: Sequence, kind: type, field: str) -> np.ndarray:
+    if field == "half_val":
         return np.array(values, np.uint32).astype(np.uint16).view(kind)
+    if field in _PARTS:
+        # An imaginary part that is missing leaves half a number.
+        whole = len(values) // 2 * 2
+        return np.array(values[:whole], _PARTS[field]).view(kind)
     if np.dtype(kind).itemsize < 4 and kind is not np.bool_:
         # Held as 32 bits, of which the lower ones count.
         return np.array(values, np.int32).astype(kind)

@@ -33,14 +33,48 @@ def require_versions(base: Path) -> list[int]:
     Raises:
         InputError: there is none.
     """
+    check_base(base)
     found = find_versions(base)
     if not found:
-        raise InputError(
-            f"{base} holds no version of a model (a folder named by a number "
-            "with saved_model.pb in it); `tagforest export WORKDIR --out "
-            f"{base}` writes one"
-        )
+        raise no_version(base)
     return found
+
+
+def no_version(base: Path | str) -> InputError:
+    """Returns what somebody gets whose folder holds no version."""
+    return InputError(
+        f"{base} holds no version of a model (a folder named by a number "
+        "with saved_model.pb in it); `tagforest export WORKDIR --out "
+        f"{base}` writes one"
+    )
+
+
+def check_base(base: Path) -> None:
+    """Checks that a folder is none of a version itself.
+
+    Raises:
+        InputError: it is.
+    """
+    if not (base / SAVED_MODEL_FILE).is_file():
+        return
+    full = base.absolute()
+    if number_of(full.name) is None:
+        raise InputError(
+            f"{base} is a SavedModel itself: move it to a folder named by a "
+            f"number, as {base}/1, and give {base}"
+        )
+    raise InputError(
+        f"{base} is a version itself; give its parent, {full.parent}"
+    )
+
+
+def number_of(name: str) -> int | None:
+    """Returns the version that a folder's name says; None if it says none."""
+    # Longer ones cannot be int64, and converting them takes time.
+    if not (name.isascii() and name.isdigit() and len(name) < 64):
+        return None
+    number = int(name)
+    return number if number < 2**63 else None
 
 
 def _length(path: Path) -> int:
@@ -48,8 +82,4 @@ def _length(path: Path) -> int:
 
 
 def _is_version(path: Path) -> bool:
-    name = path.name
-    # Longer ones cannot be int64, and converting them takes time.
-    if not (name.isascii() and name.isdigit() and len(name) < 64):
-        return False
-    return int(name) < 2**63 and path.is_dir()
+    return number_of(path.name) is not None and path.is_dir()

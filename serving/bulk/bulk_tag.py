@@ -55,6 +55,8 @@ def tag_in_bulk(
     )
     found = find_parts(options.sources, options.images_per_file)
     _check_records(found)
+    if options.sidecars.xmp:
+        _check_places(found)
     facts = _facts(options, found, version, model_files.fingerprint(folder))
     if _is_there(options, facts.request):
         return Manifest.load(options.out)
@@ -71,6 +73,15 @@ def _check_records(found: Found) -> None:
         if part.reader == RECORDS:
             read_records.check_has_images(part.path)
             return
+
+
+def _check_places(found: Found) -> None:
+    for part in found.parts:
+        if part.reader != IMAGES or storage.is_remote(part.path):
+            raise InputError(
+                "--xmp writes beside image files of this machine, not into "
+                f"archives, records or object stores; received: {part.path}"
+            )
 
 
 def _facts(

@@ -32,6 +32,8 @@ def bulk(
     Options not listed here go to Beam: --direct_num_workers 2 and so on.
     """
     sources, beam_args = _split_arguments(options, context.args)
+    # Whoever looks for a word later wants no guesses.
+    sure = sure or options.sidecars.xmp
     chosen = cli_options.chosen_tags(select, sure, options.top)
     options = replace(options, sources=sources, select=chosen)
     from beam_jobs.files.checks import check_named, check_output_folder

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from beam_jobs.errors import InputError
 from beam_jobs.files import storage
+from serving.api import contract
 from serving.api.prediction import OUTPUTS
 from serving.api.version_folders import SAVED_MODEL_FILE
 from serving.bulk.model_folders import local_version
@@ -37,6 +38,12 @@ def check_signature(folder: Path, name: str) -> None:
         InputError: it lacks the signature, or outputs of it.
     """
     found = read_signature_defs(folder)
+    drawn = {contract.DETECT, contract.SEGMENT} & {*found}
+    if drawn:
+        raise InputError(
+            f"{folder} answers {drawn.pop()!r}, not tags, which alone are for "
+            "many images; `tagforest serve` and `tagforest tag` take it"
+        )
     if name not in found:
         raise InputError(
             f"{folder} has no signature {name!r}; it has: "

@@ -10,6 +10,7 @@ from beam_jobs.errors import InputError
 from beam_jobs.option_fields import Option, Options
 from serving.api import contract
 from serving.api.tag_options import TAGS, TagOptions
+from serving.sidecars.options import SidecarOptions
 
 PARQUET, JSONL = "parquet", "jsonl"
 FORMATS = (PARQUET, JSONL)
@@ -64,6 +65,7 @@ class BulkOptions(Options):
         bool,
         Option("One copy for all processes: for GPUs.", flag="--share-model"),
     ] = False
+    sidecars: SidecarOptions = SidecarOptions()
     overwrite: Annotated[
         bool, Option("Replace other answers.", flag="--overwrite")
     ] = False
@@ -81,7 +83,10 @@ class BulkOptions(Options):
 
     def described(self) -> dict[str, Any]:
         """Returns what the answers depend on, for the manifest."""
+        # Without them a job is the one that it was before there were any.
+        beside = {"sidecars": self.sidecars.names} if self.sidecars.xmp else {}
         return {
+            **beside,
             "sources": list(self.sources),
             "format": self.format,
             "top": self.top,

@@ -17,7 +17,7 @@ from pyarrow import parquet
 
 from beam_jobs.files import storage
 from serving.api import contract
-from serving.api.prediction import to_prediction
+from serving.api.prediction import Prediction, to_prediction
 from serving.bulk.options import PARQUET
 from serving.bulk.read_images import Image
 
@@ -117,16 +117,22 @@ def tag_lines(
     images: Sequence[Image], outputs: Outputs, top: int | None = None
 ) -> Iterator[str]:
     """Yields answers as JSON lines, as `tagforest tag --format json` does."""
+    for image, found in zip(images, predictions(outputs, top), strict=True):
+        fields = {"image": image.name, "path": image.path, **found.to_json()}
+        yield json.dumps(fields, ensure_ascii=False) + "\n"
+
+
+def predictions(
+    outputs: Outputs, top: int | None = None
+) -> Iterator[Prediction]:
+    """Yields the answer of each row; see `tag_table`."""
     texts = {
         name: _decode(values) if values.dtype == object else values.tolist()
         for name, values in outputs.items()
     }
-    for row, image in enumerate(images):
+    for row in range(len(outputs[contract.VALID])):
         found = to_prediction({n: values[row] for n, values in texts.items()})
-        if top is not None:
-            found = found.top(top)
-        fields = {"image": image.name, "path": image.path, **found.to_json()}
-        yield json.dumps(fields, ensure_ascii=False) + "\n"
+        yield found if top is None else found.top(top)
 
 
 class _ParquetFile:

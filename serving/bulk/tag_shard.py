@@ -11,6 +11,7 @@ from beam_jobs.files import storage
 from beam_jobs.rejections import Rejection, save_rejections
 from beam_jobs.runners import progress
 from serving.api import contract
+from serving.bulk.image_sidecars import write_sidecars
 from serving.bulk.inputs import Shard
 from serving.bulk.options import BulkOptions
 from serving.bulk.read_images import read_batches
@@ -86,6 +87,8 @@ def _write(shard: Shard, model: Model, job: Job) -> Outcome:
     for batch in read_batches(shard, job.options.batch_size):
         outcome.images_in += len(batch.images) + len(batch.rejections)
         tagged = tag_batch(model, batch.images, job.options.select)
+        if job.options.sidecars.xmp:
+            tagged = write_sidecars(tagged, job.model, job.options)
         if tagged.images:
             file.add(tagged.images, tagged.outputs)
             outcome.versions = _versions(tagged.outputs)

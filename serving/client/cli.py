@@ -26,6 +26,8 @@ def tag(
     An image that cannot be read or tagged gets a line that says why, and the
     others go on.
     """
+    # Whoever looks for a word later wants no guesses.
+    sure = sure or run.sidecars.xmp
     options = chosen_tags(select, sure, None if run.leaves else run.top)
     from serving.client.tag_command import run_tag
 

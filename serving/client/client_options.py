@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from beam_jobs.errors import InputError
+from beam_jobs.images.image_names import is_url
 from beam_jobs.option_fields import Option, Options
 from serving.api import contract
 from serving.api.client_tls import ClientTls
 from serving.api.tag_options import TAGS, TagOptions
+from serving.sidecars.options import SidecarOptions
 
 TRANSPORTS = ("grpc", "rest")
 FORMS = ("table", "json", "csv")
@@ -135,6 +137,10 @@ class TagRun(Options):
         Path | None,
         _output("File, whole or not there; FILE.part meanwhile."),
     ] = None
+    masks: Annotated[
+        Path | None,
+        _output("Folder for the masks of a segmenter: a PNG an image."),
+    ] = None
     resume: Annotated[
         bool,
         _output(
@@ -142,6 +148,7 @@ class TagRun(Options):
             flag="--resume",
         ),
     ] = False
+    sidecars: SidecarOptions = SidecarOptions()
     progress: Annotated[
         bool | None,
         _output(
@@ -166,6 +173,31 @@ class TagRun(Options):
             raise InputError("standard input can be read once: one - only")
         if self.resume and not (self.out and self.form == "json"):
             raise InputError("--resume needs --out FILE and --format json")
+        if self.sidecars.xmp:
+            self._check_sidecars()
+
+    def _check_sidecars(self) -> None:
+        urls = [name for name in self.names if is_url(name)]
+        if urls or self.stdin_image:
+            received = urls[0] if urls else "--stdin-image"
+            raise InputError(
+                f"--xmp writes beside image files; received: {received}"
+            )
+
+
+def rest_path(options: ClientOptions) -> str:
+    """Returns where a server has the model and version over REST.
+
+    Example:
+        >>> rest_path(ClientOptions("tagforest", version=2))
+        '/v1/models/tagforest/versions/2'
+    """
+    path = "/v1/models/" + quote(options.model, safe="")
+    if options.version is not None:
+        return f"{path}/versions/{options.version}"
+    if options.version_label:
+        return f"{path}/labels/{quote(options.version_label, safe='')}"
+    return path
 
 
 def parse_server(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -12,15 +12,17 @@ import numpy as np
 from serving.api import contract, protos
 from serving.api.client_tls import ClientTls
 from serving.api.prediction import (
-    Prediction,
+    Answer,
     VersionStatus,
-    to_prediction,
+    to_answer,
     version_statuses,
 )
 from serving.api.tag_options import TagOptions
 from serving.api.tensor_proto import fill_proto, from_proto
 from serving.client.client_options import ClientOptions
 from serving.client.retries import retrying, server_error
+
+_SIGNATURE_DEF = "signature_def"  # the metadata that a server has
 
 # gRPC's own retries: five attempts at most, also by its specification.
 _RETRIES = json.dumps(
@@ -61,7 +63,7 @@ class GrpcTransport:
 
     def predict(
         self, images: Sequence[bytes], options: TagOptions | None = None
-    ) -> list[Prediction]:
+    ) -> list[Answer]:
         """Sends one request."""
         request = protos.predict_pb2.PredictRequest()
         self._fill(request.model_spec)
@@ -73,7 +75,7 @@ class GrpcTransport:
             fill_proto(request.inputs[name], array)
         reply = self._ask_again(self._call, self._stub.Predict, request)
         columns = {k: from_proto(v) for k, v in reply.outputs.items()}
-        return [to_prediction(row) for row in _rows(columns)]
+        return [to_answer(row) for row in _rows(columns)]
 
     def status(self) -> list[VersionStatus]:
         """Asks which versions the server has."""
@@ -86,12 +88,21 @@ class GrpcTransport:
 
     def version(self) -> int:
         """Asks which version answers."""
+        return self._metadata().model_spec.version.value
+
+    def signatures(self) -> set[str]:
+        """Asks which signatures the version has."""
+        table = protos.get_model_metadata_pb2.SignatureDefMap()
+        reply = self._ask_again(self._metadata)
+        reply.metadata[_SIGNATURE_DEF].Unpack(table)
+        return set(table.signature_def)
+
+    def _metadata(self) -> Any:
         request = protos.get_model_metadata_pb2.GetModelMetadataRequest(
-            metadata_field=["signature_def"]
+            metadata_field=[_SIGNATURE_DEF]
         )
         self._fill(request.model_spec)
-        reply = self._call(self._stub.GetModelMetadata, request)
-        return reply.model_spec.version.value
+        return self._call(self._stub.GetModelMetadata, request)
 
     def _call(self, method: Callable, request: Any) -> Any:
         try:
@@ -129,9 +140,12 @@ def open_channel(address: str, tls: ClientTls | None) -> grpc.Channel:
     return grpc.secure_channel(address, credentials, options)
 
 
-def _rows(columns: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+def _rows(columns: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    masks = columns.pop(contract.MASK, None)
     for number in range(len(columns[contract.VALID])):
-        yield {name: _plain(column[number]) for name, column in columns.items()}
+        row = {name: _plain(column[number]) for name, column in columns.items()}
+        # Bytes that are no text.
+        yield row if masks is None else {**row, contract.MASK: masks[number]}
 
 
 def _plain(value: Any) -> Any:

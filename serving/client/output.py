@@ -1,107 +1,15 @@
-"""Tags as text: a table, JSON lines or CSV, to a file that is whole or not."""
+"""What was found, to a file that is whole or not there."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
 from beam_jobs.errors import InputError
-from serving.api.prediction import TaggedImage
-
-CSV_COLUMNS = (
-    "image",
-    "rank",
-    "name",
-    "wnid",
-    "score",
-    "leaf",
-    "is_tag",
-    "parents",
-    "error",
-    "model_version",
-)
-_IMAGE_WIDTH = 40
-
-
-class Form(NamedTuple):
-    """A format: its first line, and the lines of an image."""
-
-    header: str
-    lines: Callable[[TaggedImage], str]
-
-
-def json_line(found: TaggedImage) -> str:
-    """Returns one object."""
-    return json.dumps(found.to_json()) + "\n"
-
-
-def csv_lines(found: TaggedImage) -> str:
-    """Returns a line a tag; one without a rank for an image with none."""
-    image, version = _printable(found.name), found.prediction.model_version
-    end = (_printable(found.error), version)
-    rows: list[tuple] = [
-        (
-            image,
-            rank,
-            tag.name,
-            tag.wnid,
-            tag.score,
-            str(tag.leaf).lower(),
-            str(tag.is_tag).lower(),
-            " ".join(tag.parents),
-            *end,
-        )
-        for rank, tag in enumerate(found.prediction.tags, 1)
-    ]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows(rows or [(image, *[""] * 7, *end)])
-    return text.getvalue()
-
-
-def table_lines(found: TaggedImage) -> str:
-    """Returns a line a tag; the image stands in the first."""
-    tags = found.prediction.tags
-    # Ids of one's own classes have any length.
-    width = max((len(t.wnid) for t in tags), default=0)
-    rows = [f"{t.score:.3f}  {t.wnid:{width}}  {t.name}" for t in tags] or [
-        f"    -  {_printable(found.error) or 'no tags'}"
-    ]
-    # A name that was cut short could not be told from its neighbours.
-    image = _printable(found.name)
-    first = f"{image:{_IMAGE_WIDTH}}"
-    if len(image) > _IMAGE_WIDTH:
-        first = image + "\n" + " " * _IMAGE_WIDTH
-    starts = [first] + [" " * _IMAGE_WIDTH] * (len(rows) - 1)
-    lines = zip(starts, rows, strict=True)
-    return "".join(f"{start}  {row}\n" for start, row in lines)
-
-
-def _printable(text: str) -> str:
-    """Returns a text that any terminal shows on one line."""
-    whole = text.encode("utf-8", "backslashreplace").decode()
-    if whole.isprintable():
-        return whole
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode()
-        for c in whole
-    )
-
-
-FORMS = {
-    "table": Form(
-        f"{'image':{_IMAGE_WIDTH}}  score  {'wnid':9}  tag\n",
-        table_lines,
-    ),
-    "json": Form("", json_line),
-    "csv": Form(",".join(CSV_COLUMNS) + "\n", csv_lines),
-}
 
 
 def part_of(path: Path) -> Path:
@@ -124,20 +32,16 @@ def check_out(path: Path) -> None:
 
 
 @contextmanager
-def whole_file(
-    path: Path, header: str = "", *, go_on: bool = False
-) -> Iterator[TextIO]:
+def whole_file(path: Path, *, go_on: bool = False) -> Iterator[TextIO]:
     """Opens a file that appears under its name when the block ends well.
 
     If it does not, the lines stay in `part_of(path)`.
 
     Args:
-        header: its first line.
         go_on: add to what `part_of(path)` has.
     """
     part = part_of(path)
     with part.open("a" if go_on else "w", encoding="utf-8") as file:
-        file.write(header)
         start = file.tell()
         try:
             yield file

@@ -6,14 +6,13 @@ import base64
 import json
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 
 from serving.api import contract
-from serving.api.prediction import Prediction, VersionStatus, to_prediction
+from serving.api.prediction import Answer, VersionStatus, to_answer
 from serving.api.tag_options import TagOptions
-from serving.client.client_options import ClientOptions
+from serving.client.client_options import ClientOptions, rest_path
 from serving.client.retries import retrying, server_error
 
 _CODES = {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}
@@ -24,8 +23,7 @@ class RestTransport:
     """One connection pool to a server."""
 
     def __init__(self, address: str, options: ClientOptions):
-        self._model = "/v1/models/" + quote(options.model, safe="")
-        self._version = _version_path(options)
+        self._path = rest_path(options)
         # A proxy set for the network would be asked for loopback too.
         self._http = httpx.Client(
             base_url=f"{'https' if options.tls else 'http'}://{address}",
@@ -37,7 +35,7 @@ class RestTransport:
 
     def predict(
         self, images: Sequence[bytes], options: TagOptions | None = None
-    ) -> list[Prediction]:
+    ) -> list[Answer]:
         """Sends one request."""
         signature = contract.TAGS if options is None else contract.SELECT
         wanted = options.row() if options else {}
@@ -46,15 +44,14 @@ class RestTransport:
         reply = self._ask_again(
             self._call,
             "POST",
-            f"{self._model}{self._version}:predict",
+            f"{self._path}:predict",
             json.dumps(body).encode(),
         )
-        return [to_prediction(row) for row in reply["predictions"]]
+        return [to_answer(_decoded(row)) for row in reply["predictions"]]
 
     def status(self) -> list[VersionStatus]:
         """Asks which versions the server has."""
-        path = self._model + self._version
-        reply = self._ask_again(self._call, "GET", path)
+        reply = self._ask_again(self._call, "GET", self._path)
         return [
             VersionStatus(
                 int(found["version"]),
@@ -66,8 +63,15 @@ class RestTransport:
 
     def version(self) -> int:
         """Asks which version answers."""
-        path = f"{self._model}{self._version}/metadata"
-        return int(self._call("GET", path)["model_spec"]["version"])
+        return int(self._metadata()["model_spec"]["version"])
+
+    def signatures(self) -> set[str]:
+        """Asks which signatures the version has."""
+        reply = self._ask_again(self._metadata)
+        return set(reply["metadata"]["signature_def"]["signature_def"])
+
+    def _metadata(self) -> dict[str, Any]:
+        return self._call("GET", f"{self._path}/metadata")
 
     def _call(
         self, method: str, path: str, body: bytes | None = None
@@ -97,12 +101,10 @@ def _b64(image: bytes) -> dict[str, str]:
     return {"b64": base64.b64encode(image).decode("ascii")}
 
 
-def _version_path(options: ClientOptions) -> str:
-    if options.version is not None:
-        return f"/versions/{options.version}"
-    if options.version_label:
-        return "/labels/" + quote(options.version_label, safe="")
-    return ""
+def _decoded(row: dict[str, Any]) -> dict[str, Any]:
+    if contract.MASK not in row:
+        return row
+    return {**row, contract.MASK: base64.b64decode(row[contract.MASK]["b64"])}
 
 
 def _message(response: httpx.Response) -> str:

@@ -1,4 +1,4 @@
-"""A client for a served tagger, over gRPC or REST, without TensorFlow."""
+"""A client for a served model, over gRPC or REST, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from beam_jobs.rejections import Reason
+from serving.api import contract
+from serving.api.light_client import check_extra
 from serving.api.prediction import (
+    Answer,
     Prediction,
     RequestTooLargeError,
     ServerError,
@@ -63,7 +66,9 @@ _NOT_DECODED = (
 class _Transport(Protocol):
     def predict(
         self, images: Sequence[bytes], options: TagOptions | None
-    ) -> list[Prediction]: ...
+    ) -> list[Answer]: ...
+
+    def signatures(self) -> set[str]: ...
 
     def status(self) -> list[VersionStatus]: ...
 
@@ -111,8 +116,11 @@ class TagClient:
 
     def tag(
         self, images: Sequence[bytes], options: TagOptions | None = None
-    ) -> list[Prediction]:
-        """Returns a prediction for every image file, in order.
+    ) -> list[Answer]:
+        """Returns an answer for every image file, in order.
+
+        Of a tagger they are `Prediction`s, of a detector `Detection`s, of a
+        segmenter `Segmentation`s.
 
         What is over the server's limit of bytes, or does not start as an
         image does, is not sent: it is not valid.
@@ -186,7 +194,7 @@ class TagClient:
 
     def _ask(
         self, images: list[bytes], options: TagOptions | None
-    ) -> list[Prediction | RequestTooLargeError]:
+    ) -> list[Answer | RequestTooLargeError]:
         """Asks for images; in parts if they are too much for the server."""
         try:
             found = self._transport.predict(images, options)
@@ -218,10 +226,31 @@ class TagClient:
             if not self._tags_of_probe(class_id)
         ]
 
+    def find_class(self, class_id: str) -> Tag | None:
+        """Returns a class of the model that answers; its score says nothing.
+
+        Raises:
+            ServerError: the server did not answer, or refused.
+        """
+        found = self._tags_of_probe(class_id)
+        return next((tag for tag in found if tag.wnid == class_id), None)
+
     def _tags_of_probe(self, class_id: str) -> tuple[Tag, ...]:
         wanted = TagOptions(min_confidence=0.0, include=(class_id,))
         (found,) = _all_or_raise(self._ask([_PROBE], wanted))
-        return found.tags
+        return found.tags if isinstance(found, Prediction) else ()
+
+    def task(self) -> str:
+        """Returns what the model does, as its signature is called.
+
+        `contract.DETECT`, `contract.SEGMENT`, or `contract.TAGS` of all others.
+
+        Raises:
+            ServerError: the server did not answer, or has no such version.
+        """
+        there = self._transport.signatures()
+        named = (contract.DETECT, contract.SEGMENT)
+        return next((name for name in named if name in there), contract.TAGS)
 
     def status(self) -> list[VersionStatus]:
         """Returns the versions of the model on the server, newest first.
@@ -275,6 +304,7 @@ class _LazyUrls:
     def read(self, url: str) -> bytes:
         with self._lock:
             if self._reader is None:
+                check_extra("urls", "an image of the web")
                 from serving.client.url_reader import UrlReader
 
                 self._reader = UrlReader(READERS, self._allow_private)
@@ -297,9 +327,7 @@ def _name(item: Item) -> str:
     return item.name if isinstance(item, LoadedImage) else item
 
 
-def _tagged(
-    name: str, answer: Prediction | RequestTooLargeError
-) -> TaggedImage:
+def _tagged(name: str, answer: Answer | RequestTooLargeError) -> TaggedImage:
     if isinstance(answer, RequestTooLargeError):
         error = f"{Reason.TOO_MANY_BYTES.value}: the server says {answer}"
         return TaggedImage(name, _NOT_SENT, error)
@@ -307,8 +335,8 @@ def _tagged(
 
 
 def _all_or_raise(
-    answers: Iterable[Prediction | RequestTooLargeError],
-) -> list[Prediction]:
+    answers: Iterable[Answer | RequestTooLargeError],
+) -> list[Answer]:
     found = []
     for answer in answers:
         if isinstance(answer, RequestTooLargeError):

@@ -8,15 +8,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import typer
 
 from beam_jobs.errors import InputError
 from serving.api import contract
+from serving.api.light_client import check_extra
 from serving.api.prediction import TaggedImage
+from serving.api.tag_options import TagOptions
 from serving.client.client_options import STDIN, TagRun
+from serving.client.forms import form_of, task_of
 from serving.client.load_images import (
     Item,
     LoadedImage,
@@ -24,8 +26,16 @@ from serving.client.load_images import (
     checked,
     expand,
 )
-from serving.client.output import FORMS, check_out, part_of, take_up, whole_file
+from serving.client.output import check_out, part_of, take_up, whole_file
 from serving.client.tag_client import ServerError, TagClient
+from serving.client.task_options import (
+    check_options,
+    chosen,
+    may_depend_on_task,
+)
+
+if TYPE_CHECKING:
+    from serving.client.image_sidecars import Sidecars
 
 _INTERRUPTED = 130  # what shells give a command that Ctrl-C ended
 _HELP = {
@@ -56,14 +66,13 @@ def run_tag(run: TagRun) -> bool:
             TagClient(run.server, run.transport, run.client)
         )
         done = take_up(run.out) if run.out and run.resume else set()
-        write = _open(run, stack, go_on=bool(done))
+        writer = _Writer(run, client, _open(run, stack, go_on=bool(done)))
         bar = stack.enter_context(_bar(run, done))
         try:
-            _say_unknown(run, client)
-            for found in client.tag_items(_items(run, done), run.options):
-                write(FORMS[run.form].lines(_chosen(run, found)))
+            options = _options(run, client)
+            for found in client.tag_items(_items(run, done), options):
                 # Of an image with tags the reason is empty.
-                counts[found.reason] += 1
+                counts[writer.write(found).reason] += 1
                 bar.update()
         except ServerError as error:
             raise _failed(run, client.address, error, counts) from error
@@ -79,6 +88,18 @@ def run_tag(run: TagRun) -> bool:
     seconds = time.monotonic() - start
     typer.echo(_summary(counts, len(done), seconds), err=True)
     return bool(counts[""]) or not counts
+
+
+def _options(run: TagRun, client: TagClient) -> TagOptions | None:
+    """Returns which tags to ask for, once they suit the model."""
+    if not may_depend_on_task(run):
+        return None
+    task = client.task()
+    check_options(run, task, client.address)
+    if task != contract.TAGS:
+        return None
+    _say_unknown(run, client)
+    return run.options
 
 
 def _say_unknown(run: TagRun, client: TagClient) -> None:
@@ -135,28 +156,52 @@ def _stdin_names() -> Iterator[str]:
 
 def _open(
     run: TagRun, stack: ExitStack, *, go_on: bool
-) -> Callable[[str], None]:
+) -> Callable[[str], object]:
     """Returns what writes text where it is wanted."""
-    header = FORMS[run.form].header
     if run.out is None:
-        return _Printer(header)
-    file = stack.enter_context(whole_file(run.out, header, go_on=go_on))
-
-    def write(text: str) -> None:
-        file.write(text)
-
-    return write
+        return lambda text: typer.echo(text, nl=False)
+    return stack.enter_context(whole_file(run.out, go_on=go_on)).write
 
 
-class _Printer:
-    """Prints the header with the first lines: none where nothing comes."""
+class _Writer:
+    """Writes what was found, after a header that says what the model does.
 
-    def __init__(self, header: str):
-        self._header = header
+    There is none where nothing comes.
+    """
 
-    def __call__(self, text: str) -> None:
-        typer.echo(self._header + text, nl=False)
-        self._header = ""
+    def __init__(
+        self, run: TagRun, client: TagClient, write: Callable[[str], object]
+    ):
+        self._run, self._client, self._write = run, client, write
+        self._task = ""
+        self._sidecars: Sidecars | None = None
+        if run.sidecars.xmp:
+            check_extra("xmp", "--xmp")
+            from serving.client.image_sidecars import Sidecars
+
+            self._sidecars = Sidecars(run, client)
+
+    def write(self, found: TaggedImage) -> TaggedImage:
+        """Writes the lines of an image; returns what they say of it."""
+        header = ""
+        if not self._task:
+            self._task = self._find_task(found)
+            header = form_of(self._run.form, self._task).header
+        form = form_of(self._run.form, self._task)
+        shown = chosen(self._run, found, self._task)
+        if self._sidecars is not None:
+            shown = self._sidecars.write(shown, found)
+        self._write(header + form.lines(shown))
+        return shown
+
+    def _find_task(self, found: TaggedImage) -> str:
+        if found.prediction.valid:
+            return task_of(found)
+        # No answer tells; where no server does either, nothing was tagged.
+        try:
+            return self._client.task()
+        except ServerError:
+            return contract.TAGS
 
 
 def _bar(run: TagRun, done: set[str]):
@@ -182,13 +227,6 @@ def _total(run: TagRun, done: set[str]) -> int | None:
     if run.stdin_image or STDIN in run.names:
         return None
     return sum(1 for _ in _items(run, done))
-
-
-def _chosen(run: TagRun, found: TaggedImage) -> TaggedImage:
-    prediction = found.prediction
-    if run.leaves:
-        prediction = prediction.leaves()
-    return replace(found, prediction=prediction.top(run.top))
 
 
 def _summary(counts: Counter[str], before: int, seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from importlib import metadata
 
 import tenacity
@@ -24,6 +25,13 @@ _ATTEMPTS = 3
 _LONGEST_WAIT_S = 5.0
 
 
+def _version() -> str:
+    for name in ("tagforest", "tagforest-client"):
+        with suppress(metadata.PackageNotFoundError):
+            return metadata.version(name)
+    return "0"
+
+
 class UrlReader:
     """Fetches URLs, from any thread, until it is closed.
 
@@ -36,7 +44,7 @@ class UrlReader:
     """
 
     def __init__(self, connections: int, allow_private: bool = False):
-        version = metadata.version("tagforest")
+        version = _version()
         self._options = FetchOptions(
             user_agent=f"tagforest/{version} (image tagger)",
             concurrency=connections,

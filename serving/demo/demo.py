@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from beam_jobs.classes import load_classes
 from beam_jobs.classes.vocabulary import Vocabulary
@@ -184,13 +184,19 @@ def _evaluate(paths: DemoPaths, say: Callable) -> None:
 def _export(paths: DemoPaths) -> None:
     from model.training.train import finished
     from serving.saved_model.export import export
+    from serving.saved_model.reference_options import ReferenceOptions
 
     trained = finished(paths.training)
     marker = paths.models.parent / "exported.json"
     weights = {"weights_sha256": trained.weights_sha256 if trained else ""}
     if marker.is_file() and json.loads(marker.read_text()) == weights:
         return
-    export(paths.training, paths.models, top_k=len(_vocabulary(paths)))
+    export(
+        paths.training,
+        paths.models,
+        top_k=len(_vocabulary(paths)),
+        reference=ReferenceOptions(dataset=str(paths.dataset)),
+    )
     marker.write_text(json.dumps(weights) + "\n")
 
 
@@ -213,9 +219,9 @@ def _serve_and_tag(
     options = ServerOptions(grpc_port=0, rest_port=0)
     with running_server(paths.models, options) as server:
         with TagClient(server.grpc_address, "grpc") as client:
-            over_grpc = client.tag(images)
+            over_grpc = cast(list[Prediction], client.tag(images))
         with TagClient(server.rest_address, "rest") as client:
-            over_rest = client.tag(images)
+            over_rest = cast(list[Prediction], client.tag(images))
     _check_same(over_grpc, over_rest)
     say(
         f"{len(images)} scenes tagged over gRPC, and alike over REST; the "

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
@@ -34,36 +35,47 @@ class ImageLimits:
 
 def decode_rows(
     encoded: tf.Tensor,
-    decode: Callable[[tf.Tensor], tf.Tensor],
-    shape: tuple[int, int, int],
-) -> tuple[tf.Tensor, tf.Tensor]:
+    decode: Callable[[tf.Tensor], Any],
+    specs: Any,
+) -> tuple[Any, tf.Tensor]:
     """Decodes every row that can be decoded; never raises.
 
     Args:
         encoded: string [N].
-        decode: scalar string -> float32 of `shape`; may raise.
-        shape: of one decoded row.
+        decode: scalar string -> tensors of `specs`; may raise.
+        specs: `tf.TensorSpec` of one decoded row, or a tuple of some.
 
     Returns:
-        float32 [N, *shape], zero where decoding failed, and bool [N].
+        Tensors [N, ...] as `specs`, zero where decoding failed; and bool [N].
     """
     count = tf.size(encoded)
+
+    def checked(row, data):
+        return row, tf.nest.map_structure(
+            lambda spec, value: tf.ensure_shape(value, spec.shape),
+            specs,
+            decode(data),
+        )
+
     rows = tf.data.Dataset.from_tensor_slices((tf.range(count), encoded))
-    rows = rows.map(
-        lambda row, data: (row, tf.ensure_shape(decode(data), shape)),
-        num_parallel_calls=_PARALLEL_DECODES,
-    )
+    rows = rows.map(checked, num_parallel_calls=_PARALLEL_DECODES)
     # One row too many at the end: a batch with nothing left is no batch.
-    spare = tf.data.Dataset.from_tensors((count, tf.zeros(shape)))
+    zeros = tf.nest.map_structure(lambda s: tf.zeros(s.shape, s.dtype), specs)
+    spare = tf.data.Dataset.from_tensors((count, zeros))
     rows = rows.ignore_errors().concatenate(spare)
     rows = rows.batch(tf.cast(count, tf.int64) + 1)
     rows = rows.with_options(_plain_options())
     index, decoded = rows.get_single_element()
     index = index[:, tf.newaxis]
-    images = tf.scatter_nd(index, decoded, tf.stack([count + 1, *shape]))
-    # The rows that are left know their places; the spare one is cut off.
-    valid = tf.scatter_nd(index, tf.ones_like(index[:, 0]), [count + 1])
-    return tf.ensure_shape(images[:-1], (None, *shape)), valid[:-1] > 0
+
+    def in_place(values):
+        # The rows that are left know their places; the spare one is cut off.
+        shape = values.shape[1:]
+        rows = tf.scatter_nd(index, values, tf.stack([count + 1, *shape]))
+        return tf.ensure_shape(rows[:-1], (None, *shape))
+
+    valid = in_place(tf.ones_like(index[:, 0])) > 0
+    return tf.nest.map_structure(in_place, decoded), valid
 
 
 def _plain_options() -> tf.data.Options:

@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from beam_jobs.classes import load_classes
 from beam_jobs.errors import InputError
 from serving.api import contract
-from serving.api.version_folders import version_paths
+from serving.api.version_folders import check_base, version_paths
 from serving.saved_model.servable import Servable
 from serving.saved_model.warmup import WARMUP_FILE, read_warmup
 
@@ -60,8 +60,12 @@ def examine(
 
     Returns:
         What was found; nothing if all is well.
+
+    Raises:
+        InputError: no such folder, or it is a version itself.
     """
     model_dir = Path(model_dir)
+    check_base(model_dir)
     found = list(_strangers(model_dir))
     paths = version_paths(model_dir)
     if not paths:
@@ -125,10 +129,10 @@ def _signatures(servable: Servable) -> Iterator[Finding]:
 def _tensor(where: str, info) -> Iterator[Finding]:
     if not info.shape or info.shape[0] is not None:
         what = (
-            f"its shape is {info.shape}, not [batch, ...]: with batching and "
-            "in rows over REST it fails"
+            f"its shape is {info.shape}, not [batch, ...]: with "
+            "--enable-batching and in rows over REST it fails"
         )
-        yield Finding(True, where, what, "give it a first, unknown dimension")
+        yield Finding(False, where, what, "give it a first, unknown dimension")
     if info.dtype.name not in _DTYPES:
         what = f"REST cannot carry {info.dtype.name}"
         yield Finding(False, where, what, "cast it to float32 in the graph")

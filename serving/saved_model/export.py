@@ -1,89 +1,104 @@
-"""A trained tagger -> a versioned SavedModel, published atomically."""
+"""A trained model -> a versioned SavedModel, published atomically."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import keras
-import numpy as np
-import tensorflow as tf
 
 from beam_jobs.classes import load_classes
 from beam_jobs.errors import InputError
-from model.inputs.preprocessing import decode_and_resize
-from model.network.load_tagger import load_tagger, weights_fingerprint
 from model.scores import tagging
-from model.start.load_weights import named_weights
 from model.workdir import CONFIG, WEIGHTS_SHA256
 from serving.api import contract
 from serving.api.version_folders import find_versions
-from serving.saved_model import model_card, served_classes, weight_names
+from serving.saved_model import (
+    drift_reference,
+    model_card,
+    served_classes,
+    weight_names,
+)
 from serving.saved_model.decoding import ImageLimits
+from serving.saved_model.detect_signatures import DetectSignatures
+from serving.saved_model.exportable import (
+    Exportable,
+    ExportableDetector,
+    ExportableSegmenter,
+    ExportableTagger,
+)
+from serving.saved_model.image_signatures import ImageSignatures
+from serving.saved_model.load_exportable import load_exportable
+from serving.saved_model.reference_options import ReferenceOptions
+from serving.saved_model.segment_signatures import SegmentSignatures
 from serving.saved_model.servable import Servable
-from serving.saved_model.signatures import ExportableTagger, TagSignatures
+from serving.saved_model.signatures import TagSignatures
 from serving.saved_model.warmup import (
     sample_image,
     warmup_requests,
     write_warmup,
 )
 
-# bfloat16 has 8 bits: fused and single ops round at different places.
-_MIXED_PRECISION_TOLERANCE = 2e-2
-
 
 class ExportError(RuntimeError):
     """The written SavedModel differs from the model; nothing published."""
 
 
-def export_tagger(
-    tagger: ExportableTagger,
+def export_model(
+    model: Exportable,
     out: Path,
     *,
     top_k: int = 20,
     version: int | None = None,
     limits: ImageLimits | None = None,
     facts: Mapping[str, Any] | None = None,
+    reference: ReferenceOptions | None = None,
 ) -> Path:
     """Writes, checks and publishes `<out>/<version>/`.
 
     The folder appears complete, by one rename: a server that watches `out`
     never sees half a model. Before that the warm-up requests are replayed on
-    the reloaded SavedModel, and its scores are compared with the model's.
+    the reloaded SavedModel, and its answers are compared with the model's.
 
     Args:
-        top_k: tags an image, at most.
+        top_k: tags an image, at most; of taggers alone.
         version: 1 or more; by default the highest one there plus one.
         limits: of the images that are decoded.
         facts: of the training, for the model card.
+        reference: images whose answers are kept for drift; of taggers alone.
 
     Returns:
         The version's folder.
 
     Raises:
-        InputError: a bad option, or the version exists.
-        ExportError: the reloaded model gives other scores.
+        InputError: a bad option, the version exists, or no such images.
+        ExportError: the reloaded model gives other answers.
     """
     out = Path(out)
     _check_options(out, top_k, version)
     target = _target(out, version)
     limits = limits or ImageLimits()
-    signatures = TagSignatures(tagger, top_k, limits)
-    card = model_card.model_card(tagger, top_k, limits, facts)
+    reference = reference or ReferenceOptions()
+    _check_reference(model, reference)
+    signatures = _signatures(model, top_k, limits)
+    card = model_card.model_card(model, top_k, limits, facts)
     out.mkdir(parents=True, exist_ok=True)
-    with _staging(out) as staging:
+    with unpublished(out) as staging:
         _write(signatures, staging)
-        _write_assets(tagger, card, staging / "assets")
-        if tagger.config:
-            weight_names.write(tagger.weights, staging)
-        write_warmup(staging)
-        check_export(staging, tagger)
+        _write_assets(model, card, staging / "assets")
+        _write_row_wise(signatures, staging / "assets")
+        if model.config:
+            weight_names.write(model.weights, staging)
+        write_warmup(staging, signatures.endpoints())
+        check_export(staging, signatures)
+        if reference.dataset is not None:
+            drift_reference.write_reference(staging, reference)
         _publish(staging, target)
     return target
 
@@ -94,92 +109,59 @@ def export(
     *,
     top_k: int = 20,
     version: int | None = None,
+    reference: ReferenceOptions | None = None,
 ) -> Path:
     """Exports what `tagforest train` left in a working directory.
 
     Args:
         workdir: with config, classes, hierarchy and weights.
-        out, top_k, version: see `export_tagger`.
+        out, top_k, version, reference: see `export_model`.
 
     Returns:
         The version's folder.
 
     Raises:
-        InputError: nothing trained there, a bad option, or the version
-            exists.
-        ExportError: the reloaded model gives other scores.
+        InputError: nothing trained there, a bad option, the version exists,
+            or no images for the reference.
+        ExportError: the reloaded model gives other answers.
     """
     # Before the weights are loaded, which takes seconds.
     _check_options(Path(out), top_k, version)
-    tagger = load_exportable(Path(workdir))
+    drift_reference.check_reference(reference or ReferenceOptions())
+    model = load_exportable(Path(workdir))
     facts = model_card.training_facts(Path(workdir))
-    return export_tagger(tagger, out, top_k=top_k, version=version, facts=facts)
-
-
-def load_exportable(workdir: Path) -> ExportableTagger:
-    """Loads a trained tagger with its classes and its preprocessing.
-
-    Its calibration and thresholds too, where `tagforest calibrate` has run.
-
-    Raises:
-        InputError: nothing trained there, or a calibration of other weights.
-    """
-    tagger: Any = load_tagger(workdir)
-    data = tagger.config.data
-    vocabulary, hierarchy = load_classes.load_folder(workdir)
-    weights = weights_fingerprint(tagger)
-    exact = tagger.config.network.precision == "float32"
-    return ExportableTagger(
-        logits=partial(tagger, training=False),
-        embed=partial(tagger.embed, training=False),
-        preprocess=partial(
-            decode_and_resize,
-            image_size=data.image_size,
-            crop_fraction=data.crop_fraction,
-        ),
-        image_size=data.image_size,
-        vocabulary=vocabulary,
-        hierarchy=hierarchy,
-        tagging=tagging.load(workdir, vocabulary, weights),
-        weights_version=weights,
-        tolerance=1e-5 if exact else _MIXED_PRECISION_TOLERANCE,
-        config=tagger.config.to_json(),
-        weights=named_weights(tagger),
-        one_class=tagger.one_class,
+    return export_model(
+        model,
+        out,
+        top_k=top_k,
+        version=version,
+        facts=facts,
+        reference=reference,
     )
 
 
-def check_export(version_dir: Path, tagger: ExportableTagger) -> float:
-    """Replays the warm-up and compares scores with the Keras model's.
+def check_export(version_dir: Path, signatures: ImageSignatures) -> float:
+    """Replays the warm-up and compares answers with the Keras model's.
 
     Returns:
-        The largest difference of a score.
+        The largest difference; see the signatures' `difference`.
 
     Raises:
-        ExportError: it is more than the tagger's tolerance.
+        ExportError: it is more than the model's tolerance.
     """
     servable = Servable(version_dir)
-    if servable.warm_up() != len(warmup_requests()):
+    if servable.warm_up() != len(warmup_requests(servable.signatures)):
         raise ExportError(f"{version_dir}: warm-up requests are missing")
     # Two, of other sizes: preprocessing is compared, too.
     images = [sample_image(), sample_image(96, 64)]
-    served = servable.run(
-        contract.SCORES, {contract.IMAGE_BYTES: np.array(images, object)}
-    )
-    expected = _keras_scores(tagger, images)
-    difference = float(np.max(np.abs(served[contract.RAW_SCORES] - expected)))
-    if not served[contract.VALID].all() or not difference <= tagger.tolerance:
+    difference = signatures.difference(servable, images)
+    tolerance = signatures.model.tolerance
+    if not difference <= tolerance:
         raise ExportError(
-            f"the exported model's scores differ by {difference}; at most "
-            f"{tagger.tolerance} is allowed, so nothing was published"
+            f"the exported model's answers differ by {difference}; at most "
+            f"{tolerance} is allowed, so nothing was published"
         )
     return difference
-
-
-def _keras_scores(tagger: ExportableTagger, images: list[bytes]) -> np.ndarray:
-    pixels = tf.stack([tagger.preprocess(tf.constant(i)) for i in images])
-    logits = tagger.logits(pixels)
-    return tagger.scores(tf.cast(logits, tf.float32)).numpy()
 
 
 def _check_options(out: Path, top_k: int, version: int | None) -> None:
@@ -191,6 +173,14 @@ def _check_options(out: Path, top_k: int, version: int | None) -> None:
         )
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; a folder is needed")
+
+
+def _check_reference(model: Exportable, reference: ReferenceOptions) -> None:
+    drift_reference.check_reference(reference)
+    if reference.dataset and not isinstance(model, ExportableTagger):
+        raise InputError(
+            "--reference is for taggers: drift compares shares of tags"
+        )
 
 
 def _target(out: Path, version: int | None) -> Path:
@@ -205,7 +195,8 @@ def _target(out: Path, version: int | None) -> Path:
 
 
 @contextmanager
-def _staging(out: Path) -> Iterator[Path]:
+def unpublished(out: Path) -> Iterator[Path]:
+    """Makes a folder in `out` that goes when the block ends, if still there."""
     # In `out` itself, since a rename is atomic on one file system only; the
     # dot keeps it from being taken for a version.
     staging = out / f".staging-{uuid.uuid4().hex}"
@@ -216,30 +207,50 @@ def _staging(out: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _write(signatures: TagSignatures, staging: Path) -> None:
+def _signatures(
+    model: Exportable, top_k: int, limits: ImageLimits
+) -> ImageSignatures:
+    if isinstance(model, ExportableTagger):
+        return TagSignatures(model, top_k, limits)
+    if isinstance(model, ExportableDetector):
+        return DetectSignatures(model, limits)
+    return SegmentSignatures(cast(ExportableSegmenter, model), limits)
+
+
+def _write(signatures: ImageSignatures, staging: Path) -> None:
     archive = keras.export.ExportArchive()
     for name, (function, spec) in signatures.endpoints().items():
         archive.add_endpoint(name, function, input_signature=spec)
     archive.write_out(str(staging), verbose=False)
 
 
-def _write_assets(tagger: ExportableTagger, card: str, assets: Path) -> None:
+def _write_assets(model: Exportable, card: str, assets: Path) -> None:
     assets.mkdir(exist_ok=True)
-    tagger.vocabulary.save(assets / load_classes.VOCABULARY)
-    tagger.hierarchy.save(assets / load_classes.HIERARCHY, tagger.vocabulary)
+    model.vocabulary.save(assets / load_classes.VOCABULARY)
+    model.hierarchy.save(assets / load_classes.HIERARCHY, model.vocabulary)
+    if isinstance(model, ExportableTagger):
+        _write_thresholds(model, assets / tagging.THRESHOLDS)
+    (assets / model_card.MODEL_CARD).write_text(card, encoding="utf-8")
+    # With these a training can start from it.
+    if model.config:
+        (assets / CONFIG).write_text(model.config, encoding="utf-8")
+        digest = f"{model.weights_version}\n"
+        (assets / WEIGHTS_SHA256).write_text(digest, encoding="utf-8")
+
+
+def _write_row_wise(signatures: ImageSignatures, assets: Path) -> None:
+    names = sorted(signatures.endpoints())
+    text = json.dumps(names) + "\n"
+    (assets / contract.ROW_WISE).write_text(text, encoding="utf-8")
+
+
+def _write_thresholds(tagger: ExportableTagger, path: Path) -> None:
     thresholds = served_classes.thresholds_of(
         tagger.tagging, len(tagger.vocabulary)
     )
     rows = zip(tagger.vocabulary, thresholds, strict=True)
     lines = ["wnid\tthreshold", *(f"{c.wnid}\t{t:.6g}" for c, t in rows)]
-    text = "\n".join(lines) + "\n"
-    (assets / tagging.THRESHOLDS).write_text(text, encoding="utf-8")
-    (assets / model_card.MODEL_CARD).write_text(card, encoding="utf-8")
-    # With these a training can start from it.
-    if tagger.config:
-        (assets / CONFIG).write_text(tagger.config, encoding="utf-8")
-        digest = f"{tagger.weights_version}\n"
-        (assets / WEIGHTS_SHA256).write_text(digest, encoding="utf-8")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _publish(staging: Path, target: Path) -> None:

@@ -16,7 +16,11 @@ from model.checkpoint_files import Best
 from model.scores import tagging
 from serving.api import contract
 from serving.saved_model.decoding import ImageLimits
-from serving.saved_model.signatures import ExportableTagger
+from serving.saved_model.exportable import (
+    Exportable,
+    ExportableDetector,
+    ExportableTagger,
+)
 
 MODEL_CARD = "model_card.md"
 _OWN_SCORES = (
@@ -32,7 +36,7 @@ _FIGURES = {
 
 
 def model_card(
-    tagger: ExportableTagger,
+    model: Exportable,
     top_k: int,
     limits: ImageLimits,
     facts: Mapping[str, Any] | None = None,
@@ -40,21 +44,24 @@ def model_card(
     """Returns the page, Markdown.
 
     Args:
-        top_k: tags an image, at most.
+        top_k: tags an image, at most; of taggers alone.
         facts: of the training, see `training_facts`.
     """
     facts = facts or {}
     sections = {
-        "Model": _model(tagger, facts),
-        "Input and output": _answers(tagger, top_k, limits),
+        "Model": _model(model, facts),
+        "Input and output": _answers(model, top_k, limits),
         "Training data": _lines(facts.get("dataset"), "unknown"),
         "Figures": _classified(facts["classification"])
         if facts.get("classification")
         else _figures(facts.get("figures"), facts.get("images", 0)),
-        "Calibration": "None: it is a softmax."
-        if tagger.one_class
-        else _calibration(tagger.tagging),
     }
+    if isinstance(model, ExportableTagger):
+        sections["Calibration"] = (
+            "None: it is a softmax."
+            if model.one_class
+            else _calibration(model.tagging)
+        )
     parts = [f"## {title}\n\n{text}\n" for title, text in sections.items()]
     return "# tagforest model\n\n" + "\n".join(parts)
 
@@ -63,31 +70,35 @@ def training_facts(folder: Path) -> dict[str, Any]:
     """Reads what a training and its evaluation left in their folder."""
     config = workdir.read_json(folder / workdir.CONFIG, {})
     report = workdir.read_json(folder / "evaluation" / "validation.json", {})
+    drawn = workdir.read_json(
+        folder / workdir.DETECTION, {}
+    ) or workdir.read_json(folder / workdir.SEGMENTATION, {})
     return {
         "config": config.get("name", ""),
         "result": workdir.read_json(folder / workdir.RESULT, {}),
         "extensions": extension_notes.load(folder),
         "start": workdir.read_json(folder / workdir.START, {}),
         "dataset": workdir.read_json(folder / workdir.DATASET, {}),
-        "figures": report.get("figures", {}),
-        "images": report.get("images", 0),
+        "figures": report.get("figures", {}) or drawn,
+        "images": report.get("images", 0) or drawn.get("images", 0),
         "classification": workdir.read_json(
             folder / workdir.CLASSIFICATION, {}
         ),
     }
 
 
-def _model(tagger: ExportableTagger, facts: Mapping[str, Any]) -> str:
-    classes, tree = tagger.vocabulary, tagger.hierarchy
+def _model(model: Exportable, facts: Mapping[str, Any]) -> str:
+    classes, tree = model.vocabulary, model.hierarchy
     result = facts.get("result") or {}
     return _lines(
         {
+            "task": _task(model),
             "config": facts.get("config"),
             "epochs": result.get("epochs"),
             "best": _best(result.get("best")),
             "started from": _start(facts.get("start")),
             "extensions": "; ".join(map(str, facts.get("extensions", ()))),
-            "weights": tagger.weights_version,
+            "weights": model.weights_version,
             "classes": f"{len(classes)}, {int(tree.is_leaf.sum())} of them "
             "without classes below",
             "vocabulary": classes.fingerprint,
@@ -112,24 +123,68 @@ def _best(best: Mapping[str, Any] | None) -> str:
     return f"the weights are those of {Best(**best)} on validation"
 
 
-def _answers(tagger: ExportableTagger, top_k: int, limits: ImageLimits) -> str:
-    side = tagger.image_size
+def _task(model: Exportable) -> str:
+    if isinstance(model, ExportableTagger):
+        return "tags: which classes an image shows"
+    if isinstance(model, ExportableDetector):
+        return "detection: where objects are, a box and a class each"
+    return "segmentation: the class of each pixel"
+
+
+def _answers(model: Exportable, top_k: int, limits: ImageLimits) -> str:
+    is_tagger = isinstance(model, ExportableTagger)
+    framed = "the central square" if is_tagger else "the whole image"
+    side = model.image_size
     return _lines(
         {
             "images": "JPEG, PNG, GIF (first frame), BMP and, where "
             "the runtime reads it, WebP files, at most "
-            f"{limits.max_bytes} bytes and {limits.max_pixels} pixels; the "
-            f"central square, resized to {side} x {side}",
-            "answer": f"at most {top_k} classes an image; `{contract.VALID}` "
+            f"{limits.max_bytes} bytes and {limits.max_pixels} pixels; "
+            f"{framed}, resized to {side} x {side}",
+            "answer": f"{_answer(model, top_k)}; `{contract.VALID}` "
             "is false for an image that cannot be decoded",
-            "scores": _ONE_CLASS if tagger.one_class else _OWN_SCORES,
+            "scores": _scores(model),
         }
     )
+
+
+def _answer(model: Exportable, top_k: int) -> str:
+    if isinstance(model, ExportableTagger):
+        return f"at most {top_k} classes an image"
+    if isinstance(model, ExportableDetector):
+        return (
+            f"`{contract.BOXES}`: ymin, xmin, ymax, xmax in pixels of the "
+            "image that was sent, best first, filled up with empty names"
+        )
+    return (
+        f"`{contract.MASK}`: a PNG of class numbers in the image's own size, "
+        f"whose names are `{contract.NAMES}`, and `{contract.SHARES}`, the "
+        "parts of the pixels"
+    )
+
+
+def _scores(model: Exportable) -> str:
+    if isinstance(model, ExportableTagger):
+        return _ONE_CLASS if model.one_class else _OWN_SCORES
+    if isinstance(model, ExportableDetector):
+        return "the network's own, 0 to 1; not calibrated"
+    return ""
 
 
 def _figures(figures: Mapping[str, Any] | None, images: int) -> str:
     if not figures:
         return "Not measured: run `tagforest evaluate`, then export again."
+    # Tags have a baseline beside them; the others' are numbers alone.
+    plain = {k: v for k, v in figures.items() if isinstance(v, float)}
+    shown = _table(figures) if not plain else _numbers(plain)
+    return f"On {images} held-out images.\n\n{shown}"
+
+
+def _numbers(figures: Mapping[str, float]) -> str:
+    return _lines({k: f"{v:.4f}" for k, v in figures.items()})
+
+
+def _table(figures: Mapping[str, Any]) -> str:
     rows = [
         "| figure | model | most frequent tags | best possible |",
         "|---|---|---|---|",
@@ -140,7 +195,7 @@ def _figures(figures: Mapping[str, Any] | None, images: int) -> str:
             values = (found[k] for k in ("model", "baseline", "ceiling"))
             cells = " | ".join(f"{value:.3f}" for value in values)
             rows.append(f"| {name} | {cells} |")
-    return f"On {images} held-out images.\n\n" + "\n".join(rows)
+    return "\n".join(rows)
 
 
 def _classified(found: Mapping[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +15,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from beam_jobs.errors import InputError
+from serving.api import contract
 from serving.api.version_folders import SAVED_MODEL_FILE
 from serving.saved_model.warmup import read_warmup
 
@@ -36,8 +39,11 @@ class Signature:
     outputs: Mapping[str, TensorInfo]
 
     @cached_property
-    def is_batched(self) -> bool:
-        """Whether every tensor has a row for each of any number of them."""
+    def has_rows(self) -> bool:
+        """Whether every tensor can have a row for each of any number of them.
+
+        It need not: `[None]` may be one list as well as one number a request.
+        """
         infos = [*self.inputs.values(), *self.outputs.values()]
         known = [info.shape for info in infos if info.shape is not None]
         return bool(self.inputs) and all(s and s[0] is None for s in known)
@@ -52,6 +58,10 @@ class Servable:
     Args:
         path: a version's folder, `<base>/<version>`.
 
+    Attributes:
+        row_wise: the signatures that are known to answer each row for itself,
+            as our own exports say.
+
     Raises:
         InputError: no SavedModel there, or one that cannot be read.
     """
@@ -64,6 +74,7 @@ class Servable:
             )
         try:
             self.signature_defs = read_signature_defs(path)
+            self.row_wise = _read_row_wise(path)
             self._session = _load(path)
         except Exception as error:  # the loader raises many kinds
             raise InputError(f"{path} cannot be loaded: {error}") from error
@@ -78,14 +89,21 @@ class Servable:
         self._calls: dict[str, Callable[..., list[np.ndarray]]] = {}
 
     def run(
-        self, signature_name: str, inputs: Mapping[str, np.ndarray]
+        self,
+        signature_name: str,
+        inputs: Mapping[str, np.ndarray],
+        deadline: float = float("inf"),
     ) -> dict[str, np.ndarray]:
         """Calls a signature; strings are object arrays of bytes.
 
         Any number of threads may call it.
 
+        Args:
+            deadline: on the clock of `time.monotonic`.
+
         Raises:
-            tf.errors.OpError: whatever the graph raises.
+            tf.errors.OpError: whatever the graph raises, and
+                DEADLINE_EXCEEDED.
         """
         signature = self.signatures[signature_name]
         # Made once: a callable skips the checks of every `Session.run`.
@@ -96,7 +114,8 @@ class Servable:
             np.asarray(inputs[name], info.dtype)
             for name, info in signature.inputs.items()
         )
-        return dict(zip(signature.outputs, call(*values), strict=True))
+        found = call(*values, options=_until(deadline))
+        return dict(zip(signature.outputs, found, strict=True))
 
     def warm_up(self) -> int:
         """Replays the warm-up requests; returns how many there were."""
@@ -116,6 +135,7 @@ class Servable:
         return self._session.make_callable(
             [known.outputs[key].name for key in signature.outputs],
             [known.inputs[key].name for key in signature.inputs],
+            accept_options=True,
         )
 
 
@@ -129,6 +149,19 @@ def _load(path: Path) -> tf.compat.v1.Session:
     # Requests come from many threads: nothing may be added to the graph.
     graph.finalize()
     return session
+
+
+def _until(deadline: float) -> tf.compat.v1.RunOptions | None:
+    if deadline == float("inf"):
+        return None
+    left_ms = max(1, int(1000 * (deadline - time.monotonic())))
+    # A call with a limit takes 0.1 ms more.
+    return tf.compat.v1.RunOptions(timeout_in_ms=min(left_ms, 2**62))
+
+
+def _read_row_wise(path: Path) -> set[str]:
+    file = path / "assets" / contract.ROW_WISE
+    return {*json.loads(file.read_bytes())} if file.is_file() else set()
 
 
 def _infos(tensors: Mapping[str, Any]) -> dict[str, TensorInfo]:

@@ -91,11 +91,24 @@ class ServedClasses:
         Returns:
             float32 [N, classes].
         """
+        own = self.own_probabilities(logits)
+        if self._one_class:
+            return own
+        return self._highest_below(own, with_itself=True)
+
+    def own_probabilities(self, logits: tf.Tensor) -> tf.Tensor:
+        """Returns calibrated probabilities, whatever lies below a class.
+
+        Args:
+            logits: [N, classes].
+
+        Returns:
+            float32 [N, classes].
+        """
         logits = tf.cast(logits, tf.float32)
         if self._one_class:
             return tf.nn.softmax(logits)
-        own = tf.math.sigmoid(logits * self._slope + self._offset)
-        return self._highest_below(own, with_itself=True)
+        return tf.math.sigmoid(logits * self._slope + self._offset)
 
     def describe(self, indices: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns what is known of classes.

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
+import numpy as np
 import tensorflow as tf
 
-from beam_jobs.classes.hierarchy import Hierarchy
-from beam_jobs.classes.vocabulary import Vocabulary
-from beam_jobs.dataset import records
-from model.scores.tagging import Tagging
 from serving.api import contract
-from serving.saved_model.decoding import ImageLimits, check_limits, decode_rows
-from serving.saved_model.image_headers import first_frame
+from serving.saved_model.decoding import ImageLimits
+from serving.saved_model.exportable import ExportableTagger
+from serving.saved_model.image_signatures import (
+    EXAMPLES,
+    IMAGES,
+    Endpoints,
+    ImageSignatures,
+    Outputs,
+    clear_invalid,
+    unless_empty,
+)
+from serving.saved_model.servable import Servable
 from serving.saved_model.served_classes import Selection, ServedClasses
-
-Outputs = dict[str, tf.Tensor]
 
 # In the order of the fields of a `Selection`.
 _WANTED = {
@@ -29,47 +30,8 @@ _WANTED = {
 }
 
 
-@dataclass(frozen=True)
-class ExportableTagger:
-    """All that the served graph is made from.
-
-    Attributes:
-        logits: float32 images [B, S, S, 3] -> logits [B, classes].
-        embed: the same images -> [B, D].
-        preprocess: image file bytes (scalar string) -> float32 [S, S, 3],
-            the function that evaluation uses. It may raise.
-        image_size: S, in pixels.
-        vocabulary: the classes, in the order of the logits.
-        hierarchy: their is-a relation.
-        tagging: calibration and thresholds; None for the sigmoids and 0.5.
-        weights_version: fingerprint of the weights.
-        tolerance: how much a score may change by the export. More than
-            rounding errors of float32 only for networks of less precision.
-        config: of the training, as JSON; "" if it is not known.
-        weights: of a training, by their names.
-        one_class: the scores of an image are a softmax, and add up to 1.
-    """
-
-    logits: Callable[[tf.Tensor], tf.Tensor]
-    embed: Callable[[tf.Tensor], tf.Tensor]
-    preprocess: Callable[[tf.Tensor], tf.Tensor]
-    image_size: int
-    vocabulary: Vocabulary
-    hierarchy: Hierarchy
-    tagging: Tagging | None = None
-    weights_version: str = ""
-    tolerance: float = 1e-5
-    config: str = ""
-    weights: Mapping[str, Any] = field(default_factory=dict)
-    one_class: bool = False
-
-    def scores(self, logits: tf.Tensor) -> tf.Tensor:
-        """Returns the scores of logits, float32 [B, classes]."""
-        return (tf.nn.softmax if self.one_class else tf.math.sigmoid)(logits)
-
-
-class TagSignatures:
-    """The functions behind the signatures of the SavedModel.
+class TagSignatures(ImageSignatures):
+    """The functions behind the signatures of a tagger.
 
     Args:
         top_k: tags an image; all classes if there are fewer.
@@ -82,32 +44,28 @@ class TagSignatures:
         top_k: int,
         limits: ImageLimits | None = None,
     ):
+        side = tagger.image_size
+        pixels = tf.TensorSpec([side, side, 3], tf.float32)
+        super().__init__(tagger, limits, pixels)
         self._tagger = tagger
         self._top_k = min(top_k, len(tagger.vocabulary))
-        self._limits = limits or ImageLimits()
         self._classes = ServedClasses(
             tagger.vocabulary,
             tagger.hierarchy,
             tagger.tagging,
             tagger.one_class,
         )
-        # Traced once for all signatures: it is most of what an export traces.
-        self._decode = tf.function(
-            self._decode_image, [tf.TensorSpec([], tf.string)]
-        )
 
-    def endpoints(self) -> dict[str, tuple[Callable[..., Outputs], Any]]:
+    def endpoints(self) -> Endpoints:
         """Returns signature name -> (function, input signature)."""
-        images = tf.TensorSpec([None], tf.string, contract.IMAGE_BYTES)
-        examples = tf.TensorSpec([None], tf.string, contract.EXAMPLES)
         inputs = tf.TensorSpec([None], tf.string, contract.CLASSIFY_INPUTS)
         wanted = [tf.TensorSpec([None], t, n) for n, t in _WANTED.items()]
         return {
-            contract.TAGS: (self.tags, [images]),
-            contract.SELECT: (self.select, [images, *wanted]),
-            contract.SCORES: (self.scores, [images]),
-            contract.TF_EXAMPLE: (self.tf_example, [examples]),
-            contract.EMBEDDING: (self.embedding, [images]),
+            contract.TAGS: (self.tags, [IMAGES]),
+            contract.SELECT: (self.select, [IMAGES, *wanted]),
+            contract.SCORES: (self.scores, [IMAGES]),
+            contract.TF_EXAMPLE: (self.tf_example, [EXAMPLES]),
+            contract.EMBEDDING: (self.embedding, [IMAGES]),
             contract.CLASSIFY: (self.classify, [inputs]),
         }
 
@@ -157,14 +115,21 @@ class TagSignatures:
             contract.SCORE_VALUES: tf.where(shown, values, 0.0),
         }
 
-    def embedding(self, image_bytes: tf.Tensor) -> Outputs:
-        """string [N] -> float32 [N, D] and valid [N]."""
-        images, valid = self._decode_rows(image_bytes, self._decode)
-        vectors = _unless_empty(self._tagger.embed, images)
-        return {
-            contract.EMBEDDING_VALUES: _clear_invalid(vectors, valid),
-            contract.VALID: valid,
-        }
+    def preprocess(self, encoded: tf.Tensor) -> tf.Tensor:
+        """Returns float32 [S, S, 3] of an image file's bytes."""
+        return self._tagger.preprocess(encoded)
+
+    def difference(self, servable: Servable, images: list[bytes]) -> float:
+        """Returns the largest difference of a score."""
+        served = servable.run(
+            contract.SCORES, {contract.IMAGE_BYTES: np.array(images, object)}
+        )
+        if not served[contract.VALID].all():
+            return np.inf
+        pixels = tf.stack([self.preprocess(tf.constant(i)) for i in images])
+        logits = tf.cast(self._tagger.logits(pixels), tf.float32)
+        expected = self._tagger.scores(logits).numpy()
+        return float(np.max(np.abs(served[contract.RAW_SCORES] - expected)))
 
     def _best(self, scores, valid, is_tag, most) -> Outputs:
         """Returns the K best classes of each row and what belongs to them.
@@ -188,67 +153,15 @@ class TagSignatures:
             **self._versions(tf.size(valid)),
         }
 
-    def _versions(self, rows) -> Outputs:
-        # A row each: batching cuts every output by rows.
-        return {
-            contract.MODEL_VERSION: tf.fill(
-                [rows], self._tagger.weights_version
-            ),
-            contract.VOCABULARY_VERSION: tf.fill(
-                [rows], self._tagger.vocabulary.fingerprint
-            ),
-        }
-
     def _all_scores(self, encoded, decode) -> tuple[Outputs, tf.Tensor]:
         logits, valid = self._logits(encoded, decode)
         raw = self._tagger.scores(tf.cast(logits, tf.float32))
         scores = self._classes.probabilities(logits)
         return {
-            contract.SCORE_VALUES: _clear_invalid(scores, valid),
-            contract.RAW_SCORES: _clear_invalid(raw, valid),
+            contract.SCORE_VALUES: clear_invalid(scores, valid),
+            contract.RAW_SCORES: clear_invalid(raw, valid),
         }, valid
 
     def _logits(self, encoded, decode) -> tuple[tf.Tensor, tf.Tensor]:
         images, valid = self._decode_rows(encoded, decode)
-        return _unless_empty(self._tagger.logits, images), valid
-
-    def _decode_rows(self, encoded, decode) -> tuple[tf.Tensor, tf.Tensor]:
-        size = self._tagger.image_size
-        return decode_rows(encoded, decode, (size, size, 3))
-
-    def _decode_image(self, encoded: tf.Tensor) -> tf.Tensor:
-        checks = [check_limits(encoded, self._limits)]
-        # Nothing is unpacked before its header is within the limits.
-        with tf.control_dependencies(checks):
-            return self._tagger.preprocess(first_frame(encoded))
-
-    def _decode_example(self, example: tf.Tensor) -> tf.Tensor:
-        spec = {records.IMAGE_ENCODED: tf.io.FixedLenFeature([], tf.string)}
-        parsed = tf.io.parse_single_example(example, spec)
-        return self._decode(parsed[records.IMAGE_ENCODED])
-
-
-def _unless_empty(
-    network: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor
-) -> tf.Tensor:
-    """Returns the network's rows [N, ...]; an empty batch is not run.
-
-    oneDNN's kernels fail on no rows ("Matrix size-incompatible: In[0]: [0,3]"),
-    and in the graph TensorFlow Serving is spared it, too.
-    """
-    made: list[tf.Tensor] = []
-
-    def run():
-        made.append(network(images))
-        return made[0]
-
-    def nothing():
-        # Traced after `run`, whose shape and type it takes.
-        return tf.zeros([0, *made[0].shape[1:]], made[0].dtype)
-
-    return tf.cond(tf.shape(images)[0] > 0, run, nothing)
-
-
-def _clear_invalid(rows: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
-    rows = tf.cast(rows, tf.float32)
-    return tf.where(valid[:, tf.newaxis], rows, 0.0)
+        return unless_empty(self._tagger.logits, images), valid

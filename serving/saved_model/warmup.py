@@ -7,7 +7,7 @@ version takes traffic, and refuses the version if one of them fails
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,24 +39,31 @@ def sample_image(height: int = 480, width: int = 640) -> bytes:
 
 
 def warmup_requests(
+    signatures: Collection[str],
     batch_sizes: Sequence[int] = contract.BATCH_SIZES,
 ) -> list[tuple[str, dict[str, np.ndarray]]]:
     """Returns what warms an export up: (signature name, inputs).
 
     The default signature in all batch sizes, the others once.
+
+    Args:
+        signatures: that the export has.
     """
     image = sample_image()
 
     def images(count: int) -> dict[str, np.ndarray]:
         return {contract.IMAGE_BYTES: np.array([image] * count, object)}
 
-    return [
+    requests = [
         *((contract.TAGS, images(size)) for size in batch_sizes),
+        (contract.DETECT, images(1)),
+        (contract.SEGMENT, images(1)),
         (contract.SELECT, images(1) | TagOptions().arrays(1)),
         (contract.SCORES, images(1)),
         (contract.EMBEDDING, images(1)),
         (contract.CLASSIFY, {contract.CLASSIFY_INPUTS: _examples(image)}),
     ]
+    return [(name, inputs) for name, inputs in requests if name in signatures]
 
 
 def _examples(image: bytes) -> np.ndarray:
@@ -67,12 +74,14 @@ def _examples(image: bytes) -> np.ndarray:
 
 
 def write_warmup(
-    version_dir: Path, batch_sizes: Sequence[int] = contract.BATCH_SIZES
+    version_dir: Path,
+    signatures: Collection[str],
+    batch_sizes: Sequence[int] = contract.BATCH_SIZES,
 ) -> int:
     """Writes the requests into a SavedModel's folder; returns how many."""
     path = version_dir / WARMUP_FILE
     path.parent.mkdir(exist_ok=True)
-    requests = warmup_requests(batch_sizes)
+    requests = warmup_requests(signatures, batch_sizes)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature_name, inputs in requests:
             log = _log(signature_name, inputs)

@@ -18,10 +18,10 @@ from serving.api import contract
 from serving.api.errors import RequestError, invalid_argument
 from serving.api.tensor_proto import from_proto
 from serving.saved_model.servable import Signature, TensorInfo
-from serving.server import request_metrics
+from serving.server import served
 from serving.server.batch_tasks import Arrays
+from serving.server.loaded_version import LoadedVersion
 from serving.server.model_registry import ModelRegistry
-from serving.server.versions import LoadedVersion
 
 Answer = TypeVar("Answer")
 
@@ -69,11 +69,11 @@ def run(
     """
     where = request.model, request.version, request.label
     with versions.acquire(*where) as loaded:
-        served = request_metrics.current()
-        served.version = loaded.version
+        now = served.current()
+        now.version = loaded.version
         # Names that no signature has would let anybody fill the memory.
         if request.signature_name in loaded.servable.signatures:
-            served.signature = request.signature_name
+            now.signature = request.signature_name
         return method(loaded, request)
 
 
@@ -114,12 +114,15 @@ def run_predict(
     _check_names(signature, inputs)
     for key, array in inputs.items():
         _check_array(key, array, signature.inputs[key])
-    # Without rows, as of a scalar, there is nothing to count.
-    if signature.is_batched:
+    if name in loaded.servable.row_wise:
         _check_rows(inputs)
     _check_filter(signature, wanted)
-    with request_metrics.current().running():
+    now = served.current()
+    with now.running():
         outputs = loaded.run(name, inputs, request.deadline, request.cancelled)
+    # Before the filter: a client that wants one output is answered all.
+    if now.entry is not None:
+        now.entry.add_run(inputs, outputs, name, wanted)
     return {k: outputs[k] for k in wanted or sorted(outputs)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +26,9 @@ class Task:
         cancelled: set by whoever gives the request up.
         woken: set when it is answered, or shall run the next batch.
         leads: it shall run the next batches, until it is answered.
+        came, ran: when it was queued, and when its batch was run, on the clock
+            of `time.perf_counter`.
+        batch_rows: of all requests in that batch.
         outputs: its rows of the answer.
         error: what it gets instead.
     """
@@ -35,6 +39,9 @@ class Task:
     cancelled: threading.Event | None = None
     woken: threading.Event = field(default_factory=threading.Event)
     leads: bool = False
+    came: float = field(default_factory=time.perf_counter)
+    ran: float | None = None
+    batch_rows: int = 0
     outputs: dict[str, np.ndarray] | None = None
     error: RequestError | None = None
 
@@ -70,6 +77,14 @@ class Task:
         if self.outputs is None:
             raise RequestError(StatusCode.INTERNAL, "a request was not run")
         return self.outputs
+
+
+def note_run(tasks: Sequence[Task]) -> int:
+    """Notes that a batch of these is run now; returns its rows."""
+    rows, now = sum(task.rows for task in tasks), time.perf_counter()
+    for task in tasks:
+        task.ran, task.batch_rows = now, rows
+    return rows
 
 
 def rows_of(inputs: Arrays) -> int:

@@ -12,11 +12,11 @@ from grpc import StatusCode
 
 from serving.api.errors import RequestError, from_exception
 from serving.api.server_options import BatchingOptions
-from serving.server import batch_tasks
+from serving.server import batch_tasks, served
 from serving.server.adaptive_wait import AdaptiveWait
 from serving.server.batch_tasks import Arrays, Task
 
-Run = Callable[[Arrays], dict[str, np.ndarray]]
+Run = Callable[..., dict[str, np.ndarray]]
 
 
 class Batcher:
@@ -31,12 +31,28 @@ class Batcher:
     that are at fault get the error.
 
     Args:
-        run: the model: arrays with equal dimension 0 -> the same.
+        run: the model: arrays with equal dimension 0 -> the same. Where
+            requests are not joined, it is also given their deadline.
+        joins: False where it is not known that each row is answered for
+            itself: then every request is a call of its own, whatever its
+            shapes, and only waits for its turn.
     """
 
-    def __init__(self, run: Run, options: BatchingOptions | None = None):
+    def __init__(
+        self,
+        run: Run,
+        options: BatchingOptions | None = None,
+        *,
+        joins: bool = True,
+    ):
         self._run = run
         self._options = options or BatchingOptions()
+        self._joins = joins
+        self._most_leaders = (
+            self._options.parallel_batches
+            if joins
+            else self._options.parallel_runs
+        )
         self._wait = AdaptiveWait()
         self._waiting: deque[Task] = deque()
         self._queued_rows = 0
@@ -63,16 +79,20 @@ class Batcher:
                 DEADLINE_EXCEEDED (while it ran), CANCELLED, INVALID_ARGUMENT
                 (unequal dimension 0), or what the model raised.
         """
-        task = Task(inputs, batch_tasks.rows_of(inputs), deadline, cancelled)
+        rows = batch_tasks.rows_of(inputs) if self._joins else 1
+        task = Task(inputs, rows, deadline, cancelled)
         self._enqueue(task)
-        while True:
-            # Woken to lead, it runs batches, and its own rows with them.
-            if task.leads:
-                self._lead(task)
-            if task.is_done:
-                return task.result()
-            if not self._wait_for(task):
-                raise self._late(task)
+        try:
+            while True:
+                # Woken to lead, it runs batches, and its own rows with them.
+                if task.leads:
+                    self._lead(task)
+                if task.is_done:
+                    return task.result()
+                if not self._wait_for(task):
+                    raise self._late(task)
+        finally:
+            served.current().note_queue(task)
 
     def close(self) -> None:
         """Runs what is queued, then stops; later requests are refused."""
@@ -89,7 +109,7 @@ class Batcher:
             self._waiting.append(task)
             self._queued_rows += task.rows
             self._wait.note_request()
-            if self._leaders < self._options.parallel_batches:
+            if self._leaders < self._most_leaders:
                 self._leaders += 1
                 task.leads = True
             # A leader may wait for company.
@@ -125,7 +145,7 @@ class Batcher:
                 # Made the leader just now: somebody else has to be.
                 self._hand_over()
         if queued:
-            return _expired()
+            return self._expired()
         # Its batch runs on: an answer for nobody, but for the others in it.
         return RequestError(
             StatusCode.DEADLINE_EXCEEDED, "Deadline exceeded while running"
@@ -137,8 +157,10 @@ class Batcher:
         own.woken.clear()
         try:
             while not own.is_done and (batch := self._next_batch()):
-                live = [t for t in batch if not _refused(t)]
+                live = [t for t in batch if not self._refused(t)]
                 if live:
+                    rows = batch_tasks.note_run(live)
+                    served.current().batches.append(rows)
                     self._answer(live)
         finally:
             with self._changed:
@@ -168,7 +190,8 @@ class Batcher:
     def _wait_for_company(self) -> None:
         end = time.monotonic() + self._options.longest_wait_s
         while (
-            not self._closed
+            self._joins
+            and not self._closed
             and self._queued_rows < self._options.max_batch_size
             and (left := end - time.monotonic()) > 0
         ):
@@ -183,17 +206,27 @@ class Batcher:
     def _fits(self, batch: Sequence[Task], task: Task) -> bool:
         if not batch:
             return True  # Whatever its size: it is run in parts.
+        if not self._joins:
+            return False
         rows = task.rows + sum(t.rows for t in batch)
         same = task.shapes == batch[0].shapes
         return same and rows <= self._options.max_batch_size
 
     def _answer(self, batch: Sequence[Task]) -> None:
         try:
-            outputs = self._run_in_parts(batch_tasks.join(batch))
+            outputs = self._run_batch(batch)
         except Exception as error:
             self._answer_failed(batch, error)
         else:
+            self._share_out(batch, outputs)
+
+    def _share_out(
+        self, batch: Sequence[Task], outputs: dict[str, np.ndarray]
+    ) -> None:
+        if self._joins:
             batch_tasks.share_out(batch, outputs)
+        else:
+            batch[0].answer(outputs)
 
     def _answer_failed(self, batch: Sequence[Task], error: Exception) -> None:
         if len(batch) == 1:
@@ -201,6 +234,12 @@ class Batcher:
             return
         for task in batch:
             self._answer([task])
+
+    def _run_batch(self, batch: Sequence[Task]) -> dict[str, np.ndarray]:
+        if self._joins:
+            return self._run_in_parts(batch_tasks.join(batch))
+        # Anybody's graph may run without end; that of our exports does not.
+        return self._run(batch[0].inputs, batch[0].deadline)
 
     def _run_in_parts(self, inputs: Arrays) -> dict[str, np.ndarray]:
         size = self._options.max_batch_size
@@ -230,18 +269,19 @@ class Batcher:
                 )
         return {name: array[:rows] for name, array in outputs.items()}
 
+    def _refused(self, task: Task) -> bool:
+        """Answers a request that nobody waits for, without running it."""
+        if task.is_given_up:
+            task.fail(RequestError(StatusCode.CANCELLED, "CANCELLED"))
+        elif time.monotonic() > task.deadline:
+            task.fail(self._expired())
+        return task.is_done
 
-def _refused(task: Task) -> bool:
-    """Answers a request that nobody waits for, without running it."""
-    if task.is_given_up:
-        task.fail(RequestError(StatusCode.CANCELLED, "CANCELLED"))
-    elif time.monotonic() > task.deadline:
-        task.fail(_expired())
-    return task.is_done
-
-
-def _expired() -> RequestError:
-    return RequestError(
-        StatusCode.RESOURCE_EXHAUSTED,
-        "Run() timeout exceeded while waiting in batching queue",
-    )
+    def _expired(self) -> RequestError:
+        if self._joins:
+            code, where = StatusCode.RESOURCE_EXHAUSTED, " in batching queue"
+        else:
+            code, where = StatusCode.DEADLINE_EXCEEDED, ""
+        return RequestError(
+            code, f"Run() timeout exceeded while waiting{where}"
+        )

@@ -25,7 +25,9 @@ def with_batching(options: ServerOptions) -> ServerOptions:
     path = options.batching_file
     if path is None:
         return options
-    return replace(options, batching=read_batching(path), batching_file=None)
+    batching = read_batching(path)
+    batching = replace(batching, all_models=options.batching.all_models)
+    return replace(options, batching=batching, batching_file=None)
 
 
 def read_batching(path: Path) -> BatchingOptions:

@@ -13,20 +13,25 @@ import typer
 
 from beam_jobs.cli_options import takes_options
 from beam_jobs.errors import InputError
+from beam_jobs.files import storage
 from serving.api import contract
 from serving.api.cli_options import in_panel
 from serving.api.server_options import ServerOptions, TlsOptions
+from serving.api.version_folders import check_base
 
 _PAGE = "Page"
-# What starts the page: of a model, at a server's gRPC address -> its URL.
-_Page = Callable[[str, str], str]
+# What starts the page: of a model, at a server's addresses -> its URL.
+_Page = Callable[[str, str, str], str]
 
 
 @takes_options
 def serve(
     options: ServerOptions,
     model_dir: Annotated[
-        Path | None, typer.Argument(help="Base folder with numbered versions.")
+        str | None,
+        typer.Argument(
+            help="Base folder with numbered versions, also gs:// or s3://."
+        ),
     ] = None,
     engine: Annotated[
         str, typer.Option(help="python, tfserving (if installed) or auto.")
@@ -56,7 +61,8 @@ def serve(
 
         grpc_port, rest_port = ports
         options = replace(options, grpc_port=grpc_port, rest_port=rest_port)
-        raise typer.Exit(serve_model_server(binary, model_dir, options))
+        folder = _local(model_dir)
+        raise typer.Exit(serve_model_server(binary, folder, options))
     from serving.server.batching_file import with_batching
     from serving.server.tls import load_tls
 
@@ -94,16 +100,32 @@ def _check_ports(options: ServerOptions) -> tuple[int, int]:
         return grpc_socket.getsockname()[1], rest_socket.getsockname()[1]
 
 
-def _check_models(model_dir: Path | None, options: ServerOptions) -> list[str]:
+def _local(model_dir: str | None) -> Path | None:
+    if model_dir and storage.is_remote(model_dir):
+        raise InputError(
+            f"--engine tfserving takes {model_dir} from a "
+            "--model-config-file alone"
+        )
+    return Path(model_dir) if model_dir else None
+
+
+def _check_models(model_dir: str | None, options: ServerOptions) -> list[str]:
     """Returns the labels of the first model, which the page compares."""
-    from serving.api.models_config import served_models
+    from serving.api.models_config import logs_of, served_models
 
     models = served_models(model_dir, options)
-    if model_dir and not model_dir.is_dir():
-        raise InputError(
-            f"no such folder: {model_dir}; `tagforest export` makes one"
-        )
+    logs_of(models, options.request_log)
+    if model_dir and not storage.is_remote(model_dir):
+        _check_folder(Path(model_dir), options)
     return [label for model in models[:1] for label in model.labels]
+
+
+def _check_folder(base: Path, options: ServerOptions) -> None:
+    check_base(base)
+    if not base.is_dir() and not options.wait_for_versions:
+        raise InputError(
+            f"no such folder: {base}; `tagforest export` makes one"
+        )
 
 
 @contextmanager
@@ -121,16 +143,20 @@ def _page(
 
 def _print_ready(server, page: _Page | None, is_tls: bool) -> None:
     for name in server.versions.names:
-        states = server.versions.states_of(name)
-        served = ", ".join(str(s.version) for s in states)
-        typer.echo(f"serving {name}, version {served}")
+        served = ", ".join(map(str, server.versions.loaded(name)))
+        typer.echo(
+            f"serving {name}, version {served}"
+            if served
+            else f"waiting for a first version of {name}"
+        )
     typer.echo(f"  gRPC  {server.grpc_address}")
     scheme = "https" if is_tls else "http"
     for name in server.versions.names:
         address = f"{scheme}://{server.rest_address}"
         typer.echo(f"  REST  {address}/v1/models/{name}")
     if page:
-        typer.echo(f"  page  {page(server.name, server.grpc_address)}")
+        url = page(server.name, server.grpc_address, server.rest_address)
+        typer.echo(f"  page  {url}")
     trust = " --tls-ca CA.pem" if is_tls else ""
     typer.echo(
         f"try: tagforest tag IMAGE --server {server.grpc_address}{trust}"

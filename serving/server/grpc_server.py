@@ -6,7 +6,6 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -16,26 +15,46 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from beam_jobs.errors import InputError
 from serving.api import contract, protos
 from serving.api.errors import RequestError, from_exception, invalid_argument
+from serving.api.server_options import ServerOptions
 from serving.api.tensor_proto import TensorError, fill_proto, from_proto
-from serving.server import answers, reflection
+from serving.server import (
+    answers,
+    grpc_connections,
+    reflection,
+    served,
+)
+from serving.server.grpc_gate import Gate
 from serving.server.inference import (
     run_classify,
     run_multi_inference,
     run_regress,
 )
+from serving.server.loaded_version import LoadedVersion
 from serving.server.model_registry import ModelRegistry
 from serving.server.reload import reload_config
 from serving.server.request_metrics import RequestMetrics
-from serving.server.tls import ServerTls
-from serving.server.versions import LoadedVersion
+from serving.server.tls import LiveTls
 
 _MAX_MESSAGE = 1024  # characters of an error, as TensorFlow Serving cuts it
-_THREADS = 64  # Most of them wait for the model, in its queue.
 _SIGNATURE_DEF = "signature_def"
 _SHORT_NAMES = ("PredictionService", "ModelService")
 _SERVICES = tuple(f"tensorflow.serving.{name}" for name in _SHORT_NAMES)
 # TensorFlow Serving has the short names; most clients ask for the full ones.
 _HEALTH_NAMES = ("", *_SHORT_NAMES, *_SERVICES)
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_LAST_WORDS_S = 0.3
+_WRITING_S = 0.05
+# What `--grpc-channel-arguments` overrides.
+_OPTIONS: Mapping[str, Any] = {
+    "grpc.max_receive_message_length": contract.MAX_REQUEST_BYTES,
+    "grpc.max_send_message_length": -1,
+    # Else a second server could share the port unnoticed.
+    "grpc.so_reuseport": 0,
+    # Clients and what is between ping each 10 s and less, to keep long calls;
+    # gRPC takes two pings in 5 minutes for an attack.
+    "grpc.http2.max_ping_strikes": 0,
+}
 _NO_TASK = protos.inference_pb2.InferenceTask(
     model_spec=protos.model_pb2.ModelSpec()
 )
@@ -103,6 +122,7 @@ class PredictionService(
         Writing belongs to the request: its time, and errors, are its own.
         """
         name = asked.model_spec.name
+        served.headers.set(context.invocation_metadata)
         with self._metrics.measure(name, api, "GRPC") as found:
             request = read_request(asked, content, context)
             result = answers.run(self._versions, request, method)
@@ -261,27 +281,22 @@ class GrpcServer:
     """The gRPC side of the server, bound but not yet answering.
 
     Raises:
-        InputError: the port is in use.
+        InputError: the port is in use, or the Unix socket cannot be made.
     """
 
     def __init__(
         self,
         versions: ModelRegistry,
         metrics: RequestMetrics,
-        host: str,
-        port: int,
-        tls: ServerTls | None = None,
+        options: ServerOptions,
+        tls: LiveTls | None = None,
     ):
+        self._versions = versions
+        self._gate = Gate(options.most_requests, metrics)
         self._server = grpc.server(
-            ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc"),
-            # Requests that wait for a thread hold their bytes in memory.
-            maximum_concurrent_rpcs=2 * _THREADS,
-            options=[
-                ("grpc.max_receive_message_length", contract.MAX_REQUEST_BYTES),
-                ("grpc.max_send_message_length", -1),
-                # Else a second server could share the port unnoticed.
-                ("grpc.so_reuseport", 0),
-            ],
+            self._gate.threads,
+            interceptors=[self._gate],
+            options=[*{**_OPTIONS, **options.grpc_channel_arguments}.items()],
         )
         protos.prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
             PredictionService(versions, metrics), self._server
@@ -289,13 +304,19 @@ class GrpcServer:
         protos.model_service_pb2_grpc.add_ModelServiceServicer_to_server(
             ModelService(versions), self._server
         )
+        self._is_draining = False
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable(self._server, [*_SERVICES, health.SERVICE_NAME])
-        self.port = self._bind(host, port, tls)
+        host, port = options.host, options.grpc_port
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.port = self._bind(where, tls)
+        self._addresses: list[int | str] = [self.port]
+        if path := options.grpc_socket_path:
+            self._bind(f"unix:{path}", tls)
+            self._addresses.append(str(path))
 
-    def _bind(self, host: str, port: int, tls: ServerTls | None) -> int:
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    def _bind(self, address: str, tls: LiveTls | None) -> int:
         try:
             if tls is None:
                 bound = self._server.add_insecure_port(address)
@@ -309,16 +330,38 @@ class GrpcServer:
         return bound
 
     def start(self) -> None:
-        """Answers from now on."""
-        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        """Answers from now on; its health is that of the models."""
+        self._versions.on_change(self._set_health)
+        self._set_health()
         self._server.start()
 
-    def stop(self, grace_s: float) -> None:
-        """Refuses new requests, lets running ones finish for a while."""
-        # First: who balances load by health goes elsewhere.
-        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        self._server.stop(grace_s).wait()
+    def drain(self) -> None:
+        """Answers on, but its health says no."""
+        self._is_draining = True
+        self._set_health()
 
-    def _set_health(self, status: int) -> None:
+    def stop(self, grace_s: float) -> None:
+        """Refuses calls, lets those that run finish, closes the port.
+
+        Once more, it does nothing.
+        """
+        if self._gate.is_closed:
+            return
+        self.drain()
+        self._gate.is_closed = True
+        end = time.monotonic() + grace_s
+        # First those that ask without pause are answered "no".
+        time.sleep(_LAST_WORDS_S)
+        while self._gate.threads.calls and time.monotonic() < end:
+            time.sleep(0.01)
+        # A call has ended a moment before its answer is written.
+        time.sleep(_WRITING_S)
+        for address in self._addresses:
+            grpc_connections.cut(address)
+        self._server.stop(0).wait()
+
+    def _set_health(self) -> None:
+        serves = self._versions.is_ready and not self._is_draining
+        status = _SERVING if serves else _NOT_SERVING
         for name in _HEALTH_NAMES:
             self._health.set(name, status)

@@ -18,9 +18,9 @@ from grpc import StatusCode
 from serving.api import contract, protos
 from serving.api.errors import RequestError, invalid_argument
 from serving.saved_model.servable import Signature
-from serving.server import request_metrics
+from serving.server import served
 from serving.server.answers import Request, run_predict
-from serving.server.versions import LoadedVersion
+from serving.server.loaded_version import LoadedVersion
 
 INPUTS = contract.CLASSIFY_INPUTS
 _CLASSES, _SCORES = contract.CLASSES, contract.SCORE_VALUES
@@ -208,7 +208,7 @@ def _check_input_name(signature: Signature, kind: str) -> None:
 def _run(
     loaded: LoadedVersion, request: Request, examples: np.ndarray
 ) -> dict[str, np.ndarray]:
-    request_metrics.current().examples = len(examples)
+    served.current().examples = len(examples)
     outputs = run_predict(loaded, request, {INPUTS: examples})
     for key, array in outputs.items():
         if not array.ndim or len(array) != len(examples):

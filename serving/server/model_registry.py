@@ -8,7 +8,7 @@ before anything is loaded, and all of them change or none.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from grpc import StatusCode
@@ -17,8 +17,9 @@ from beam_jobs.errors import InputError
 from serving.api.errors import RequestError, invalid_argument
 from serving.api.models_config import ModelConfig
 from serving.api.server_options import ServerOptions
-from serving.api.version_folders import find_versions
+from serving.server import model_source
 from serving.server.versions import (
+    AVAILABLE,
     LoadedVersion,
     OnWarmUp,
     VersionManager,
@@ -34,6 +35,7 @@ class ModelRegistry:
         models: at the start.
         options: for all of them.
         on_warm_up: see `VersionManager`.
+        on_models: told what is served from now on; may refuse it.
     """
 
     def __init__(
@@ -41,18 +43,31 @@ class ModelRegistry:
         models: Sequence[ModelConfig],
         options: ServerOptions | None = None,
         on_warm_up: OnWarmUp | None = None,
+        on_models: Callable[[Sequence[ModelConfig]], None] | None = None,
     ):
         self._options = options or ServerOptions()
         self._on_warm_up = on_warm_up
+        self._on_models = on_models
         # One change at a time. Requests read the mappings without the lock:
         # each is replaced as a whole.
         self._reloading = threading.Lock()
+        self._watchers: list[Callable[[], None]] = []
         self._served = tuple(model.name for model in models)
         self._models = {m.name: self._manager_of(m) for m in models}
         self._labels = {m.name: dict(m.labels) for m in models}
 
     def _manager_of(self, model: ModelConfig) -> VersionManager:
-        return VersionManager(model, self._options, self._on_warm_up)
+        return VersionManager(
+            model, self._options, self._on_warm_up, self._tell
+        )
+
+    def on_change(self, watcher: Callable[[], None]) -> None:
+        """Has a function called when models come, go or change their state."""
+        self._watchers.append(watcher)
+
+    def _tell(self) -> None:
+        for watcher in self._watchers:
+            watcher()
 
     def start(self) -> None:
         """Loads all models and watches for further versions.
@@ -68,7 +83,9 @@ class ModelRegistry:
             self._models[name].start()
         if not self._options.allow_unavailable_labels:
             for name, labels in self._labels.items():
-                self._check_first_labels(name, labels)
+                # Of one that has no version yet, they wait, too.
+                if self._models[name].is_ready:
+                    self._check_first_labels(name, labels)
 
     def _check_first_labels(self, name: str, labels: Mapping[str, int]) -> None:
         model = self._models[name]
@@ -100,6 +117,14 @@ class ModelRegistry:
         """Whether every model answers."""
         served = self._served
         return bool(served) and all(self._models[n].is_ready for n in served)
+
+    def loaded(self, name: str) -> list[int]:
+        """Returns the versions of a served model that answer, ascending."""
+        return sorted(
+            s.version
+            for s in self._models[name].states()
+            if s.state == AVAILABLE
+        )
 
     def states_of(
         self, name: str, version: int | None = None
@@ -173,23 +198,33 @@ class ModelRegistry:
     def reload(self, models: Sequence[ModelConfig]) -> None:
         """Serves these models and no others; returns when new ones answer.
 
+        A later call does not wait for an earlier one, which ends when a new
+        model of its list is not served any more.
+
         Raises:
             RequestError: FAILED_PRECONDITION, a label of a version that is
                 not available, and nothing has changed; NOT_FOUND, a new model
                 has no version, and nothing has changed; UNKNOWN, a new model
-                does not load.
+                does not load; ABORTED, a later call took a new model away.
+            InputError: `on_models` refuses them, and nothing has changed.
         """
         with self._reloading:
             before = set(self._served)
             new = [m for m in models if m.name not in before]
+            waiting = [m.name for m in new]
             # All are checked before anything changes.
             labels = {m.name: self._checked_labels(m) for m in models}
             for model in new:
-                _require_versions(model)
+                if not self._options.wait_for_versions:
+                    _require_versions(model)
+            if self._on_models:
+                self._on_models(models)
             # Labels first: none may name a version that is about to go.
             self._labels = labels
-            self._apply(models)
-            self._wait_for(new)
+            waiting += self._apply(models)
+        self._tell()
+        # Without the lock: one that never loads would hold up all others.
+        self._wait_for(waiting)
 
     def _checked_labels(self, model: ModelConfig) -> dict[str, int]:
         """Returns the labels of a model, if they may be set now."""
@@ -208,11 +243,15 @@ class ModelRegistry:
                 )
         return dict(model.labels)
 
-    def _apply(self, models: Sequence[ModelConfig]) -> None:
-        kept, started = dict(self._models), []
+    def _apply(self, models: Sequence[ModelConfig]) -> list[str]:
+        """Returns those that answered nothing and have another folder now."""
+        kept, started, mended = dict(self._models), [], []
         for model in models:
             if model.name in kept:
-                kept[model.name].configure(model.base, model.policy)
+                there = kept[model.name]
+                is_other = there.configure(model.base, model.policy)
+                if is_other and not there.is_ready:
+                    mended.append(model.name)
             else:
                 kept[model.name] = self._manager_of(model)
                 started.append(kept[model.name])
@@ -223,13 +262,20 @@ class ModelRegistry:
         self._models, self._served = kept, names
         for manager in started:
             manager.watch()
+        return mended
 
-    def _wait_for(self, models: Sequence[ModelConfig]) -> None:
+    def _wait_for(self, names: Sequence[str]) -> None:
         failed = [
-            model.name
-            for model in models
-            if not self._models[model.name].wait_until_available()
+            name
+            for name in names
+            if not self._models[name].wait_until_available()
         ]
+        if gone := [name for name in failed if name not in self._served]:
+            raise RequestError(
+                StatusCode.ABORTED,
+                f"a later config took {', '.join(gone)} away before it was "
+                "available",
+            )
         if failed:
             reasons = [
                 f"{{name: {name} version: {state.version}}} due to error: "
@@ -246,7 +292,10 @@ class ModelRegistry:
 
 def _require_versions(model: ModelConfig) -> None:
     # TensorFlow Serving waits here without end.
-    found = find_versions(model.base)
+    try:
+        found = sorted(model_source.find(model.base))
+    except OSError:
+        found = []
     if not model.policy.choose(found):
         raise RequestError(
             StatusCode.NOT_FOUND,

@@ -35,10 +35,9 @@ def reload_config(registry: ModelRegistry, request):
             "supported"
         )
     try:
-        models = models_of(config)
+        registry.reload(models_of(config))
     except InputError as error:
         raise invalid_argument(str(error)) from error
-    registry.reload(models)
     reply = protos.model_management_pb2.ReloadConfigResponse()
     reply.status.SetInParent()
     return reply

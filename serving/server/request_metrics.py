@@ -3,30 +3,38 @@
 `:tensorflow:serving:request_count` and `request_latency` have its labels and
 buckets (https://github.com/tensorflow/serving,
 `servables/tensorflow/util.cc`), and so have `runtime_latency`,
-`request_example_counts` and the two of the warm-up; `tagforest_requests` tells
-versions and signatures apart, which TensorFlow Serving does not.
+`request_example_counts` and the two of the warm-up; `version_metrics` has what
+tells versions and signatures apart, `tagforest_request_log` counts what became
+of the requests to be logged, and on Linux `process_resident_memory_bytes` and
+the like tell of the process.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from typing import Any
 
 from grpc import StatusCode
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Histogram,
+    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import Metric
 
 from serving.api.errors import from_exception
+from serving.server.request_logs import RequestLogs
+from serving.server.served import Served, headers, serving
+from serving.server.traces import Traces
+from serving.server.version_metrics import VersionMetrics, counter
 
 PATH = "/monitoring/prometheus/metrics"
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -38,46 +46,11 @@ _EXAMPLES = ":tensorflow:serving:request_example_counts"
 _EXAMPLES_TOTAL = ":tensorflow:serving:request_example_count_total"
 _WARM_UP = ":tensorflow:serving:model_warmup_latency"
 _WARM_UP_RECORDS = ":tensorflow:serving:model_warmup_records_read"
-_BY_VERSION = "tagforest_requests"
+_LOGGED = "tagforest_request_log"
 # Microseconds.
 _BUCKETS = tuple(10.0 * 1.8**k for k in range(33))
 _EXAMPLE_BUCKETS = tuple(2.0**k for k in range(15))
 _APIS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
-
-
-class Served:
-    """What a request turned out to be; filled in while it is answered.
-
-    Attributes:
-        version: that answered; 0 for none.
-        signature: of the model; empty for none.
-        runtime_s: seconds in the model and its queue.
-        examples: `tf.Example`s of Classify and the like.
-    """
-
-    def __init__(self) -> None:
-        self.version = 0
-        self.signature = ""
-        self.runtime_s = 0.0
-        self.examples = 0
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Times what runs inside as the model's work."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.runtime_s += time.perf_counter() - start
-
-
-# Each thread has its own, so no call has to hand it through.
-_serving: ContextVar[Served] = ContextVar("serving")
-
-
-def current() -> Served:
-    """Returns the request that this thread answers; a new one if none is."""
-    return _serving.get(None) or Served()
 
 
 class RequestMetrics:
@@ -87,14 +60,27 @@ class RequestMetrics:
         models: names of the served models, which may change. Requests for
             others are counted together, or anybody could fill the memory with
             names.
+        logs: a sample of the requests is put there.
+        traces: makes a span of each.
+
+    Attributes:
+        refused: counts a request that reached no handler, given the entrypoint
+            (`GRPC`, `REST`) and the reason, a word of few.
+        connections: entrypoint -> tells how many are open.
     """
 
-    def __init__(self, models: Container[str]):
+    def __init__(
+        self,
+        models: Container[str],
+        logs: RequestLogs | None = None,
+        traces: Traces | None = None,
+    ):
         self._models = models
+        self._traces = traces
+        self._logs = logs
         self._registry = CollectorRegistry()
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._by_version: Counter[tuple[str, ...]] = Counter()
         self._examples_total: Counter[tuple[str, ...]] = Counter()
         self._records: Counter[tuple[str, ...]] = Counter()
         # prometheus_client would add a `_created` to each histogram.
@@ -118,6 +104,10 @@ class RequestMetrics:
             ["model_path", "status"],
         )
         self._registry.register(self)
+        self._versions = VersionMetrics(self._registry)
+        self.refused = self._versions.refused
+        self.connections = self._versions.connections
+        ProcessCollector(registry=self._registry)
 
     def _histogram(self, name, text, labels, buckets=_BUCKETS) -> Histogram:
         return Histogram(
@@ -135,24 +125,34 @@ class RequestMetrics:
             api: `Predict` and the like over gRPC, in small letters over REST.
             entrypoint: `GRPC` or `REST`.
         """
-        start, served = time.perf_counter(), Served()
+        start = time.perf_counter()
+        served = Served(self._logs.draw(model) if self._logs else None)
         code = StatusCode.OK
-        token = _serving.set(served)
+        name = model if model in self._models else ""
+        self._versions.begin(name, served)
+        token = serving.set(served)
         try:
             yield served
         except Exception as error:
             code = from_exception(error).code
             raise
         finally:
-            _serving.reset(token)
-            elapsed = time.perf_counter() - start
-            name = model if model in self._models else ""
-            self._count(name, served, code)
-            # As in TensorFlow Serving: errors would make it look fast.
-            if code is StatusCode.OK:
-                timed = self._latency.labels(name, api, entrypoint)
-                timed.observe(1e6 * elapsed)
-                self._observe_run(name, _APIS.get(api, api), served)
+            serving.reset(token)
+            seconds = time.perf_counter() - start
+            self._versions.end(name, served, code, entrypoint, seconds)
+            self._count(name, api, entrypoint, served, code, seconds)
+            if self._traces:
+                where = name, api, entrypoint
+                sent = headers.get()()
+                told = served, code, start, seconds
+                self._traces.record(sent, where, *told)
+            if served.entry is not None:
+                entry = served.entry
+                entry.facts = _facts(name, api, entrypoint, served, code)
+                # As the clock says when it came: it may be set meanwhile.
+                entry.facts["time"] = round(time.time() - seconds, 3)
+                entry.facts["ms"] = round(1e3 * seconds, 3)
+                entry.put()
 
     def warmed_up(
         self, path: str, seconds: float, records: int, status: str
@@ -178,7 +178,9 @@ class RequestMetrics:
 
     def page(self) -> bytes:
         """Returns all metrics as Prometheus reads them."""
-        return generate_latest(self._registry)
+        # See `counter`: all that has no type is one.
+        text = generate_latest(self._registry)
+        return re.sub(rb"(?m)^(# TYPE \S+) untyped$", rb"\1 counter", text)
 
     def collect(self) -> Iterator[Metric]:
         """Yields the counters, for the registry.
@@ -186,25 +188,43 @@ class RequestMetrics:
         The library's own would end with `_total`.
         """
         with self._lock:
-            counts, by_version = dict(self._counts), dict(self._by_version)
+            counts = dict(self._counts)
             examples = dict(self._examples_total)
             records = dict(self._records)
-        yield _metric(_COUNT, "Requests.", ("model_name", "status"), counts)
-        labels = ("model_name", "version", "signature", "status")
-        yield _metric(_BY_VERSION, "Requests by version.", labels, by_version)
-        yield _metric(_EXAMPLES_TOTAL, "Examples.", ("model",), examples)
+        yield counter(_COUNT, "Requests.", ("model_name", "status"), counts)
+        if self._logs:
+            logged = {(k,): v for k, v in self._logs.counts.items()}
+            text = "Requests of the request log's sample."
+            yield counter(_LOGGED, text, ("result",), logged)
+        yield counter(_EXAMPLES_TOTAL, "Examples.", ("model",), examples)
         text = "Warm-up requests that were replayed."
-        yield _metric(_WARM_UP_RECORDS, text, ("model_path",), records)
+        yield counter(_WARM_UP_RECORDS, text, ("model_path",), records)
 
-    def _count(self, name: str, served: Served, code: StatusCode) -> None:
-        version = str(served.version or "")
+    def _count(
+        self,
+        name: str,
+        api: str,
+        entrypoint: str,
+        served: Served,
+        code: StatusCode,
+        seconds: float,
+    ) -> None:
         with self._lock:
             self._counts[name, code.name] += 1
-            self._by_version[name, version, served.signature, code.name] += 1
+        # As in TensorFlow Serving: errors would make it look fast.
+        if code is StatusCode.OK:
+            self._latency.labels(name, api, entrypoint).observe(1e6 * seconds)
+            self._observe_run(name, _APIS.get(api, api), served)
 
 
-def _metric(name, help_text, labels, values) -> Metric:
-    metric = Metric(name, help_text, "unknown")
-    for key, value in sorted(values.items()):
-        metric.add_sample(name, dict(zip(labels, key, strict=True)), value)
-    return metric
+def _facts(
+    name: str, api: str, entrypoint: str, served: Served, code: StatusCode
+) -> dict[str, Any]:
+    return {
+        "model": name,
+        "version": served.version or None,
+        "signature": served.signature,
+        "api": _APIS.get(api, api),
+        "entrypoint": entrypoint,
+        "status": code.name,
+    }

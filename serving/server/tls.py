@@ -11,6 +11,7 @@ import ssl
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -55,6 +56,15 @@ class ServerTls:
     def context(self) -> ssl.SSLContext:
         """Returns what REST uses."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.load_into(context)
+        return context
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Has a context's further connections use these files.
+
+        Raises:
+            InputError: see the class.
+        """
         try:
             # ssl reads a key from a file alone.
             with tempfile.TemporaryDirectory() as folder:  # for its owner only
@@ -71,15 +81,58 @@ class ServerTls:
                 f"{self.source}: cannot be used for TLS ({error}); a PEM "
                 "certificate and its PEM key without password are needed"
             ) from error
-        return context
+
+    def configuration(self) -> Any:
+        """Returns what gRPC uses."""
+        return grpc.ssl_server_certificate_configuration(
+            [(self.key, self.cert)], self.client_ca or None
+        )
+
+
+class LiveTls:
+    """The TLS of a running server, whose files may be replaced.
+
+    Raises:
+        InputError: as `load_tls`.
+    """
+
+    def __init__(self, files: TlsOptions, tls: ServerTls):
+        self._files = files
+        self._tls = tls
+        self._context = tls.context()
+
+    def context(self) -> ssl.SSLContext:
+        """Returns what REST uses."""
+        return self._context
 
     def credentials(self) -> grpc.ServerCredentials:
         """Returns what gRPC uses."""
-        return grpc.ssl_server_credentials(
-            [(self.key, self.cert)],
-            root_certificates=self.client_ca or None,
-            require_client_auth=self.verify_client,
+        known = self._tls
+
+        def newer() -> Any:
+            nonlocal known
+            # gRPC asks at every handshake; None: as before.
+            if self._tls is known:
+                return None
+            known = self._tls
+            return known.configuration()
+
+        return grpc.dynamic_ssl_server_credentials(
+            known.configuration(), newer, known.verify_client
         )
+
+    def reread(self) -> None:
+        """Has further connections use what the files say now.
+
+        Authorities that vouch for clients over REST are added to the old ones.
+
+        Raises:
+            InputError: the files are wrong, and nothing has changed.
+        """
+        tls = load_tls(self._files)
+        if tls is not None:
+            tls.load_into(self._context)
+            self._tls = tls
 
 
 def load_tls(files: TlsOptions) -> ServerTls | None:

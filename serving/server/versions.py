@@ -15,72 +15,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from grpc import StatusCode
 
 from beam_jobs.errors import InputError
+from beam_jobs.files.storage import PathLike
 from serving.api.errors import RequestError, from_exception
 from serving.api.models_config import ModelConfig
-from serving.api.server_options import BatchingOptions, ServerOptions
-from serving.api.version_folders import require_versions, version_paths
+from serving.api.server_options import ServerOptions
+from serving.api.version_folders import check_base, no_version
 from serving.api.version_policy import VersionPolicy
 from serving.saved_model.servable import Servable
-from serving.server.batch_tasks import Arrays
-from serving.server.batching import Batcher
+from serving.server import model_source
+from serving.server.loaded_version import LoadedVersion
 
 _log = logging.getLogger(__name__)
 
 # `ModelVersionStatus.State` of `get_model_status.proto`.
-LOADING, AVAILABLE, UNLOADING, END = 10, 30, 40, 50
+LOADING, AVAILABLE, UNLOADING, END = 20, 30, 40, 50
 
 OnWarmUp = Callable[[str, float, int, str], None]
-
-
-class LoadedVersion:
-    """A servable with its queues."""
-
-    def __init__(self, servable: Servable, options: BatchingOptions):
-        self.servable = servable
-        self._options = options
-        self._lock = threading.Lock()
-        # By signature: only its own requests can share a call.
-        self._batchers: dict[str, Batcher] = {}
-
-    @property
-    def version(self) -> int:
-        """The number of the version's folder."""
-        return self.servable.version
-
-    def run(
-        self,
-        signature_name: str,
-        inputs: Arrays,
-        deadline: float = float("inf"),
-        cancelled: threading.Event | None = None,
-    ) -> dict[str, np.ndarray]:
-        """Runs a request together with others of the same signature.
-
-        Alone, where the signature has no rows.
-        """
-        if not self.servable.signatures[signature_name].is_batched:
-            return self.servable.run(signature_name, inputs)
-        batcher = self._batcher(signature_name)
-        return batcher.submit(inputs, deadline, cancelled)
-
-    def close(self) -> None:
-        """Answers what is queued, then refuses; gives the memory back."""
-        for batcher in self._batchers.values():
-            batcher.close()
-        self.servable.close()
-
-    def _batcher(self, signature_name: str) -> Batcher:
-        with self._lock:
-            if signature_name not in self._batchers:
-                self._batchers[signature_name] = Batcher(
-                    lambda rows: self.servable.run(signature_name, rows),
-                    self._options,
-                )
-            return self._batchers[signature_name]
 
 
 @dataclass(frozen=True)
@@ -96,7 +49,7 @@ class VersionState:
 class _Source:
     """Where versions come from, and which are wanted."""
 
-    base: Path
+    base: Path | str
     policy: VersionPolicy
 
 
@@ -116,6 +69,7 @@ class VersionManager:
         model: name, base folder and policy.
         options: batching, retries, and how often the folder is looked at.
         on_warm_up: told path, seconds, requests and gRPC status of each.
+        on_change: called when a version has another state.
     """
 
     def __init__(
@@ -123,10 +77,13 @@ class VersionManager:
         model: ModelConfig,
         options: ServerOptions | None = None,
         on_warm_up: OnWarmUp | None = None,
+        on_change: Callable[[], None] | None = None,
     ):
         self.name = model.name
         self._on_warm_up = on_warm_up
+        self._on_change = on_change
         self._source: _Source | None = _Source(model.base, model.policy)
+        self._tried: _Source | None = self._source
         self._options = options or ServerOptions()
         self._retries = self._options.retries
         self._changed = threading.Condition()
@@ -143,19 +100,13 @@ class VersionManager:
         """Loads the versions and watches for others.
 
         Raises:
-            InputError: there is none, or one cannot be loaded.
+            InputError: there is none, and none is waited for, or one cannot
+                be loaded.
         """
         source = self._source
         if source is None:
             return
-        found = require_versions(source.base)
-        wanted = source.policy.choose(found)
-        if not wanted:
-            raise InputError(
-                f"none of the versions {list(source.policy.specific)} is in "
-                f"{source.base}; there are {found}"
-            )
-        paths = version_paths(source.base)
+        wanted, paths = self._first_wanted(source)
         # The highest first: it is what most requests mean.
         for version in reversed(wanted):
             try:
@@ -170,31 +121,64 @@ class VersionManager:
                 ) from error
         self._watcher.start()
 
+    def _first_wanted(
+        self, source: _Source
+    ) -> tuple[list[int], dict[int, PathLike]]:
+        base = source.base
+        if isinstance(base, Path):
+            check_base(base)
+        try:
+            paths = model_source.find(base)
+        except FileNotFoundError:
+            paths = {}
+        except OSError as error:
+            raise InputError(f"cannot read {base}: {error}") from error
+        wanted = source.policy.choose(sorted(paths))
+        if wanted or self._options.wait_for_versions:
+            return wanted, paths
+        if not paths:
+            raise no_version(base)
+        raise InputError(
+            f"none of the versions {list(source.policy.specific)} is in "
+            f"{base}; there are {sorted(paths)}"
+        )
+
     def watch(self) -> None:
         """Loads the versions on a thread of its own, and watches for others."""
         self._wake.set()
         self._watcher.start()
 
-    def configure(self, base: Path, policy: VersionPolicy) -> None:
-        """Serves others from now on; versions that are both stay loaded."""
-        self._set_source(_Source(Path(base), policy))
+    def configure(self, base: Path | str, policy: VersionPolicy) -> bool:
+        """Serves others from now on; versions that are both stay loaded.
+
+        Returns:
+            Whether they are others.
+        """
+        return self._set_source(_Source(base, policy))
 
     def retire(self) -> None:
         """Unloads every version, once its requests have finished."""
         self._set_source(None)
 
-    def _set_source(self, source: _Source | None) -> None:
+    def _set_source(self, source: _Source | None) -> bool:
         with self._changed:
             if source == self._source:
-                return
+                return False
             self._source, self._is_settled = source, False
+            self._changed.notify_all()
         self._wake.set()
+        return True
 
     def wait_until_available(self) -> bool:
         """Waits until a version answers; False if none of them loads."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self._loaded or self._is_settled or self._is_stopped
+                lambda: (
+                    self._loaded
+                    or self._is_settled
+                    or self._is_stopped
+                    or self._source is None
+                )
             )
             return bool(self._loaded)
 
@@ -273,14 +257,20 @@ class VersionManager:
     def _poll(self) -> None:
         # Once: others change it while this thread loads.
         source = self._source
-        paths: dict[int, Path] = {}
+        if source is not self._tried:
+            # Failures were those of another folder, perhaps.
+            self._failures.clear()
+            self._tried = source
+        paths: dict[int, PathLike] = {}
         if source is not None:
-            # Moved, or a mount that is away: no order to stop serving.
-            if not source.base.is_dir():
-                _log.warning("%s is gone; what is loaded stays", source.base)
+            try:
+                paths = model_source.find(source.base)
+            except OSError as error:
+                # Moved, or a mount that is away: no order to stop serving.
+                if self._loaded:
+                    _log.warning("%s; what is loaded stays", error)
                 self._settle(source)
                 return
-            paths = version_paths(source.base)
         wanted = source.policy.choose(sorted(paths)) if source else []
         self._give_up_all_but(wanted)
         for version in reversed(wanted):
@@ -318,11 +308,12 @@ class VersionManager:
         due = failure.due <= time.monotonic()
         return due and failure.count <= self._retries.count
 
-    def _load(self, version: int, path: Path) -> None:
+    def _load(self, version: int, path: PathLike) -> None:
         self._note(version, LOADING)
         # Without the lock: requests go on meanwhile.
-        servable = Servable(path)
-        self._warm_up(servable)
+        with model_source.here(path) as folder:
+            servable = Servable(folder)
+            self._warm_up(servable, str(path))
         with self._changed:
             self._failures.pop(version, None)
             self._loaded[version] = LoadedVersion(
@@ -331,7 +322,7 @@ class VersionManager:
             self._note(version, AVAILABLE)
         _log.info("%s: serving version %d", self.name, version)
 
-    def _warm_up(self, servable: Servable) -> None:
+    def _warm_up(self, servable: Servable, path: str) -> None:
         start, records, status = time.perf_counter(), 0, "OK"
         try:
             records = servable.warm_up()
@@ -341,7 +332,7 @@ class VersionManager:
         finally:
             if self._on_warm_up:
                 elapsed = time.perf_counter() - start
-                self._on_warm_up(str(servable.path), elapsed, records, status)
+                self._on_warm_up(path, elapsed, records, status)
 
     def _fail(self, version: int, error: str) -> None:
         before = self._failures.get(version)
@@ -370,6 +361,8 @@ class VersionManager:
         with self._changed:
             self._states[version] = VersionState(version, state, error)
             self._changed.notify_all()
+        if self._on_change:
+            self._on_change()
 
 
 def not_found(name: str, version: int | None) -> RequestError:

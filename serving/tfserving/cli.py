@@ -12,6 +12,7 @@ import typer
 from beam_jobs.cli_options import takes_options
 from beam_jobs.errors import InputError
 from serving.api import contract
+from serving.api.version_folders import check_base
 from serving.tfserving.options import (
     AdminOptions,
     LabelTarget,
@@ -42,6 +43,7 @@ def doctor(
     for folder in filter(None, (model_dir, setup)):
         if not folder.is_dir():
             raise InputError(f"no such folder: {folder}")
+    check_base(model_dir)
     from serving.tfserving import check_setup
 
     problems = check_setup.check_own_batching(model_dir)

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from beam_jobs.errors import InputError
 from beam_jobs.stop_signals import STOP_SIGNALS, stop_signals_to
+from serving.api.request_log_options import RequestLogOptions
 from serving.api.server_options import (
     BatchingOptions,
     ServerOptions,
     TlsOptions,
 )
+from serving.api.trace_options import TraceOptions
 from serving.tfserving.options import TfServingSetup
 from serving.tfserving.setup import write_server_files, write_setup
 
@@ -141,6 +143,16 @@ def _check_options(options: ServerOptions) -> None:
         raise InputError(
             "TensorFlow Serving has TLS for gRPC alone; use --engine python, "
             "or a proxy with TLS in front of it"
+        )
+    if options.request_log != RequestLogOptions():
+        raise InputError(
+            "TensorFlow Serving logs requests as its models.config says; use "
+            "--engine python for --request-log"
+        )
+    if options.traces != TraceOptions():
+        raise InputError(
+            "TensorFlow Serving makes no traces; use --engine python for "
+            "--traces"
         )
     if options.batching != BatchingOptions():
         raise InputError(

@@ -37,6 +37,13 @@ class PageOptions:
         Option("Version label to compare; repeatable.", flag="--label"),
     ] = ()
     host: Annotated[str, Option("Address to listen on.")] = "127.0.0.1"
+    rest: Annotated[
+        str,
+        Option(
+            "HOST:PORT of the server's REST API, for the curl commands that "
+            "the page gives; without it they are tagforest's own."
+        ),
+    ] = ""
     tls_ca: Annotated[
         str | None, Option("Authorities to trust: PEM file.", path=True)
     ] = None
@@ -72,6 +79,11 @@ def run_page(options: PageOptions, listening: socket.socket) -> None:
     """
     check_page(options)
     import uvicorn
+    from PIL import Image
+
+    # The page says how large an image is that nobody unpacks; `preview` and
+    # `small_mask` have limits of their own.
+    Image.MAX_IMAGE_PIXELS = None
 
     os.nice(_NICENESS)
     config = uvicorn.Config(
@@ -87,6 +99,7 @@ def run_page(options: PageOptions, listening: socket.socket) -> None:
 
 def _application(options: PageOptions):
     from fastapi import FastAPI
+    from nicegui import app as nicegui_app
     from nicegui import ui
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -95,7 +108,9 @@ def _application(options: PageOptions):
     from serving.ui.upload_limit import UploadLimit
     from serving.ui.uploads import MOST_BYTES, Allowance
 
-    tagger = Tagger(options.server, options.client(), options.labels)
+    tagger = Tagger(
+        options.server, options.client(), options.labels, options.rest
+    )
     shared = Allowance(most_bytes=MOST_BYTES, most_images=1_000)
 
     def page() -> None:
@@ -110,12 +125,15 @@ def _application(options: PageOptions):
         app.add_middleware(
             TrustedHostMiddleware, allowed_hosts=[*_LOOPBACK, "[::1]"]
         )
+    # Quasar shows it without a name while files are sent.
+    nicegui_app.config.quasar_config["loadingBar"]["aria-label"] = "Sending"
     ui.run_with(
         app,
         root=page,
         title=f"{options.model} · tagforest",
         favicon="🌲",
         dark=None,
+        language="en-US",
         tailwind=False,
         show_welcome_message=False,
     )

@@ -4,100 +4,146 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeGuard
 
 from nicegui import ui
 
-from serving.api.prediction import Prediction, ServerError
+from serving.api import prediction
+from serving.api.drawn import Detection, Segmentation
+from serving.api.prediction import (
+    Prediction,
+    RequestTooLargeError,
+    ServerError,
+)
+from serving.client import forms
+from serving.ui.commands import command_for, name_of_command
 from serving.ui.compared_versions import Column, Tagger
-from serving.ui.rows import to_rows
-from serving.ui.tag_tree import Choice, is_cut, tag_tree, walk
-from serving.ui.uploads import as_size
+from serving.ui.components import TagAnswer
+from serving.ui.drawing import small_mask
+from serving.ui.panel import Panel
+from serving.ui.rows import to_answer
+from serving.ui.tag_tree import Choice
+from serving.ui.uploads import (
+    SCENE_PIXELS,
+    as_size,
+    image_size,
+    preview,
+    too_many_pixels,
+)
 
-# Vue puts every text in as text, never as HTML.
-_ROW = """
-<div class="tf-row"
-     :class="{'tf-leaf': props.node.leaf, 'tf-above': props.node.above}">
-  <span class="tf-what">
-    <span class="tf-name" :title="props.node.title">{{props.node.label}}</span>
-    <span class="tf-mark" v-if="props.node.mark">{{props.node.mark}}</span>
-    <span class="tf-id">{{props.node.id}}</span>
-  </span>
-  <span v-for="(cell, number) in props.node.cells" class="tf-cell" role="img"
-        :class="{tag: cell.tag, second: number == 1}"
-        :aria-label="cell.column + ': ' + cell.text + (cell.tag ? ', a tag'
-                     : ', not a tag')">
-    <span class="tf-track">
-      <span class="tf-fill" :style="{width: cell.width + '%'}"></span>
-    </span>
-    <span class="tf-number">{{cell.text}}</span>
-  </span>
-</div>
-"""
 _UNREADABLE = (
     "This is no image, or a broken one: the server could not decode it."
 )
-_UNREAD = (
-    "The server does not read this image: another format than it takes, or "
-    "too many pixels."
+_UNREAD = "The server does not read this image: another format than it takes."
+_MOST_NAME = 120  # characters of a file's name
+# Passes by itself: the same may be answered a little later.
+_PASSING = frozenset(
+    ("ABORTED", "CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE")
+    + ("RESOURCE_EXHAUSTED",)
 )
 
-Answer = Prediction | ServerError
+Answer = prediction.Answer | ServerError
 
 
 class ImageCard:
     """An image that the server is asked about.
 
     Args:
-        preview: a data URL; empty if it cannot be drawn.
+        tagger: asks it.
+        name: of the file.
+        small: a data URL of it; empty if it cannot be drawn.
+        place: among the images that were chosen.
         on_remove: called with the card when the user closes it.
     """
 
     def __init__(
         self,
+        tagger: Tagger,
         name: str,
         image: bytes,
-        preview: str,
+        small: str,
+        place: int,
         on_remove: Callable[[ImageCard], None],
     ):
-        self.image = image
-        self._preview = preview
+        self.image, self.place = image, place
+        self._tagger, self._name, self._small = tagger, name, small
+        # Of answers that are drawn over the image.
+        self._scene = ""
+        self._panels: dict[tuple[str, int], Panel] = {}
         self._answers: dict[tuple[str, int], Answer] = {}
-        self._shown: tuple = ()
+        self._asked: set[tuple[str, int]] = set()
         self._card = ui.element("article").classes("tf-card")
+        self._card.props["aria-label"] = name[:_MOST_NAME]
         with self._card:
-            _thumbnail(preview, name)
-            with ui.element("div"):
+            _thumbnail(small)
+            with ui.element("div").classes("tf-about"):
                 _title(name, len(image), lambda: on_remove(self))
                 self._note = ui.label("Tagging …").classes("tf-note")
                 self._note.props("role=status")
-            with ui.element("div").classes("tf-tags") as self._tags:
-                self._heads = ui.element("div").classes("tf-columns")
-                self._tree = ui.tree([], node_key="id")
-                self._tree.props(
-                    'no-transition no-connectors no-nodes-label=" "'
-                )
-                self._tree.props["expanded"] = []
-                self._tree.add_slot("default-header", _ROW)
-        self._hide(True)
+            self._tags = TagAnswer()
+            self._drawn = ui.element("div").classes("tf-panels")
 
-    async def ask(self, tagger: Tagger, columns: Sequence[Column]) -> None:
+    async def ask(self, columns: Sequence[Column]) -> None:
         """Asks the versions that have not answered yet."""
         missing = [
             c
             for c in columns
-            if not isinstance(self._answers.get(_key(c)), Prediction)
+            if isinstance(self._answers.get(_key(c)), ServerError | None)
+            if _key(c) not in self._asked
         ]
+        keys = {*map(_key, missing)}
+        self._asked |= keys
+        try:
+            await self._ask(missing)
+        finally:
+            self._asked -= keys
+
+    async def _ask(self, columns: Sequence[Column]) -> None:
         found = await asyncio.gather(
-            *(tagger.tag(self.image, c) for c in missing),
+            *(self._tagger.tag(self.image, c) for c in columns),
             # The other versions' answers count.
             return_exceptions=True,
         )
-        for column, answer in zip(missing, found, strict=True):
+        for column, answer in zip(columns, found, strict=True):
             if isinstance(answer, BaseException) and not isinstance(
                 answer, ServerError
             ):
                 raise answer
-            self._answers[_key(column)] = answer
+            # First what it is drawn with: who moves the slider shows it.
+            self._answers[_key(column)] = await self._prepared(answer)
+
+    def has_failed(self, columns: Sequence[Column], passing: bool) -> bool:
+        """Returns whether versions gave no answer.
+
+        Args:
+            passing: for a reason that passes by itself.
+        """
+        found = (self._answers.get(_key(c)) for c in columns)
+        return any(
+            isinstance(answer, ServerError)
+            and (not passing or _is_passing(answer))
+            for answer in found
+        )
+
+    def move(self, index: int) -> None:
+        """Puts the card before those that are there from an index on."""
+        self._card.move(target_index=index)
+
+    async def _prepared(self, answer: Answer) -> Answer:
+        if not self._scene and _is_drawn(answer):
+            self._scene = await asyncio.to_thread(
+                preview, self.image, SCENE_PIXELS
+            )
+        if isinstance(answer, Segmentation):
+            return await asyncio.to_thread(small_mask, answer)
+        return answer
+
+    def task(self, column: Column) -> str:
+        """Returns what a version did, see `TagClient.task`; empty if none."""
+        answer = self._answers.get(_key(column))
+        if isinstance(answer, ServerError | None) or not answer.valid:
+            return ""
+        return forms.task_of(prediction.TaggedImage("", answer))
 
     def show(self, columns: Sequence[Column], choice: Choice) -> None:
         """Shows the answers there are; asks nobody."""
@@ -108,25 +154,55 @@ class ImageCard:
         }
         if len(answers) < len(columns):
             return
-        problem = _problem(answers, self._preview)
+        problem = self._problem(answers)
         if problem:
             self._say(problem, bad=True)
             return
         predictions = [a for a in answers.values() if isinstance(a, Prediction)]
-        tree = tag_tree(predictions, choice)
-        rows = to_rows(tree.roots, [c.text for c in columns])
-        self._expand(tree)
-        if rows != self._tree.props["nodes"]:
-            self._tree.props["nodes"] = rows
-        self._show_heads(columns)
-        limit = _limit(predictions, choice) if tree.tags else ""
-        self._say(_summary(tree, len(columns)) + limit)
-        self._hide(not rows)
+        if len(predictions) < len(answers):
+            self._draw(answers, choice)
+            return
+        self._drawn.set_visibility(False)
+        self._say("")
+        self._tags.show(
+            to_answer(predictions, [c.text for c in columns], choice),
+            command_for(self._tagger, columns, self._name),
+            name_of_command(self._tagger),
+        )
+
+    @property
+    def has_tags(self) -> bool:
+        """Tags are shown."""
+        return self._tags.visible
+
+    @property
+    def is_drawn(self) -> bool:
+        """The answers are drawn over the image."""
+        return bool(self._panels)
+
+    def _draw(self, answers: Mapping[Column, Answer], choice: Choice) -> None:
+        """Shows boxes and masks, a panel a version; of tags there are none."""
+        drawn = {_key(c): (c, a) for c, a in answers.items() if _is_drawn(a)}
+        if self._panels.keys() != drawn.keys():
+            self._drawn.clear()
+            size = image_size(self.image)
+            # Alone it needs no heading.
+            several = len(answers) > 1
+            with self._drawn:
+                self._panels = {
+                    key: Panel(column.text * several, answer, self._scene, size)
+                    for key, (column, answer) in drawn.items()
+                }
+        found = [panel.show(choice) for panel in self._panels.values()]
+        self._say("; ".join(dict.fromkeys(found)))
+        self._card.classes("tf-drawn")
+        self._drawn.set_visibility(True)
+        self._tags.set_visibility(False)
 
     def versions(self, column: Column) -> tuple[str, str] | None:
         """Returns the fingerprints of model and vocabulary that answered."""
         answer = self._answers.get(_key(column))
-        if not isinstance(answer, Prediction):
+        if isinstance(answer, ServerError | None):
             return None
         return answer.model_version, answer.vocabulary_version
 
@@ -136,37 +212,30 @@ class ImageCard:
 
     def _say(self, text: str, bad: bool = False) -> None:
         self._note.set_text(text)
+        self._note.set_visibility(bool(text))
         for element in (self._note, self._card):
             element.classes(
                 add="bad" if bad else "", remove="" if bad else "bad"
             )
         if bad:
-            self._hide(True)
+            self._tags.set_visibility(False)
+            self._drawn.set_visibility(False)
 
-    def _hide(self, hidden: bool) -> None:
-        self._tags.set_visibility(not hidden)
-
-    def _expand(self, tree) -> None:
-        """Opens nodes that appear; those that the user closed stay closed."""
-        ids = {n.wnid for root in tree.roots for n in walk(root)}
-        known = set(self._shown)
-        fresh = sorted(ids - known)
-        if fresh:
-            self._tree.props["expanded"] = [
-                *self._tree.props["expanded"],
-                *fresh,
-            ]
-            self._shown = (*self._shown, *fresh)
-
-    def _show_heads(self, columns: Sequence[Column]) -> None:
-        texts = [c.text for c in columns]
-        if getattr(self, "_texts", None) == texts:
-            return
-        self._texts = texts
-        self._heads.clear()
-        with self._heads:
-            for text in ["Tag", *texts]:
-                ui.label(text).props["title"] = text
+    def _problem(self, answers: Mapping[Column, Answer]) -> str:
+        errors = {
+            f"{column.text} gave no answer: {answer}": answer
+            for column, answer in answers.items()
+            if isinstance(answer, ServerError)
+        }
+        if errors:
+            again = any(map(_is_passing, errors.values()))
+            return "\n".join([*errors, *["It is asked again."] * again])
+        if all(isinstance(a, ServerError) or a.valid for a in answers.values()):
+            return ""
+        many = too_many_pixels(image_size(self.image))
+        if many:
+            return f"This image is {many}."
+        return _UNREAD if self._small else _UNREADABLE
 
 
 def refused_card(
@@ -175,8 +244,8 @@ def refused_card(
     """Adds a row for a file that is not sent to the server."""
     card = ui.element("article").classes("tf-card bad")
     with card:
-        _thumbnail("", name)
-        with ui.element("div"):
+        _thumbnail("")
+        with ui.element("div").classes("tf-about"):
             _title(name, None, lambda: on_remove(card))
             ui.label(f"Not sent: {why}").classes("tf-note bad")
     return card
@@ -187,15 +256,26 @@ def _key(column: Column) -> tuple[str, int]:
     return column.key, column.number
 
 
-def _thumbnail(preview: str, name: str) -> None:
-    if not preview:
+def _is_drawn(answer: Answer) -> TypeGuard[Detection | Segmentation]:
+    return isinstance(answer, Detection | Segmentation) and answer.valid
+
+
+def _is_passing(error: ServerError) -> bool:
+    is_too_large = isinstance(error, RequestTooLargeError)
+    return error.code in _PASSING and not is_too_large
+
+
+def _thumbnail(small: str) -> None:
+    if not small:
         ui.label("?").classes("tf-none").props('aria-hidden="true"')
         return
     image = ui.element("img").classes("tf-thumb")
-    image.props["src"], image.props["alt"] = preview, name
+    # Its name stands beside it.
+    image.props["src"], image.props["alt"] = small, ""
 
 
 def _title(name: str, size: int | None, on_remove: Callable[[], None]) -> None:
+    name = name[:_MOST_NAME]
     with ui.element("div").classes("tf-title"):
         ui.label(name).classes("tf-file").props["title"] = name
         if size is not None:
@@ -203,37 +283,3 @@ def _title(name: str, size: int | None, on_remove: Callable[[], None]) -> None:
         button = ui.button(icon="close", on_click=on_remove, color=None)
         button.props("flat round dense size=sm")
         button.props["aria-label"] = f"Remove {name}"
-
-
-def _problem(answers: Mapping[Column, Answer], preview: str) -> str:
-    errors = [
-        f"{column.text} gave no answer: {answer}"
-        for column, answer in answers.items()
-        if isinstance(answer, ServerError)
-    ]
-    if errors:
-        return "\n".join(errors)
-    if not all(a.valid for a in answers.values() if isinstance(a, Prediction)):
-        return _UNREAD if preview else _UNREADABLE
-    return ""
-
-
-def _limit(answers: Sequence[Prediction], choice: Choice) -> str:
-    """Says when classes may be tags that no answer holds."""
-    for answer in answers:
-        if is_cut(answer, choice.threshold):
-            return f"; the model answers its best {len(answer.tags)} alone"
-    return ""
-
-
-def _summary(tree, columns: int) -> str:
-    if not tree.tags:
-        return "No tag with these settings: try a lower threshold."
-    text = f"{tree.tags} tag{'s' if tree.tags > 1 else ''}"
-    if columns > 1:
-        different = tree.differences
-        text += f", {different or 'no'} difference"
-        text += "" if different == 1 else "s"
-    if tree.left_out:
-        text += f"; the {tree.left_out} that score least are left out"
-    return text

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from serving.api.prediction import Prediction, ServerError
+from serving.api.prediction import Answer, ServerError
 from serving.client.client_options import ClientOptions
 from serving.client.tag_client import TagClient
 
@@ -47,20 +47,32 @@ class Tagger:
         options: which model, whom to trust.
         labels: to compare; none for the versions there are, because no
             server tells its labels.
+        rest: `host:port` of its REST API; empty where nobody knows it.
+
+    Attributes:
+        options: as they were given.
+        server: as it was given.
+        address: `host:port` that is asked.
+        rest: the same where that is asked over REST.
 
     Raises:
         InputError: no address.
     """
 
     def __init__(
-        self, server: str, options: ClientOptions, labels: Sequence[str] = ()
+        self,
+        server: str,
+        options: ClientOptions,
+        labels: Sequence[str] = (),
+        rest: str = "",
     ):
-        self.options = options
-        self._server, self._labels = server, tuple(labels)
+        self.options, self.server = options, server
+        self._labels = tuple(labels)
         self._clients: dict[int | str, TagClient] = {}
         self._lock = threading.Lock()
         self._newest = TagClient(server, options=options)
         self.address = self._newest.address
+        self.rest = self.address if self._newest.kind == "rest" else rest
         self._room = asyncio.Semaphore(_REQUESTS)
 
     async def columns(self) -> list[Column]:
@@ -83,7 +95,7 @@ class Tagger:
                     raise
         return labels + [Column(n, n) for n in numbers]
 
-    async def tag(self, image: bytes, column: Column) -> Prediction:
+    async def tag(self, image: bytes, column: Column) -> Answer:
         """Returns the answer of a version for one image.
 
         Raises:
@@ -92,7 +104,7 @@ class Tagger:
         async with self._room:
             return await asyncio.to_thread(self._tag, image, column.version)
 
-    def _tag(self, image: bytes, version: int | str) -> Prediction:
+    def _tag(self, image: bytes, version: int | str) -> Answer:
         try:
             return self._client(version).tag([image])[0]
         except KeyError as error:
@@ -106,16 +118,16 @@ class Tagger:
         # Threads of several tabs may ask for the same.
         with self._lock:
             if version not in self._clients:
-                of_version = (
-                    {"version_label": version}
-                    if isinstance(version, str)
-                    else {"version": version}
-                )
-                options = replace(self.options, **of_version)
                 self._clients[version] = TagClient(
-                    self._server, options=options
+                    self.server, options=self.options_of(version)
                 )
             return self._clients[version]
+
+    def options_of(self, version: int | str) -> ClientOptions:
+        """Returns how a version, by number or label, is asked."""
+        if isinstance(version, str):
+            return replace(self.options, version_label=version)
+        return replace(self.options, version=version)
 
     def close(self) -> None:
         """Ends the connections."""

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from nicegui import ui
 
+from serving.api import contract
 from serving.ui.compared_versions import Column
+from serving.ui.components import ThresholdControl
+from serving.ui.drawing import FIRST_THRESHOLD
 from serving.ui.tag_tree import Choice
 
-_OWN, _ONE = "own", "one"
-_MODES = {_OWN: "Calibrated", _ONE: "One for all"}
 _NONE = ""
 
 
@@ -19,6 +20,8 @@ class Controls:
 
     Args:
         on_choice: called when other classes are to be shown.
+        on_threshold: called when the threshold has moved. Tags have followed
+            it already, in the browser.
         on_columns: called when other versions are to be asked.
 
     Attributes:
@@ -29,15 +32,19 @@ class Controls:
     def __init__(
         self,
         on_choice: Callable[[], None],
+        on_threshold: Callable[[], None],
         on_columns: Callable[[], Awaitable[None]],
     ):
         self.columns: list[Column] = []
         self._available: list[Column] = []
+        self._task = contract.TAGS
+        self._value: float | None = None
         self._on_choice, self._on_columns = on_choice, on_columns
+        self._on_threshold = on_threshold
         self.bar = ui.element("div").classes("tf-bar")
         with self.bar:
             self._build_versions()
-            self._build_threshold()
+            self._threshold = ThresholdControl(self._slid)
             self._specific = ui.switch(
                 "Most specific", on_change=lambda: self._on_choice()
             ).props("dense")
@@ -63,21 +70,6 @@ class Controls:
         select.props["aria-label"] = label
         return select
 
-    def _build_threshold(self) -> None:
-        with ui.element("div").classes("tf-group"):
-            ui.label("Threshold").classes("tf-label")
-            self._mode = ui.toggle(
-                _MODES, value=_OWN, on_change=lambda: self._on_choice()
-            ).props('dense no-caps unelevated padding="4px 10px"')
-            self._mode.tooltip(
-                "Calibrated: every class has its own, fitted by the model"
-            )
-            self._slider = ui.slider(
-                min=0, max=1, step=0.01, value=0.5, on_change=self._slid
-            ).classes("tf-slider")
-            self._slider.props["aria-label"] = "Threshold for all classes"
-            self._value = ui.label("0.50").classes("tf-value")
-
     def offer(
         self, available: Sequence[Column], preset: Sequence[Column]
     ) -> None:
@@ -92,6 +84,21 @@ class Controls:
         self._second.set_options(rest, value=[*keys, _NONE][1])
         self._versions.set_visibility(len(available) > 1)
 
+    def suit(self, task: str) -> None:
+        """Shows the settings that mean something for a task.
+
+        Args:
+            task: see `TagClient.task`.
+        """
+        if task == self._task:
+            return
+        self._task = task
+        self._specific.set_visibility(task == contract.TAGS)
+        self._threshold.set_visibility(task != contract.SEGMENT)
+        if task == contract.DETECT:
+            # Boxes have no thresholds of their own.
+            self._threshold.begin(FIRST_THRESHOLD)
+
     async def _chosen(self) -> None:
         keys = [self._first.value, self._second.value]
         if keys[0] == keys[1]:
@@ -101,26 +108,14 @@ class Controls:
             self.columns = chosen
             await self._on_columns()
 
-    def _slid(self, event) -> None:
-        self._value.set_text(f"{event.value:.2f}")
-        if self._mode.value == _ONE:
-            self._on_choice()
-        else:
-            self._mode.set_value(_ONE)
+    def _slid(self, threshold: float | None) -> None:
+        self._value = threshold
+        self._on_threshold()
 
     def choice(self) -> Choice:
         """Returns what is to be shown."""
-        own = self._mode.value == _OWN
         return Choice(
-            None if own else self._slider.value,
+            self._value,
             bool(self._specific.value),
             self._search.value or "",
         )
-
-    def mark_threshold(self, element: ui.element) -> None:
-        """Draws the line of one threshold for all into the bars."""
-        one = self._mode.value == _ONE
-        element.classes(
-            add="tf-one" if one else "", remove="" if one else "tf-one"
-        )
-        element.style(f"--threshold: {self._slider.value}")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect
 from collections.abc import Sequence
 
-from nicegui import events, ui
+from nicegui import background_tasks, events, ui
 
 from serving.api import contract
 from serving.api.prediction import ServerError
 from serving.ui.card import ImageCard, refused_card
+from serving.ui.chosen_files import ChosenFiles
 from serving.ui.compared_versions import Column, Tagger, default_pair
+from serving.ui.components import DropAnywhere
 from serving.ui.controls import Controls
+from serving.ui.legend import Legend
 from serving.ui.uploads import (
     MOST_IMAGES,
     Allowance,
@@ -23,7 +27,6 @@ from serving.ui.uploads import (
 )
 
 _ASK_AGAIN_S = 3.0
-_MOST_NAME = 120  # characters of a file's name
 _LOGO = (
     '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" '
     'stroke-width="2" stroke-linecap="round" aria-hidden="true">'
@@ -41,6 +44,9 @@ _HINT = f"""
   {MOST_IMAGES} at a time. Nothing is kept: closing the page forgets
   them.</p>
 </div>
+"""
+_CHOSEN = """
+(files) => emit(files.slice(0, 1000).map(f => [f.name, f.size]))
 """
 _REJECTED = """
 (files) => emit(files.slice(0, 24).map(r => ({
@@ -60,6 +66,9 @@ class TagPage:
         self._tagger = tagger
         self._allowance = Allowance(parent=allowance)
         self._cards: list[ImageCard] = []
+        self._chosen = ChosenFiles()
+        # Told by the server when it was last asked.
+        self._away = False
         self._available: list[Column] = []
         self._build()
         ui.context.client.on_delete(self._forget)
@@ -67,16 +76,21 @@ class TagPage:
     def _build(self) -> None:
         self._head()
         with ui.element("div").classes("tf-sticky"):
-            self._controls = Controls(self._choice_changed, self._ask_all)
+            self._controls = Controls(
+                self._choice_changed, self._threshold_changed, self._ask_all
+            )
         with ui.element("div").classes("tf-main"):
             self._alert = ui.label().classes("tf-alert").props("role=alert")
             self._drop = self._drop_zone()
+            DropAnywhere()
             with ui.element("div").classes("tf-list") as self._list:
                 self._count = ui.label().classes("tf-label")
                 ui.button(
                     "Remove all", on_click=self._remove_all, color=None
                 ).props("flat dense no-caps")
+            self._legend = Legend()
             self._refused = ui.element("section").classes("tf-refused")
+            self._refused.props["aria-label"] = "Files that are not sent"
             self._grid = ui.element("section").classes("tf-cards")
             self._grid.props["aria-label"] = "Images"
         self._foot = ui.label().classes("tf-foot")
@@ -103,6 +117,7 @@ class TagPage:
             on_upload=self._receive,
         ).classes("tf-drop")
         upload.add_slot("list", _HINT)
+        upload.on("added", self._choose, js_handler=_CHOSEN)
         upload.on("rejected", self._reject, js_handler=_REJECTED)
         return upload
 
@@ -113,10 +128,20 @@ class TagPage:
         except ServerError as error:
             available, problem = [], str(error)
         self._say_state(problem)
+        back, self._away = self._away and not problem, bool(problem)
         if available and available != self._available:
             self._available = available
             self._controls.offer(available, default_pair(available))
             await self._ask_all()
+        elif available:
+            self._ask_failed(passing=not back)
+
+    def _ask_failed(self, passing: bool) -> None:
+        columns = self._controls.columns
+        failed = [c for c in self._cards if c.has_failed(columns, passing)]
+        if failed:
+            # An answer may take long: looking at the server goes on.
+            background_tasks.create(self._ask(failed))
 
     def _say_state(self, problem: str) -> None:
         address = self._tagger.address
@@ -135,9 +160,12 @@ class TagPage:
                 f"again every {_ASK_AGAIN_S:.0f} seconds."
             )
 
+    def _choose(self, event: events.GenericEventArguments) -> None:
+        self._chosen.add((str(name), int(size)) for name, size in event.args)
+
     async def _receive(self, event: events.UploadEventArguments) -> None:
-        name = event.file.name[:_MOST_NAME]
         image = await event.file.read()
+        place, name = await self._chosen.find(event.file.name, len(image))
         try:
             check_file(image)
             self._allowance.take(len(image))
@@ -147,15 +175,21 @@ class TagPage:
         # Drawing takes long, and all tabs share this thread.
         small = await asyncio.to_thread(preview, image)
         with self._grid:
-            card = ImageCard(name, image, small, self._remove)
-        self._cards.append(card)
+            card = ImageCard(
+                self._tagger, name, image, small, place, self._remove
+            )
+        index = bisect([c.place for c in self._cards], place)
+        self._cards.insert(index, card)
+        card.move(index)
         self._show_filled()
         await self._ask([card])
 
     def _reject(self, event: events.GenericEventArguments) -> None:
         for file in event.args:
             why = too_large(int(file["size"]))
-            self._refuse(str(file["name"])[:_MOST_NAME], why)
+            if file["why"] == "duplicate":
+                why = "it is being sent already"
+            self._refuse(str(file["name"]), why)
 
     def _refuse(self, name: str, why: str) -> None:
         def remove(card: ui.element) -> None:
@@ -188,6 +222,8 @@ class TagPage:
         filled = bool(self._cards or refused)
         self._list.set_visibility(filled)
         self._refused.set_visibility(bool(refused))
+        has_tags = any(card.has_tags for card in self._cards)
+        self._legend.show(has_tags * len(self._controls.columns))
         self._count.set_text(f"Images: {len(self._cards)}")
         self._drop.classes(
             add="tf-filled" if filled else "",
@@ -205,17 +241,26 @@ class TagPage:
             return
         await asyncio.gather(*(self._ask_one(c, columns) for c in list(cards)))
         self._show_versions(columns)
+        self._show_filled()
 
     async def _ask_one(
         self, card: ImageCard, columns: Sequence[Column]
     ) -> None:
-        await card.ask(self._tagger, columns)
+        await card.ask(columns)
+        tasks = filter(None, map(card.task, columns))
+        if task := next(tasks, ""):
+            self._controls.suit(task)
         if card in self._cards:
             card.show(self._controls.columns, self._controls.choice())
 
     def _choice_changed(self) -> None:
-        self._controls.mark_threshold(self._grid)
-        for card in self._cards:
+        self._show(self._cards)
+
+    def _threshold_changed(self) -> None:
+        self._show([card for card in self._cards if card.is_drawn])
+
+    def _show(self, cards: Sequence[ImageCard]) -> None:
+        for card in cards:
             card.show(self._controls.columns, self._controls.choice())
 
     def _show_versions(self, columns: Sequence[Column]) -> None:

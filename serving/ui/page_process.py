@@ -23,7 +23,7 @@ _STOP_S = 5.0
 @contextmanager
 def page_beside(
     host: str, port: int, labels: Sequence[str] = ()
-) -> Iterator[Callable[[str, str], str]]:
+) -> Iterator[Callable[..., str]]:
     """Takes the port of the page, and gives what starts it.
 
     The page ends with the block, or with this process.
@@ -32,7 +32,8 @@ def page_beside(
         port: 0 for any free one.
 
     Yields:
-        start(model, server's `host:port` of gRPC) -> URL of the page.
+        start(model, server's `host:port` of gRPC, and of REST) -> URL of the
+        page. Without the last it gives no curl commands.
 
     Raises:
         InputError: NiceGUI is missing, or the port is in use.
@@ -41,8 +42,8 @@ def page_beside(
     with ExitStack() as stack:
         listening = stack.enter_context(bind(host, port, "UI"))
 
-        def start(model: str, server: str) -> str:
-            options = PageOptions(server, model, tuple(labels), host)
+        def start(model: str, server: str, rest: str = "") -> str:
+            options = PageOptions(server, model, tuple(labels), host, rest)
             stack.enter_context(_process(options, listening))
             return f"http://{host}:{listening.getsockname()[1]}"
 

@@ -1,4 +1,8 @@
-"""From the answers for one image to the tree that the page shows."""
+"""From the answers for one image to the tree that the page shows.
+
+The tree holds for all thresholds: of everything in it is known with which ones
+it is there, so that the browser can move the slider without asking.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from serving.api.prediction import Prediction, Tag
+from serving.ui.when import NEVER, When
 
 # Scores of two versions that differ by less are taken as the same.
 NOTABLE = 0.1
@@ -18,7 +23,8 @@ class Choice:
 
     Attributes:
         threshold: a class is a tag from this score on; None for the
-            thresholds that the model brings, one a class.
+            thresholds that the model brings, one a class. A `TagTree` is of
+            all thresholds.
         most_specific: leaves out classes above other tags.
         search: only classes with this text in their names or id.
         most_rows: at most so many, the best ones.
@@ -29,6 +35,19 @@ class Choice:
     search: str = ""
     most_rows: int = MOST_ROWS
 
+    def nothing(self, what: str, is_there: bool) -> str:
+        """Says that nothing is shown, and why.
+
+        Args:
+            what: could be, in the singular.
+            is_there: a lower threshold brings something.
+        """
+        text = self.search.strip()
+        found = f' matches "{text}"' if text else ""
+        if found and not is_there:
+            return f"nothing{found}"
+        return f"No {what}{found} with these settings: try a lower threshold."
+
 
 @dataclass(frozen=True)
 class Node:
@@ -37,17 +56,23 @@ class Node:
     Attributes:
         name, wnid, leaf: of the class.
         scores: one a column, 0 to 1; None where the answer lacks the class.
-        tags: one a column: the class is a tag there; None where that is not
-            known, because the answer ends before the first that is none.
+        tags: one a column, when the class is a tag there.
+        others: one a column, when the class is known to be no tag there. It is
+            not where the answer ends before the first that is none.
+        chosen: when it counts as a tag that was asked for.
+        shown: when it has a row: also for those below it.
         also_under: names of further parents; a class appears only once.
-        children: the classes below it that are shown, best first.
+        children: the classes below it, best first.
     """
 
     name: str
     wnid: str
     leaf: bool
     scores: tuple[float | None, ...]
-    tags: tuple[bool | None, ...]
+    tags: tuple[When, ...]
+    others: tuple[When, ...]
+    chosen: When = NEVER
+    shown: When = NEVER
     also_under: tuple[str, ...] = ()
     children: tuple[Node, ...] = ()
 
@@ -57,16 +82,27 @@ class Node:
         return max(s for s in self.scores if s is not None)
 
     @property
-    def is_tag(self) -> bool:
-        """It is a tag in some column; else it is there for those below."""
-        return any(self.tags)
+    def is_tag(self) -> When:
+        """When it is a tag in some column."""
+        return When.any_of(self.tags)
 
     @property
-    def differs(self) -> bool:
-        """The columns disagree: a tag in some only, or scores far apart."""
+    def only(self) -> tuple[When, ...]:
+        """One a column: when it is a tag there, and none in another."""
+        return tuple(
+            When.any_of(
+                tag.and_(other)
+                for n, other in enumerate(self.others)
+                if n != column
+            )
+            for column, tag in enumerate(self.tags)
+        )
+
+    @property
+    def apart(self) -> float | None:
+        """The last score less the first, where that is notable."""
         known = [s for s in self.scores if s is not None]
-        apart = self.is_tag and max(known) - min(known) >= NOTABLE
-        return {True, False} <= {*self.tags} or apart
+        return known[-1] - known[0] if _apart(known) else None
 
 
 @dataclass(frozen=True)
@@ -75,43 +111,52 @@ class TagTree:
 
     Attributes:
         roots: the classes without a shown parent, best first.
-        tags: how many classes are tags, in any column.
-        differences: nodes on which the columns disagree.
-        left_out: tags beyond `most_rows`.
+        tags: names of those that count as tags, best first, and when.
+        best: names of the most specific tags, best first, and when; whatever
+            is searched for.
+        left_out: when those beyond `most_rows` would be tags.
     """
 
-    roots: tuple[Node, ...]
-    tags: int = 0
-    differences: int = 0
-    left_out: int = 0
+    roots: tuple[Node, ...] = ()
+    tags: tuple[tuple[str, When], ...] = ()
+    best: tuple[tuple[str, When], ...] = ()
+    left_out: tuple[When, ...] = ()
 
 
 def tag_tree(answers: Sequence[Prediction], choice: Choice) -> TagTree:
     """Puts the answers for one image into one tree.
 
     Parents come from the answers: a class stands below that one of its
-    parents that scores best, of those shown. Classes above a tag are shown
-    too, tags or not.
+    parents that scores best. Classes above a tag are shown too, tags or not.
 
     Args:
         answers: a valid one a column, of versions to compare.
+        choice: its threshold has no say.
     """
-    nodes = _merge(answers, choice)
-    parents = _parents(answers)
-    chosen = [n.wnid for n in _best_first(nodes.values()) if n.is_tag]
+    parents = {t.wnid: t.parents for a in answers for t in a.tags}
+    nodes = {n.wnid: n for n in _best_first(_merge(answers))}
+    specific = _most_specific(nodes, parents)
     if choice.most_specific:
-        above = _above(chosen, parents)
-        chosen = [w for w in chosen if w not in above]
-    if choice.search:
-        chosen = [w for w in chosen if _matches(nodes[w], choice.search)]
-    tags = len(chosen)
-    chosen = chosen[: choice.most_rows]
-    shown = {*chosen}
-    if not choice.most_specific:
-        shown |= _above(chosen, parents) & nodes.keys()
-    roots = _grow({w: nodes[w] for w in shown}, parents)
-    different = sum(n.differs for r in roots for n in walk(r))
-    return TagTree(roots, tags, different, tags - len(chosen))
+        found = specific
+    else:
+        found = {wnid: node.is_tag for wnid, node in nodes.items()}
+    found = {
+        wnid: when
+        for wnid, when in found.items()
+        if when.is_possible and _matches(nodes[wnid], choice.search)
+    }
+    # What is a tag by its own threshold has a row, however little it scores.
+    ranked = sorted(found, key=lambda wnid: not found[wnid].calibrated)
+    kept = {*ranked[: choice.most_rows]}
+    chosen = {wnid: when for wnid, when in found.items() if wnid in kept}
+    # A tag that is most specific now stands alone; later one below it may be.
+    edges = {} if choice.most_specific else parents
+    return TagTree(
+        _grow(nodes, chosen, _with_above(chosen, edges, nodes), edges),
+        _named(chosen, nodes),
+        _named(specific, nodes),
+        tuple(when for wnid, when in found.items() if wnid not in kept),
+    )
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -121,60 +166,77 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(child)
 
 
-def _merge(answers: Sequence[Prediction], choice: Choice) -> dict[str, Node]:
-    columns = [{t.wnid: t for t in a.tags} for a in answers]
-    known = {t.wnid: t for a in answers for t in a.tags}
-    nodes = {}
-    for wnid, tag in known.items():
-        found = [column.get(wnid) for column in columns]
-        nodes[wnid] = Node(
-            tag.name,
-            wnid,
-            tag.leaf,
-            tuple(None if t is None else t.score for t in found),
-            tuple(
-                _state(t, a, choice.threshold)
-                for t, a in zip(found, answers, strict=True)
-            ),
-        )
-    return nodes
-
-
-def is_cut(answer: Prediction, threshold: float | None) -> bool:
-    """Returns whether more classes may be tags than the answer holds.
+def when_cut(answer: Prediction) -> When:
+    """Returns when more classes may be tags than the answer holds.
 
     A model answers its best classes, so many and no more. Scores fall along
     them; where even the last is a tag, the next may be one too.
 
     Args:
         answer: best first.
-        threshold: see `Choice`.
     """
-    return bool(answer.tags) and _is_tag(answer.tags[-1], threshold)
+    return _when_tag(answer.tags[-1]) if answer.tags else NEVER
 
 
-def _is_tag(tag: Tag, threshold: float | None) -> bool:
-    return tag.is_tag if threshold is None else tag.score >= threshold
+def _merge(answers: Sequence[Prediction]) -> Iterator[Node]:
+    columns = [{t.wnid: t for t in a.tags} for a in answers]
+    cut = [when_cut(answer) for answer in answers]
+    known = {t.wnid: t for a in answers for t in a.tags}
+    for wnid, tag in known.items():
+        found = [column.get(wnid) for column in columns]
+        yield Node(
+            tag.name,
+            wnid,
+            tag.leaf,
+            tuple(None if t is None else t.score for t in found),
+            tuple(NEVER if t is None else _when_tag(t) for t in found),
+            tuple(
+                (over if t is None else _when_tag(t)).negated()
+                for t, over in zip(found, cut, strict=True)
+            ),
+        )
 
 
-def _state(
-    tag: Tag | None, answer: Prediction, threshold: float | None
-) -> bool | None:
-    if tag is not None:
-        return _is_tag(tag, threshold)
-    return None if is_cut(answer, threshold) else False
+def _when_tag(tag: Tag) -> When:
+    return When.up_to(tag.score, tag.is_tag)
 
 
-def _parents(answers: Sequence[Prediction]) -> dict[str, tuple[str, ...]]:
-    return {t.wnid: t.parents for a in answers for t in a.tags}
+def _most_specific(
+    nodes: Mapping[str, Node], parents: Mapping[str, Sequence[str]]
+) -> dict[str, When]:
+    """Returns when a class is a tag, and none below it is."""
+    tags = {wnid: node.is_tag for wnid, node in nodes.items()}
+    below = _with_above(tags, parents, nodes, themselves=False)
+    found = {
+        wnid: when.and_(below.get(wnid, NEVER).negated())
+        for wnid, when in tags.items()
+    }
+    return {wnid: when for wnid, when in found.items() if when.is_possible}
 
 
-def _above(
-    wnids: Sequence[str], parents: Mapping[str, Sequence[str]]
-) -> set[str]:
-    """Returns all classes above some of these."""
+def _with_above(
+    whens: Mapping[str, When],
+    parents: Mapping[str, Sequence[str]],
+    nodes: Mapping[str, Node],
+    themselves: bool = True,
+) -> dict[str, When]:
+    """Returns when something below each class holds.
+
+    Args:
+        whens: of a class; up to a threshold each.
+        themselves: or the class's own holds.
+    """
+    found = dict(whens) if themselves else {}
+    for wnid, when in whens.items():
+        for above in _above(wnid, parents) & nodes.keys():
+            found[above] = When.any_of([found.get(above, NEVER), when])
+    return found
+
+
+def _above(wnid: str, parents: Mapping[str, Sequence[str]]) -> set[str]:
+    """Returns all classes above one; itself too if it is in a circle."""
     above: set[str] = set()
-    waiting = list(wnids)
+    waiting = [wnid]
     while waiting:
         fresh = {*parents.get(waiting.pop(), ())} - above
         above |= fresh
@@ -182,9 +244,19 @@ def _above(
     return above
 
 
+def _apart(scores: Sequence[float]) -> bool:
+    return max(scores) - min(scores) >= NOTABLE
+
+
 def _matches(node: Node, text: str) -> bool:
     text = text.strip().casefold()
     return text in node.name.casefold() or text in node.wnid
+
+
+def _named(
+    whens: Mapping[str, When], nodes: Mapping[str, Node]
+) -> tuple[tuple[str, When], ...]:
+    return tuple((nodes[wnid].name, when) for wnid, when in whens.items())
 
 
 def _best_first(nodes) -> list[Node]:
@@ -192,19 +264,28 @@ def _best_first(nodes) -> list[Node]:
 
 
 def _grow(
-    nodes: Mapping[str, Node], parents: Mapping[str, Sequence[str]]
+    nodes: Mapping[str, Node],
+    chosen: Mapping[str, When],
+    shown: Mapping[str, When],
+    parents: Mapping[str, Sequence[str]],
 ) -> tuple[Node, ...]:
     below: dict[str | None, list[Node]] = {}
     others: dict[str, tuple[str, ...]] = {}
-    for node in _best_first(nodes.values()):
+    ordered = [node for wnid, node in nodes.items() if wnid in shown]
+    for node in ordered:
         over = _best_first(
-            nodes[p] for p in parents.get(node.wnid, ()) if p in nodes
+            nodes[p] for p in parents.get(node.wnid, ()) if p in shown
         )
         below.setdefault(over[0].wnid if over else None, []).append(node)
         others[node.wnid] = tuple(p.name for p in over[1:])
 
     def grown(node: Node) -> Node:
-        children = tuple(map(grown, below.get(node.wnid, ())))
-        return replace(node, also_under=others[node.wnid], children=children)
+        return replace(
+            node,
+            chosen=chosen.get(node.wnid, NEVER),
+            shown=shown[node.wnid],
+            also_under=others[node.wnid],
+            children=tuple(map(grown, below.get(node.wnid, ()))),
+        )
 
     return tuple(map(grown, below.get(None, ())))

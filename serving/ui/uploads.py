@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import threading
 from dataclasses import dataclass
 
@@ -12,7 +13,9 @@ from serving.api import contract
 MOST_IMAGES = 24  # a tab
 MOST_TAB_BYTES = 64 * 1024**2
 MOST_BYTES = 256 * 1024**2  # all tabs
-_PREVIEW_PIXELS = 360
+PREVIEW_PIXELS = 360
+# With boxes or a mask over it.
+SCENE_PIXELS = 720
 # Unpacked to preview it; only a JPEG is unpacked at a smaller size at once.
 _MOST_PIXELS = 50_000_000
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
@@ -80,7 +83,24 @@ def check_file(data: bytes) -> None:
 def too_large(size: int) -> str:
     """Says that a file is over the limit of bytes."""
     most = as_size(contract.MAX_IMAGE_BYTES)
-    return f"{as_size(size)}, and {most} is the most"
+    # Rounded up: never the same as what is allowed.
+    here = f"{math.ceil(size / 1024**2 * 10) / 10:.1f} MB".replace(".0 ", " ")
+    return f"too large: {here}, and at most {most} are allowed"
+
+
+def too_many_pixels(size: tuple[int, int] | None) -> str:
+    """Says that an image is over the limit of pixels; empty if it is not.
+
+    Args:
+        size: height and width in pixels; None where nobody knows.
+    """
+    height, width = size or (0, 0)
+    if height * width <= contract.MAX_IMAGE_PIXELS:
+        return ""
+    return (
+        f"too large: {width:,} x {height:,} pixels, and at most "
+        f"{contract.MAX_IMAGE_PIXELS / 1e6:.0f} million are allowed"
+    )
 
 
 def as_size(size: int) -> str:
@@ -90,22 +110,36 @@ def as_size(size: int) -> str:
     return f"{size / 1024**2:.1f} MB".replace(".0 ", " ")
 
 
-def preview(data: bytes) -> str:
+def image_size(data: bytes) -> tuple[int, int] | None:
+    """Returns an image's height and width; None if Pillow cannot read them."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            return image.height, image.width
+    except Exception:  # as in `preview`
+        return None
+
+
+def preview(data: bytes, pixels: int = PREVIEW_PIXELS) -> str:
     """Returns a small JPEG as a data URL; empty if it cannot be drawn.
 
     Pillow reads the image, not the server: what it cannot read may still
     get tags, and the other way round.
+
+    Args:
+        pixels: of its longer side, at most.
     """
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if image.width * image.height > _MOST_PIXELS:
-                image.draft("RGB", (_PREVIEW_PIXELS, _PREVIEW_PIXELS))
+                image.draft("RGB", (pixels, pixels))
             if image.width * image.height > _MOST_PIXELS:
                 return ""
             with _one_preview:  # Several at once would add up their memory.
-                image.thumbnail((_PREVIEW_PIXELS, _PREVIEW_PIXELS))
+                image.thumbnail((pixels, pixels))
                 small = image.convert("RGB")
     # Pillow raises many kinds for a broken file, SyntaxError among them.
     except Exception:

@@ -18,7 +18,7 @@ def _make_tagger():
     from beam_jobs.classes.hierarchy import Hierarchy
     from beam_jobs.classes.vocabulary import TagClass, Vocabulary
     from model.inputs.preprocessing import decode_and_resize
-    from serving.saved_model.signatures import ExportableTagger
+    from serving.saved_model.exportable import ExportableTagger
 
     keras.utils.set_random_seed(0)
     images = keras.Input((32, 32, 3))
@@ -46,10 +46,10 @@ def tagger():
 
 @pytest.fixture(scope="session")
 def model_base(tagger, tmp_path_factory):
-    from serving.saved_model.export import export_tagger
+    from serving.saved_model.export import export_model
 
     base = tmp_path_factory.mktemp("models") / "tagforest"
-    export_tagger(tagger, base, top_k=3)
+    export_model(tagger, base, top_k=3)
     return base
 
 
@@ -80,4 +80,64 @@ def server(model_base):
 
     options = ServerOptions(grpc_port=0, rest_port=0, poll_s=0.1)
     with running_server(model_base, options) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def lists_base(tmp_path_factory):
+    """Somebody else's model; see `tests.helpers.foreign_model`."""
+    from tests.helpers.foreign_model import write_lists
+
+    return write_lists(tmp_path_factory.mktemp("foreign") / "lists")
+
+
+@pytest.fixture(scope="session")
+def lists(lists_base):
+    """Serves it, as `lists`."""
+    from serving.api.server_options import ServerOptions
+    from serving.server.local_server import running_server
+
+    options = ServerOptions(name="lists", grpc_port=0, rest_port=0)
+    with running_server(lists_base, options) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def detector_base(tmp_path_factory):
+    """Answers boxes; see `tests.helpers.task_models`."""
+    from serving.saved_model.export import export_model
+    from tests.helpers.task_models import detector
+
+    base = tmp_path_factory.mktemp("detectors") / "tagforest"
+    export_model(detector(), base)
+    return base
+
+
+@pytest.fixture(scope="session")
+def segmenter_base(tmp_path_factory):
+    """Answers masks; see `tests.helpers.task_models`."""
+    from serving.saved_model.export import export_model
+    from tests.helpers.task_models import segmenter
+
+    base = tmp_path_factory.mktemp("segmenters") / "tagforest"
+    export_model(segmenter(), base)
+    return base
+
+
+@pytest.fixture(scope="session")
+def task_server(detector_base, segmenter_base, tmp_path_factory):
+    """Serves both, as `boxes` and `masks`."""
+    from serving.api.server_options import ServerOptions
+    from serving.server.local_server import running_server
+
+    rows = [("boxes", detector_base), ("masks", segmenter_base)]
+    text = "".join(
+        f'config {{ name: "{name}" base_path: "{base}" '
+        'model_platform: "tensorflow" }'
+        for name, base in rows
+    )
+    file = tmp_path_factory.mktemp("config") / "models.config"
+    file.write_text(f"model_config_list {{ {text} }}")
+    options = ServerOptions(grpc_port=0, rest_port=0, models_config=file)
+    with running_server(None, options) as running:
         yield running

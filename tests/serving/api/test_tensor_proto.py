@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -20,6 +21,9 @@ from serving.api.tensor_proto import TensorError, from_proto, to_proto
         np.array([1.5, -2.0], np.float16),
         np.array([255], np.uint8),
         np.array([2**64 - 1], np.uint64),
+        np.array([1.5, -2.0], ml_dtypes.bfloat16),
+        np.array([[1 + 2j], [-3j]], np.complex64),
+        np.array(0.1 - 1j, np.complex128),
     ],
 )
 def test_round_trip_agrees_with_tensorflow(array):
@@ -51,6 +55,9 @@ def test_the_last_value_repeats():
         (tf.int8, "int_val", [300, -1], [3]),
         (tf.uint64, "uint64_val", [2**64 - 1], [1]),
         (tf.float16, "half_val", [15360], [2]),
+        (tf.bfloat16, "half_val", [16256], [2]),
+        (tf.complex64, "scomplex_val", [1.0, 2.0, 3.0, 4.0], [1]),
+        (tf.complex64, "scomplex_val", [1.0, 2.0], [2]),
     ],
 )
 def test_odd_messages_mean_what_they_mean_to_tensorflow(
@@ -94,5 +101,5 @@ def test_bad_messages(proto):
 
 
 def test_a_dtype_without_a_place():
-    with pytest.raises(TensorError, match="complex64"):
-        to_proto(np.zeros(1, np.complex64))
+    with pytest.raises(TensorError, match="datetime64"):
+        to_proto(np.zeros(1, "datetime64[s]"))

@@ -32,6 +32,7 @@ from serving.bulk.options import BulkOptions
 from serving.bulk.read_images import Image, read_batches
 from serving.bulk.tag_files import tag_lines, tag_table
 from serving.bulk.tag_shard import Outcome
+from tests.helpers.commands import run as command
 from tests.helpers.images import noise_image
 from tests.helpers.records import Record, to_example
 from tests.helpers.tars import write_tar
@@ -372,3 +373,12 @@ def test_runners_write_the_same(
         model_base, photos, tmp_path, *beam_args, share_model=share_model
     )
     assert replace(found, options={}) == replace(tagged[1], options={})
+
+
+def test_a_detector_is_refused_before_the_job(detector_base, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(noise_image(1))
+    out = tmp_path / "out"
+    done = command("bulk", detector_base, tmp_path / "a.jpg", "--out", out)
+    assert isinstance(done.exception, InputError)
+    assert "answers 'detect', not tags" in str(done.exception)
+    assert not out.exists()

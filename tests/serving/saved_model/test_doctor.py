@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from beam_jobs.errors import InputError
-from serving.api import protos
+from serving.api import contract, protos
 from serving.saved_model import doctor
 from serving.saved_model.warmup import WARMUP_FILE, write_warmup
 from serving.tfserving.options import TfServingSetup
@@ -130,7 +130,7 @@ def test_the_command_checks_a_setup(light, tmp_path):
 
 
 def test_batches_that_are_not_warmed_up(base):
-    write_warmup(base / "1", batch_sizes=(1, 4))
+    write_warmup(base / "1", [contract.TAGS], batch_sizes=(1, 4))
     finding = only(doctor.examine(base, (1, 2, 4, 8)))
     assert not finding.is_error and "[2, 8]" in finding.what
 
@@ -146,7 +146,9 @@ def test_foreign_model(tmp_path):
     tf.saved_model.save(module, str(tmp_path / "1"), {"halves": halves})
     found = {f.where: f for f in doctor.examine(tmp_path)}
     assert found["serving_default"].is_error
-    assert found["halves: output total"].is_error
-    assert found["halves: input x"].is_error
+    # Nothing is joined, unless that is asked for.
+    for where in ("halves: output total", "halves: input x"):
+        assert not found[where].is_error
+        assert "--enable-batching" in found[where].what
     assert "float16" in " ".join(f.what for f in found.values())
     assert not found["assets/vocabulary.tsv"].is_error

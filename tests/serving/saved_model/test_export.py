@@ -16,6 +16,7 @@ from model.inputs.preprocessing import decode_and_resize
 from serving.api import contract
 from serving.saved_model import export
 from serving.saved_model.servable import Servable
+from serving.saved_model.signatures import TagSignatures
 from serving.saved_model.warmup import read_warmup, warmup_requests
 from tests.helpers.commands import python
 from tests.helpers.images import noise_image
@@ -126,6 +127,18 @@ def test_tf_example_scores_equal_image_scores(servable):
         run(servable, contract.SCORES, images)["scores"],
         rtol=1e-6,
     )
+
+
+def test_the_difference_is_that_of_the_worst_score(servable, tagger):
+    signatures = TagSignatures(tagger, 3)
+    images = [noise_image(1), noise_image(2)]
+    assert signatures.difference(servable, images) < 1e-6
+    shifted = dataclasses.replace(tagger, logits=lambda i: tagger.logits(i) + 1)
+    raw = raw_scores(tagger, images)
+    moved = tf.math.sigmoid(np.log(raw / (1 - raw)) + 1).numpy() - raw
+    found = TagSignatures(shifted, 3).difference(servable, images)
+    assert found == pytest.approx(moved.max(), abs=1e-5)
+    assert signatures.difference(servable, [images[0], b"?"]) == np.inf
 
 
 def test_embedding(servable, tagger):
@@ -260,7 +273,7 @@ def test_assets_and_warm_up_travel_with_the_model(model_base, servable):
     assert [c.wnid for c in vocabulary] == list(WNIDS)
     tree = Hierarchy.load(assets / "hierarchy.tsv", vocabulary)
     assert tree.ancestors(3) == (0,)
-    assert servable.warm_up() == len(warmup_requests())
+    assert servable.warm_up() == len(warmup_requests(servable.signatures))
     # A signature that nobody warms up answers its first request late.
     warmed = {name for name, _ in read_warmup(servable.path)}
     assert warmed == set(servable.signatures) - {contract.TF_EXAMPLE}
@@ -273,12 +286,12 @@ def test_versions_count_up_and_appear_complete(tagger, tmp_path, monkeypatch):
     seen = []
     check = export.check_export
 
-    def spy(staging, tagger):
+    def spy(staging, signatures):
         seen.extend(os.listdir(tmp_path))
-        return check(staging, tagger)
+        return check(staging, signatures)
 
     monkeypatch.setattr(export, "check_export", spy)
-    path = export.export_tagger(tagger, tmp_path)
+    path = export.export_model(tagger, tmp_path)
     assert path == tmp_path / "8"
     assert sorted(n.split("-")[0] for n in seen) == [
         ".staging",
@@ -291,20 +304,24 @@ def test_versions_count_up_and_appear_complete(tagger, tmp_path, monkeypatch):
 def test_a_version_is_never_overwritten(tagger, tmp_path):
     (tmp_path / "7").mkdir()
     with pytest.raises(InputError, match="7 exists"):
-        export.export_tagger(tagger, tmp_path, version=7)
+        export.export_model(tagger, tmp_path, version=7)
 
 
 def test_a_model_that_differs_is_not_published(tagger, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "_keras_scores", lambda *_: np.zeros((2, 4)))
-    with pytest.raises(export.ExportError, match="scores differ"):
-        export.export_tagger(tagger, tmp_path)
+    def differ(self, servable, images):
+        assert servable.path.parent == tmp_path and len(images) == 2
+        return 2e-5
+
+    monkeypatch.setattr(export.TagSignatures, "difference", differ)
+    with pytest.raises(export.ExportError, match="answers differ by 2e-05"):
+        export.export_model(tagger, tmp_path)
     assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("options", [{"top_k": 0}, {"version": 0}])
 def test_bad_options(tagger, tmp_path, options):
     with pytest.raises(InputError, match="received: 0"):
-        export.export_tagger(tagger, tmp_path, **options)
+        export.export_model(tagger, tmp_path, **options)
 
 
 def test_export_of_a_working_directory(tmp_path):
@@ -358,7 +375,7 @@ def test_export_of_a_working_directory(tmp_path):
 
 def test_one_class_an_image_has_a_softmax(tagger, tmp_path):
     one_class = dataclasses.replace(tagger, one_class=True)
-    path = export.export_tagger(one_class, tmp_path)
+    path = export.export_model(one_class, tmp_path)
     found = run(Servable(path), contract.SCORES, [noise_image(1)])
     raw = found[contract.RAW_SCORES]
     np.testing.assert_allclose(raw.sum(axis=1), 1, rtol=1e-5)

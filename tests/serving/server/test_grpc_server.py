@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import io
+
 import grpc
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from PIL import Image
 
 from serving.api import contract, protos
 from serving.api.tensor_proto import from_proto, to_proto
-from tests.helpers.images import noise_image
+from tests.helpers.images import encode, noise_image
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,18 @@ def code_and_message(call, request):
     with pytest.raises(grpc.RpcError) as caught:
         call(request, timeout=30)
     return caught.value.code().name, caught.value.details()
+
+
+def test_masks_are_bytes(task_server):
+    image = encode(np.full((8, 6, 3), (0, 255, 0), np.uint8))
+    request = predict_request([image, b"broken"], "masks", "segment")
+    with grpc.insecure_channel(task_server.grpc_address) as channel:
+        stub = protos.prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        found = stub.Predict(request, timeout=30).outputs
+    mask, nothing = from_proto(found["mask_bytes"])
+    assert np.asarray(Image.open(io.BytesIO(mask))).tolist() == [[2] * 6] * 8
+    assert nothing == b""
+    assert from_proto(found["shares"]).tolist() == [[0, 0, 1], [0, 0, 0]]
 
 
 def test_predict(stub, server):

@@ -33,7 +33,7 @@ PREDICT = f"/v1/models/{contract.MODEL_NAME}:predict"
 @pytest.fixture(scope="module")
 def two_exports(tagger, model_base, tmp_path_factory):
     """Folders of two versions whose answers differ."""
-    from serving.saved_model.export import export_tagger
+    from serving.saved_model.export import export_model
 
     other = dataclasses.replace(
         tagger,
@@ -41,7 +41,7 @@ def two_exports(tagger, model_base, tmp_path_factory):
         weights_version="other",
     )
     base = tmp_path_factory.mktemp("other")
-    return model_base / "1", export_tagger(other, base, top_k=3)
+    return model_base / "1", export_model(other, base, top_k=3)
 
 
 @contextmanager

@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import signal
 import socket
 import threading
+import time
+from functools import partial
 
 import grpc
 import httpx
 import numpy as np
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from beam_jobs.errors import InputError
 from serving.api import contract, protos
@@ -20,6 +24,7 @@ from serving.client.tag_client import TagClient
 from serving.server import local_server as server_module
 from serving.server.local_server import running_server, serve
 from tests.helpers.images import noise_image
+from tests.helpers.waiting import wait_until
 
 
 @pytest.fixture
@@ -94,12 +99,88 @@ def test_sigterm_lets_a_running_request_finish(model_base, monkeypatch):
         stop_while_busy.asker = asker
 
     before = signal.getsignal(signal.SIGTERM)
-    options = ServerOptions(grpc_port=0, rest_port=0)
+    options = ServerOptions(grpc_port=0, rest_port=0, drain_s=0)
     serve(model_base, options, on_ready=stop_while_busy)
     stop_while_busy.asker.join(30)
     assert [p.valid for p in answers] == [True]
     assert signal.getsignal(signal.SIGTERM) is before
     assert server_module.ServerOptions().host == "127.0.0.1"
+
+
+def test_sigterm_drains_and_another_signal_ends_it(versions_base):
+    seen = []
+
+    def watch(running):
+        get = partial(httpx.get, trust_env=False, timeout=60)
+        base = f"http://{running.rest_address}"
+
+        def drain():
+            os.kill(os.getpid(), signal.SIGTERM)
+            wait_until(lambda: get(f"{base}/readyz").status_code == 503)
+            reply = get(f"{base}/v1/models/tagforest")
+            seen.extend([reply.status_code, reply.headers["connection"]])
+            seen.append(get(f"{base}/livez").status_code)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        threading.Thread(target=drain).start()
+
+    two = VersionPolicy(specific=(2,))
+    options = ServerOptions(grpc_port=0, rest_port=0, policy=two, drain_s=1000)
+    serve(versions_base, options, on_ready=watch)
+    assert seen == [200, "close", 200]
+
+
+def test_sighup_reads_models_config_again(versions_base, tmp_path):
+    def config(name):
+        return (
+            f'model_config_list {{ config {{ name: "{name}" base_path: '
+            f'"{versions_base}" model_platform: "tensorflow" '
+            "model_version_policy { specific { versions: 2 } } } }"
+        )
+
+    file = tmp_path / "models.config"
+    file.write_text(config("first"))
+    seen = []
+
+    def watch(running):
+        def change():
+            # A file that is wrong changes nothing and ends nothing.
+            for text in ("no config", config("second")):
+                file.write_text(text)
+                os.kill(os.getpid(), signal.SIGHUP)
+                time.sleep(0.3)
+                seen.append(running.versions.names)
+            wait_until(lambda: running.versions.names == ("second",))
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=change).start()
+
+    options = ServerOptions(grpc_port=0, rest_port=0, models_config=file)
+    serve(None, options, on_ready=watch)
+    assert seen[0] == ("first",)
+
+
+def test_health_is_that_of_the_models(versions_base, tmp_path):
+    base = tmp_path / "tagforest"
+    shutil.copytree(versions_base / "2", base / "2")
+    options = ServerOptions(grpc_port=0, rest_port=0, poll_s=0.05)
+    with (
+        running_server(base, options) as server,
+        grpc.insecure_channel(server.grpc_address) as channel,
+    ):
+        stub = health_pb2_grpc.HealthStub(channel)
+
+        def is_serving():
+            asked = health_pb2.HealthCheckRequest(
+                service="tensorflow.serving.PredictionService"
+            )
+            return stub.Check(asked).status == 1
+
+        assert is_serving()
+        (base / "2").rename(tmp_path / "away")
+        wait_until(lambda: not is_serving())
+        (tmp_path / "away").rename(base / "3")
+        wait_until(is_serving)
 
 
 def test_labels_over_both_transports(versions_base):

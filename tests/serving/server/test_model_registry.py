@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import grpc
 import numpy as np
@@ -138,6 +141,31 @@ def test_new_models_that_do_not_load(base, registry, tmp_path):
     registry.reload([ModelConfig("dogs", base, policy)])
     wait_until(lambda: states(registry, "dogs").get(9) == END)
     assert version_of(registry, "dogs") == 1 and registry.is_ready
+
+
+def test_a_later_reload_wins_over_one_that_tries_again(base, tmp_path):
+    options = ServerOptions(
+        poll_s=0.05, retries=RetryOptions(count=1000, interval_s=1000)
+    )
+    dogs = ModelConfig("dogs", base, ONE)
+    registry = ModelRegistry([dogs], options)
+    registry.start()
+    broken = ModelConfig("cats", base, VersionPolicy(specific=(9,)))
+    birds = replace(broken, name="birds")
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(refused, registry, dogs, broken, birds)
+            wait_until(lambda: "cats" in registry)
+            assert not first.done()
+            # Another folder, the same number: its failures are forgotten.
+            shutil.copytree(base / "2", tmp_path / "9")
+            mended = replace(broken, base=tmp_path)
+            registry.reload([dogs, mended])
+            assert version_of(registry, "cats") == 9
+            code, message = first.result()
+        assert code is StatusCode.ABORTED and "took birds away" in message
+    finally:
+        registry.close()
 
 
 def test_labels_of_versions_that_are_not_loaded(base):

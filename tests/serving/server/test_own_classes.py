@@ -16,8 +16,8 @@ from serving.api.tag_options import TagOptions
 from serving.client.tag_client import TagClient
 from serving.saved_model.export import export
 from serving.server.local_server import running_server
-from serving.ui.rows import to_rows
-from serving.ui.tag_tree import Choice, tag_tree
+from serving.ui.rows import to_answer
+from serving.ui.tag_tree import Choice
 from tests.helpers.configs import tiny_config
 from tests.helpers.datasets import build
 from tests.helpers.images import encode
@@ -89,9 +89,8 @@ def test_own_classes_are_served_with_their_parents(models):
         ROCKET: ("ロケット", (TOY,), True),
         TOY: ("toy 1", (), False),
     }
-    shown = tag_tree(answers[:1], Choice(0.0, search="own:R"))
-    (toy,) = to_rows(shown.roots, ["1"])
-    assert [row["label"] for row in (toy, *toy["children"])] == [
-        "toy 1",
-        "ロケット",
+    shown = to_answer(answers[:1], ["1"], Choice(0.0, search="own:R"))
+    assert [(row["name"], row["parent"]) for row in shown["rows"]] == [
+        ("toy 1", -1),
+        ("ロケット", 0),
     ]

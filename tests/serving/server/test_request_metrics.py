@@ -1,5 +1,6 @@
 """Tests of serving.server.request_metrics, alone and behind a server."""
 
+import sys
 import time
 
 import httpx
@@ -11,7 +12,8 @@ from serving.api.errors import RequestError, invalid_argument
 from serving.api.server_options import ServerOptions
 from serving.client.tag_client import ClientOptions, ServerError, TagClient
 from serving.server.local_server import running_server
-from serving.server.request_metrics import PATH, RequestMetrics, current
+from serving.server.request_metrics import PATH, RequestMetrics
+from serving.server.served import current
 from tests.helpers.images import noise_image
 
 COUNT = ":tensorflow:serving:request_count"
@@ -23,11 +25,18 @@ WARMED_UP = ":tensorflow:serving:model_warmup_records_read"
 def samples(page: bytes) -> dict:
     """Returns the values by name and labels."""
     families = text_string_to_metric_families(page.decode())
+    # The parser names counters as OpenMetrics has them.
+    listed = page.decode().splitlines()
     return {
-        (s.name, *sorted(s.labels.items())): s.value
+        (_as_listed(s.name, listed), *sorted(s.labels.items())): s.value
         for family in families
         for s in family.samples
     }
+
+
+def _as_listed(name: str, listed: list[str]) -> str:
+    short = name.removesuffix("_total")
+    return short if f"# TYPE {short} counter" in listed else name
 
 
 def test_counts_and_times():
@@ -78,6 +87,23 @@ def test_the_models_work_examples_and_warm_up():
         assert found[(f"{prefix}model_warmup_latency_sum", *labels)] == 1000.0
     read = f"{prefix}model_warmup_records_read"
     assert found[(read, ("model_path", "/m/1"))] == 10
+
+
+def test_types_are_those_of_tensorflow_serving():
+    metrics = RequestMetrics({"dogs"})
+    with metrics.measure("dogs", "Predict", "GRPC"):
+        pass
+    metrics.warmed_up("/m/1", 0.001, 10, "OK")
+    lines = metrics.page().decode().splitlines()
+    assert f"# TYPE {COUNT} counter" in lines
+    assert f'{COUNT}{{model_name="dogs",status="OK"}} 1.0' in lines
+    total = ":tensorflow:serving:request_example_count_total"
+    assert f"# TYPE {total} counter" in lines
+    assert f"# TYPE {WARMED_UP} counter" in lines
+    assert not [x for x in lines if "untyped" in x or "_total_total" in x]
+    if sys.platform == "linux":
+        [rss] = [x for x in lines if x.startswith("process_resident")]
+        assert float(rss.split()[1]) > 1e6
 
 
 def test_names_of_strangers_are_counted_together():

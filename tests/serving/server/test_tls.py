@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import grpc
 import pytest
@@ -13,7 +14,12 @@ from serving.api.server_options import ServerOptions, TlsOptions
 from serving.client.client_options import ClientOptions
 from serving.client.tag_client import ServerError, TagClient
 from serving.server.local_server import running_server
-from serving.server.tls import ServerTls, load_tls, read_ssl_config
+from serving.server.tls import (
+    LiveTls,
+    ServerTls,
+    load_tls,
+    read_ssl_config,
+)
 from tests.helpers.certificates import write_certificates
 from tests.helpers.images import noise_image
 
@@ -75,10 +81,35 @@ def test_files(pem):
     assert load_tls(TlsOptions()) is None
     open_to_all = load_tls(TlsOptions(*files))
     assert not open_to_all.verify_client
-    assert isinstance(open_to_all.credentials(), grpc.ServerCredentials)
+    live = LiveTls(TlsOptions(*files), open_to_all)
+    assert isinstance(live.credentials(), grpc.ServerCredentials)
     mutual = load_tls(TlsOptions(*files, pem / "ca.pem"))
     assert mutual.verify_client
     assert mutual.client_ca == (pem / "ca.pem").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["grpc", "rest"])
+def test_files_are_read_again(model_base, tmp_path, kind):
+    """As when a certificate is renewed: clients trust the new one alone."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        folder.mkdir()
+        write_certificates(folder)
+    cert, key = old / "server.pem", old / "server.key"
+    options = ServerOptions(grpc_port=0, rest_port=0, tls=TlsOptions(cert, key))
+    trusts_new = ClientTls(new / "ca.pem")
+    with running_server(model_base, options) as server:
+        secure = {"grpc": server.grpc_address, "rest": server.rest_address}
+        assert tag(secure, kind, [noise_image(1)], ClientTls(old / "ca.pem"))
+        with pytest.raises(ServerError):
+            tag(secure, kind, [noise_image(1)], trusts_new, timeout_s=1.0)
+        shutil.copy(new / "server.key", key)
+        with pytest.raises(InputError, match="cannot be used for TLS"):
+            server.reread()
+        assert tag(secure, kind, [noise_image(1)], ClientTls(old / "ca.pem"))
+        shutil.copy(new / "server.pem", cert)
+        server.reread()
+        assert tag(secure, kind, [noise_image(1)], trusts_new)
 
 
 def test_bad_files(pem, tmp_path):

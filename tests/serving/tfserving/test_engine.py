@@ -12,11 +12,18 @@ from google.protobuf import text_format
 
 from beam_jobs.errors import InputError
 from serving.api import protos
-from serving.api.server_options import RestOptions, RetryOptions, ServerOptions
+from serving.api.server_options import (
+    RequestLogOptions,
+    RestOptions,
+    RetryOptions,
+    ServerOptions,
+)
+from serving.api.trace_options import TraceOptions
 from serving.tfserving.engine import (
     BINARY,
     arguments,
     find_binary,
+    serve_model_server,
 )
 from tests.helpers.waiting import LIMIT_S
 
@@ -93,6 +100,21 @@ def test_which_engine(path, monkeypatch):
     assert find_binary("auto", "0.0.0.0") is None
     with pytest.raises(InputError, match="not on PATH.*tfx/serving/setup"):
         find_binary("tfserving", "0.0.0.0")
+
+
+def test_its_own_config_logs_requests(tmp_path):
+    log = RequestLogOptions(file=tmp_path / "requests.jsonl")
+    options = ServerOptions(grpc_port=1, rest_port=2, request_log=log)
+    with pytest.raises(InputError, match="--engine python for --request-log"):
+        serve_model_server("none", tmp_path, options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_it_makes_no_traces(tmp_path):
+    traces = TraceOptions(endpoint="http://localhost:4318")
+    options = ServerOptions(grpc_port=1, rest_port=2, traces=traces)
+    with pytest.raises(InputError, match="--engine python for --traces"):
+        serve_model_server("none", tmp_path, options)
 
 
 def serve(tmp_path, *given):

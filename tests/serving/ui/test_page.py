@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import socket
 import urllib.error
 import urllib.request
 
@@ -10,75 +10,32 @@ import psutil
 import pytest
 
 from serving.api.server_options import ServerOptions
-from serving.api.version_policy import VersionPolicy
 from serving.server.local_server import running_server
 from serving.ui.page_process import page_beside
 from tests.helpers.images import noise_image
+from tests.helpers.pages import (
+    card,
+    drop,
+    file,
+    needs_browser,
+    opened,
+    slider,
+)
 from tests.helpers.waiting import LIMIT_S
 
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_BROWSER = next(filter(None, map(shutil.which, _BROWSERS)), None)
-needs_browser = pytest.mark.skipif(
-    _BROWSER is None, reason=f"none of {_BROWSERS} is installed"
-)
-LABELS = {"stable": 1, "canary": 2}
-
-
-@pytest.fixture(scope="module")
-def url(model_base, tmp_path_factory):
-    base = tmp_path_factory.mktemp("two") / "tagforest"
-    for version in LABELS.values():
-        shutil.copytree(model_base / "1", base / str(version))
-    options = ServerOptions(
-        grpc_port=0,
-        rest_port=0,
-        policy=VersionPolicy(specific=(1, 2)),
-        labels=LABELS,
-    )
-    with (
-        page_beside("127.0.0.1", 0, [*LABELS]) as start,
-        running_server(base, options) as server,
-    ):
-        yield start(server.name, server.grpc_address)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # A container's root may not make Chromium's own sandbox.
-        launched = playwright.chromium.launch(
-            executable_path=_BROWSER, args=["--no-sandbox"]
-        )
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def page(browser, url):
-    context = browser.new_context(viewport={"width": 390, "height": 844})
-    page = context.new_page()
-    page.set_default_timeout(1000 * LIMIT_S)
-    page.goto(url)
-    page.get_by_text("Connected to").wait_for()
-    yield page
-    context.close()
-
-
-def drop(page, **files: bytes) -> None:
-    """Gives files to the drop zone, as `name=content`."""
-    page.set_input_files(
-        "input[type=file]",
-        [
-            {"name": f"{n}.jpg", "mimeType": "image/jpeg", "buffer": content}
-            for n, content in files.items()
-        ],
-    )
-
-
-def card(page, name: str):
-    return page.locator("article").filter(has_text=f"{name}.jpg")
+# What a browser does with a file from the desktop; without one if unnamed.
+_DRAG = """([where, name]) => {
+  const carried = new DataTransfer();
+  if (name) carried.items.add(
+    new File([Uint8Array.from(window.image)], name, {type: "image/jpeg"}));
+  const allowed = ["dragover", "drop"].map((kind) => {
+    const event = new DragEvent(
+      kind, {bubbles: true, cancelable: true, dataTransfer: carried});
+    document.querySelector(where).dispatchEvent(event);
+    return !event.defaultPrevented;
+  });
+  return allowed;
+}"""
 
 
 @needs_browser
@@ -86,7 +43,7 @@ def test_dropped_images_become_trees(page):
     foreign = []
     page.on("request", lambda r: foreign.append(r.url))
     drop(page, noise=noise_image(1), cut=noise_image(2)[:150])
-    rows = card(page, "noise").locator(".tf-row")
+    rows = card(page, "noise").locator(".tf-row").filter(visible=True)
     rows.first.wait_for()
     card(page, "cut").get_by_text("could not decode it").wait_for()
     assert card(page, "cut").locator(".tf-row").count() == 0
@@ -107,30 +64,55 @@ def test_dropped_images_become_trees(page):
 
 
 @needs_browser
-def test_settings_change_the_tree_at_once(page):
-    drop(page, noise=noise_image(1))
-    rows = card(page, "noise").locator(".tf-row")
-    rows.first.wait_for()
-    slider = page.locator("[role=slider] [tabindex]")
-    slider.focus()
-    for _ in range(5):
-        slider.press("PageDown")
-    page.get_by_text("0.00", exact=True).wait_for()
-    names = page.locator(".tf-name")
-    names.nth(2).wait_for()
-    assert names.first.inner_text() == "entity"
-    assert names.count() == 3  # All that the model answers.
-    page.get_by_role("switch").click()
-    names.nth(2).wait_for(state="detached")
-    assert "entity" not in names.all_inner_texts()
+def test_images_stay_in_the_order_of_choosing(page):
+    # The larger ones arrive, are drawn and are answered later.
+    sides = [900, 20, 600, 20, 300, 20]
+    names = [f"{number}.jpg" for number in range(len(sides))]
+    files = [
+        file(name, noise_image(n, (side, side)))
+        for n, (name, side) in enumerate(zip(names, sides, strict=True))
+    ]
+    page.set_input_files("input[type=file]", files)
+    card(page, "5").wait_for()
+    page.get_by_text("Images: 6").wait_for()
+    assert page.locator(".tf-file").all_inner_texts() == names
 
-    page.get_by_label("Find a tag").fill("no such tag")
-    names.first.wait_for(state="detached")
-    card(page, "noise").get_by_text("No tag with these").wait_for()
-    page.get_by_label("Find a tag").fill("")
-    names.first.wait_for()
-    page.get_by_label("Remove noise.jpg").click()
-    card(page, "noise").wait_for(state="detached")
+
+@needs_browser
+@pytest.mark.parametrize("where", [".tf-drop", ".tf-main", ".tf-head", "body"])
+def test_images_are_taken_wherever_they_are_dropped(page, where):
+    page.evaluate("i => { window.image = i }", [*noise_image(1)])
+    # Neither words nor files replace the page.
+    assert page.evaluate(_DRAG, [where, ""]) == [False, False]
+    if where == ".tf-drop":
+        # What it puts over itself while something is dragged there.
+        where = ".q-uploader__dnd"
+        page.locator(where).wait_for()
+    assert page.evaluate(_DRAG, [where, "noise.jpg"]) == [False, False]
+    card(page, "noise").locator(".tf-row").first.wait_for(state="attached")
+    assert page.locator("article").count() == 1
+    assert page.locator(".tf-dragging").count() == 0
+
+
+@needs_browser
+def test_failed_images_are_asked_about_again(browser, model_base):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    options = ServerOptions(grpc_port=port, rest_port=0)
+    address = f"127.0.0.1:{port}"
+    with page_beside("127.0.0.1", 0) as start:
+        with running_server(model_base, options):
+            made = opened(browser, start("tagforest", address))
+            page = made.__enter__()
+        page.get_by_text("No answer from").wait_for()
+        drop(page, noise=noise_image(1))
+        card(page, "noise").get_by_text("gave no answer").wait_for()
+        with running_server(model_base, options):
+            # The versions are the same as before.
+            card(page, "noise").get_by_text("Copy command").wait_for()
+            assert not page.get_by_text("gave no answer").is_visible()
+        made.__exit__(None, None, None)
 
 
 @needs_browser
@@ -142,8 +124,65 @@ def test_hostile_names_are_text(page, tmp_path):
     large = tmp_path / "large.jpg"
     large.write_bytes(b"0" * (20 * 1024**2 + 1))
     page.set_input_files("input[type=file]", large)
-    page.get_by_text("Not sent: 20 MB, and 20 MB is the most").wait_for()
+    page.get_by_text(
+        "Not sent: too large: 20.1 MB, and at most 20 MB are allowed"
+    ).wait_for()
     assert page.get_by_text(f"{name}.jpg").is_visible()
+    page.get_by_label("Find a tag").fill(name)
+    page.get_by_text(f'nothing matches "{name}"').wait_for()
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser, url, scheme):
+    with opened(browser, url, color_scheme=scheme) as page:
+        assert wrong_in(page) == []
+        drop(page, noise=noise_image(1), cut=noise_image(2)[:150])
+        card(page, "noise").locator(".tf-row").first.wait_for()
+        card(page, "cut").get_by_text("could not decode it").wait_for()
+        assert wrong_in(page) == []
+        slider(page).press("PageDown")
+        page.get_by_text("0.40", exact=True).wait_for()
+        assert wrong_in(page) == []
+        assert page.evaluate("document.documentElement.lang") == "en-US"
+
+
+def wrong_in(page) -> list[str]:
+    """Returns what axe-core says, of all its rules."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    # Colours in motion are no colours yet.
+    page.wait_for_function(
+        "!document.querySelector('.q-loading-bar[role]')"
+        " && document.getAnimations().length == 0"
+    )
+    found = Axe().run(page).response["violations"]
+    return [f"{v['id']}: {[n['html'] for n in v['nodes']]}" for v in found]
+
+
+@needs_browser
+def test_keyboard_focus_is_seen_everywhere(page):
+    drop(page, noise=noise_image(1))
+    # What an answer replaces loses the focus: all of it is to be there.
+    card(page, "noise").locator(".tf-row").first.wait_for()
+    card(page, "noise").get_by_text("Copy curl").wait_for()
+    page.wait_for_load_state("networkidle")
+    page.get_by_label("Find a tag").focus()
+    seen = []
+    while "Remove noise.jpg" not in seen:
+        page.keyboard.press("Tab")
+        name, outline = page.evaluate("""() => {
+          const at = document.activeElement;
+          return [at.ariaLabel ?? at.outerHTML, getComputedStyle(
+            at.closest(".q-field__control") ?? at).outlineStyle];
+        }""")
+        # Not a control: what had the focus has been replaced just now.
+        if name.startswith("<body"):
+            continue
+        assert outline == "solid", name
+        seen.append(name)
+    bar = page.locator(".q-loading-bar")
+    assert bar.get_attribute("aria-label") == "Sending"
 
 
 def test_page_knows_its_host_and_ends_with_its_block():

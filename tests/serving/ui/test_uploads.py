@@ -12,7 +12,15 @@ from PIL import Image
 from serving.client.client_options import ClientOptions
 from serving.ui.compared_versions import Column, Tagger, default_pair
 from serving.ui.upload_limit import UploadLimit
-from serving.ui.uploads import Allowance, Refused, as_size, check_file, preview
+from serving.ui.uploads import (
+    Allowance,
+    Refused,
+    as_size,
+    check_file,
+    image_size,
+    preview,
+    too_many_pixels,
+)
 from tests.helpers.images import noise_image
 
 
@@ -39,13 +47,28 @@ def test_files_that_no_server_would_tag():
     check_file(b"anything else is for the server to judge")
     with pytest.raises(Refused, match="empty"):
         check_file(b"")
-    with pytest.raises(Refused, match="21 MB, and 20 MB is the most"):
-        check_file(bytes(21 * 1024**2))
+    with pytest.raises(
+        Refused, match=r"too large: 20\.1 MB, and at most 20 MB are allowed"
+    ):
+        check_file(bytes(20 * 1024**2 + 1))
     assert [as_size(n) for n in (1, 2048, 1536 * 1024)] == [
         "1 KB",
         "2 KB",
         "1.5 MB",
     ]
+
+
+def test_size_is_height_and_width():
+    assert image_size(noise_image(0, (80, 120), "PNG")) == (80, 120)
+    assert image_size(b"no image") is None
+
+
+def test_too_many_pixels():
+    assert too_many_pixels(None) == ""
+    assert too_many_pixels((10_000, 10_000)) == ""
+    assert too_many_pixels((10_000, 10_001)) == (
+        "too large: 10,001 x 10,000 pixels, and at most 100 million are allowed"
+    )
 
 
 def test_preview_is_small_and_never_raises():

@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import json
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
 from serving.api import contract
 from serving.api.server_options import RestOptions, ServerOptions
 from serving.server.local_server import running_server
-from tests.helpers.images import noise_image
+from tests.helpers.images import encode, noise_image
 
+RED = np.full((8, 6, 3), (255, 0, 0), np.uint8)
 PREDICT = "/v1/models/tagforest:predict"
 
 
@@ -48,6 +52,40 @@ def test_rows(http):
         "model_version": "",
         "vocabulary_version": vocabulary,
     }
+
+
+def test_boxes_and_masks(task_server):
+    """Rows are independent; the name of the masks has them written as b64."""
+
+    def ask(model: str, signature: str) -> list[dict]:
+        rows = [b64(encode(RED)), b64(b"broken")]
+        reply = httpx.post(
+            f"http://{task_server.rest_address}/v1/models/{model}:predict",
+            json={"signature_name": signature, "instances": rows},
+            trust_env=False,
+            timeout=30,
+        )
+        return reply.json()["predictions"]
+
+    good, bad = ask("boxes", "detect")
+    nothing = [0.0] * 4
+    # A dog on the left half, of 8 x 6 pixels; a cat scores 0 in the lower one.
+    assert good["boxes"] == [
+        [0.0, 0.0, 8.0, 3.0],
+        [4.0, 0.0, 8.0, 6.0],
+        nothing,
+    ]
+    assert good["names"] == ["dog", "cat", ""]
+    assert good["scores"] == pytest.approx([1.0, 0.0, 0.0], abs=1e-6)
+    assert (bad["valid"], bad["boxes"]) == (False, [nothing] * 3)
+    assert bad["names"] == bad["wnids"] == ["", "", ""]
+
+    good, bad = ask("masks", "segment")
+    png = base64.b64decode(good["mask_bytes"]["b64"])
+    assert np.asarray(Image.open(io.BytesIO(png))).tolist() == [[1] * 6] * 8
+    assert good["shares"] == [0.0, 1.0, 0.0]
+    assert good["names"] == ["background", "dog", "cat"]
+    assert (bad["valid"], bad["mask_bytes"]) == (False, {"b64": ""})
 
 
 def test_columns_and_named_rows_give_the_same(http):

@@ -1,0 +1,1 @@
+"""A trained tagger as ONNX, LiteRT or OpenVINO file, with a certificate."""

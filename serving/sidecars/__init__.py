@@ -1,0 +1,1 @@
+"""XMP sidecars: tags beside images, as photo software reads them."""

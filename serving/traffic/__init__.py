@@ -1,0 +1,1 @@
+"""What is noted and counted of answered images."""
