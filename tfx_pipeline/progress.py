@@ -21,12 +21,17 @@ _NOISE = "ArtifactQuery.property_predicate is not supported."
 
 
 @contextlib.contextmanager
-def told(root: Path, tell: Callable[[str], None]) -> Iterator[None]:
+def told(
+    root: Path, tell: Callable[[str], None]
+) -> Iterator[Callable[[], str]]:
     """Tells what each component did, and keeps logs below warnings away.
 
     Args:
         root: folder of the pipeline's metadata.
         tell: gets the lines.
+
+    Yields:
+        What returns the component at work.
     """
     logger = absl_logging.get_absl_logger()
     level = absl_logging.get_verbosity()
@@ -38,7 +43,7 @@ def told(root: Path, tell: Callable[[str], None]) -> Iterator[None]:
     tensorflow_level = tensorflow.level
     tensorflow.setLevel(logging.ERROR)
     try:
-        yield
+        yield lambda: listener.component
     finally:
         tensorflow.setLevel(tensorflow_level)
         logger.removeFilter(listener)
@@ -53,10 +58,13 @@ class _Listener(logging.Filter):
         self._root = root
         self._tell = tell
         self._start = time.monotonic()
+        self.component = "the pipeline"
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.msg == _STARTED:
             self._start = time.monotonic()
+            if isinstance(record.args, tuple):
+                self.component = str(record.args[0])
         elif record.msg == _FINISHED and isinstance(record.args, tuple):
             self._tell(self._line(str(record.args[0])))
         return record.levelno >= logging.WARNING and record.msg != _NOISE

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tensorflow_data_validation as tfdv
-import tensorflow_model_analysis as tfma
 from ml_metadata import proto as mlmd
 from ml_metadata.metadata_store import MetadataStore
-from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
 from beam_jobs.dataset.manifest import Manifest
-from tfx_pipeline import names as configs
-from tfx_pipeline.dataset_gen import SPLITS, dataset_folder
+from model.evaluation.gate import FIGURES
+from tfx_pipeline import names
+from tfx_pipeline.components.calibrator import NOT_CALIBRATED
+from tfx_pipeline.components.data_gate import IMAGES
+from tfx_pipeline.components.dataset_gen import dataset_folder
+from tfx_pipeline.components.model_gate import REASON
+from tfx_pipeline.components.pusher import DESTINATION, IS_NEW
 
 # The artifacts that an execution put out, by name; each has one at most.
 Outputs = Mapping[str, mlmd.Artifact]
@@ -47,25 +53,35 @@ class Result:
     """What came out of a run.
 
     Attributes:
-        f1: F1@5 of the new model over the validation split.
-        baseline_f1: the last blessed model's, on the same records; None if
-            there was none.
-        blessed: whether the new model was good enough.
-        pushed_to: folder of the pushed version; None if it was not pushed.
-        anomalies: features with values that break the schema.
+        figures: of the new model, by the names of the model gate.
+        blessed: whether both gates let it through.
+        reasons: why not, a line each.
+        pushed_to: folder of the version that is served; None if none was
+            pushed.
+        is_new: whether it was not there before.
+        not_calibrated: why not; empty if it is.
+        tagged: images that were tagged with it.
     """
 
-    f1: float
-    baseline_f1: float | None
+    figures: Mapping[str, float]
     blessed: bool
+    reasons: Sequence[str]
     pushed_to: str | None
-    anomalies: tuple[str, ...]
+    is_new: bool
+    not_calibrated: str = ""
+    tagged: int = 0
 
 
 def open_store(root: str | os.PathLike[str]) -> MetadataStore:
     """Returns the metadata store below a pipeline's root folder."""
-    path = str(Path(root) / configs.METADATA)
+    path = str(Path(root) / names.METADATA)
     return MetadataStore(sqlite_metadata_connection_config(path))
+
+
+def pipeline_runs(store: MetadataStore) -> list[mlmd.Context]:
+    """Returns all runs, parts of the pipeline too, oldest first."""
+    runs = store.get_contexts_by_type("pipeline_run")
+    return sorted(runs, key=lambda run: run.id)
 
 
 def last_step(store: MetadataStore, component: str) -> Step:
@@ -75,7 +91,7 @@ def last_step(store: MetadataStore, component: str) -> Step:
         LookupError: it never ran.
     """
     context = store.get_context_by_type_and_name(
-        "node", f"{configs.PIPELINE_NAME}.{component}"
+        "node", f"{names.PIPELINE_NAME}.{component}"
     )
     executions = store.get_executions_by_context(context.id) if context else []
     if not executions:
@@ -88,69 +104,82 @@ def last_step(store: MetadataStore, component: str) -> Step:
 def read_result(root: str | os.PathLike[str]) -> Result:
     """Returns what came out of the last run below a root folder."""
     store = open_store(root)
-    evaluation = last_step(store, configs.EVALUATOR).outputs
-    pushed = last_step(store, configs.PUSHER).outputs["pushed_model"]
-    anomalies = last_step(store, configs.EXAMPLE_VALIDATOR).outputs
-    f1, baseline_f1 = _f1(evaluation["evaluation"].uri)
-    return Result(
-        f1=f1,
-        baseline_f1=baseline_f1,
-        blessed=_blessed(evaluation),
-        pushed_to=_text(pushed, "pushed_destination"),
-        anomalies=_anomalies(anomalies["anomalies"].uri),
-    )
+
+    def last(component: str, output: str) -> mlmd.Artifact:
+        return last_step(store, component).outputs[output]
+
+    model = last(names.CALIBRATOR, "model")
+    pushed = last(names.PUSHER, "pushed_model")
+    reasons = reasons_against(store)
+    figures = json.loads(text_of(model, "figures"))
+    with contextlib.suppress(LookupError):
+        tagged = last(names.TAGGING, "answers")
+        return Result(
+            tagged=int(_number(tagged, "images")),
+            **_outcome(figures, reasons, pushed, model),
+        )
+    return Result(**_outcome(figures, reasons, pushed, model))
+
+
+def reasons_against(
+    store: MetadataStore,
+    gates: Sequence[str] = (names.MODEL_GATE, names.SERVE_CHECK),
+) -> list[str]:
+    """Returns why the first of the gates to refuse the last model did."""
+    for gate in gates:
+        verdict = last_step(store, gate).outputs[_VERDICTS[gate]]
+        if text := text_of(verdict, REASON):
+            return text.split("; ")
+    return []
+
+
+_VERDICTS = {names.MODEL_GATE: "blessing", names.SERVE_CHECK: "infra_blessing"}
+
+
+def _outcome(
+    figures: Mapping[str, float],
+    reasons: Sequence[str],
+    pushed: mlmd.Artifact,
+    model: mlmd.Artifact,
+) -> dict[str, Any]:
+    return {
+        "figures": {name: figures[name] for name in FIGURES},
+        "blessed": not reasons,
+        "reasons": reasons,
+        "pushed_to": text_of(pushed, DESTINATION) or None,
+        "is_new": bool(_number(pushed, IS_NEW)),
+        "not_calibrated": text_of(model, NOT_CALIBRATED),
+    }
 
 
 def _outputs(store: MetadataStore, execution_id: int) -> Outputs:
     events = store.get_events_by_execution_ids([execution_id])
-    names = {
+    keys = {
         event.artifact_id: event.path.steps[0].key
         for event in events
         if event.type in _PUT_OUT
     }
-    artifacts = store.get_artifacts_by_id(list(names))
-    return {names[artifact.id]: artifact for artifact in artifacts}
+    artifacts = store.get_artifacts_by_id(list(keys))
+    return {keys[artifact.id]: artifact for artifact in artifacts}
 
 
 _PUT_OUT = (mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT)
 
 
-def _text(artifact: mlmd.Artifact, name: str) -> str | None:
-    value = artifact.custom_properties[name].string_value
-    return value or None
+def text_of(artifact: mlmd.Artifact, name: str) -> str:
+    """Returns a custom property; empty where there is none."""
+    return artifact.custom_properties[name].string_value
 
 
-def _blessed(outputs: Outputs) -> bool:
-    return outputs["blessing"].custom_properties["blessed"].int_value == 1
-
-
-def _f1(uri: str) -> tuple[float, float | None]:
-    """Returns F1@5 of the new model and of the last blessed one."""
-    found = {}
-    for metrics in tfma.load_metrics(uri):
-        for item in metrics.metric_keys_and_values:
-            if item.key.name == configs.F1_METRIC and not item.key.is_diff:
-                found[item.key.model_name] = item.value.double_value.value
-    baseline = found.pop(tfma.BASELINE_KEY, None)
-    (candidate,) = found.values()
-    return candidate, baseline
-
-
-def _anomalies(uri: str) -> tuple[str, ...]:
-    """Returns the names of the features with anomalies, sorted."""
-    names = set()
-    for split in SPLITS:
-        path = Path(uri) / f"Split-{split}" / "SchemaDiff.pb"
-        anomalies = anomalies_pb2.Anomalies.FromString(path.read_bytes())
-        names.update(anomalies.anomaly_info)
-        if anomalies.HasField("dataset_anomaly_info"):
-            names.add("(data set)")
-    return tuple(sorted(names))
+def _number(artifact: mlmd.Artifact, name: str) -> float:
+    value = artifact.custom_properties[name]
+    return value.int_value or value.double_value
 
 
 def _dataset_summary(outputs: Outputs) -> str:
     manifest = Manifest.load(dataset_folder(outputs["examples"].uri))
-    counts = [f"{manifest.splits[s]['images']} {s}" for s in SPLITS]
+    splits = manifest.splits.items()
+    counts = [f"{found['images']} {split}" for split, found in splits]
     return (
         f"{' + '.join(counts)} records, {manifest.classes['count']} classes, "
         f"{manifest.images['rejected']} images rejected"
@@ -167,12 +196,22 @@ def _schema_summary(outputs: Outputs) -> str:
 
 
 def _validator_summary(outputs: Outputs) -> str:
-    names = _anomalies(outputs["anomalies"].uri)
-    return f"anomalies in {', '.join(names)}" if names else "no anomalies"
+    return f"in {outputs['anomalies'].uri}"
+
+
+def _gate_summary(outputs: Outputs) -> str:
+    return f"{_number(outputs['verdict'], IMAGES):.0f} images accepted"
 
 
 def _trainer_summary(outputs: Outputs) -> str:
     return f"logs in {outputs['model_run'].uri}"
+
+
+def _calibrator_summary(outputs: Outputs) -> str:
+    why_not = text_of(outputs["model"], NOT_CALIBRATED)
+    figures = json.loads(text_of(outputs["model"], "figures"))
+    shown = ", ".join(f"{n} {figures[k]:.3f}" for k, n in FIGURES.items())
+    return f"{shown}, {'not calibrated' if why_not else 'calibrated'}"
 
 
 def _resolver_summary(outputs: Outputs) -> str:
@@ -180,24 +219,57 @@ def _resolver_summary(outputs: Outputs) -> str:
 
 
 def _evaluator_summary(outputs: Outputs) -> str:
-    f1, baseline_f1 = _f1(outputs["evaluation"].uri)
-    beside = "" if baseline_f1 is None else f" (last blessed {baseline_f1:.3f})"
-    verdict = "blessed" if _blessed(outputs) else "not blessed"
-    return f"F1@{configs.F1_K} {f1:.3f}{beside}: {verdict}"
+    return f"in {outputs['evaluation'].uri}"
+
+
+def _model_gate_summary(outputs: Outputs) -> str:
+    return _verdict(outputs["blessing"])
+
+
+def _serve_check_summary(outputs: Outputs) -> str:
+    found = outputs["infra_blessing"]
+    if not _number(found, "latency_ms"):
+        return _verdict(found)
+    return (
+        f"{_verdict(found)}; {_number(found, 'latency_ms'):.1f} ms an image, "
+        f"{_number(found, 'memory_mb'):.0f} MB"
+    )
+
+
+def _verdict(artifact: mlmd.Artifact) -> str:
+    if _number(artifact, "blessed") == 1:
+        return "blessed"
+    return f"not blessed: {text_of(artifact, REASON)}"
 
 
 def _pusher_summary(outputs: Outputs) -> str:
-    destination = _text(outputs["pushed_model"], "pushed_destination")
-    return f"to {destination}" if destination else "nothing pushed"
+    pushed = outputs["pushed_model"]
+    destination = text_of(pushed, DESTINATION)
+    if not destination:
+        return "nothing pushed"
+    return destination if _number(pushed, IS_NEW) else f"as in {destination}"
+
+
+def _tagging_summary(outputs: Outputs) -> str:
+    found = outputs["answers"]
+    return (
+        f"{_number(found, 'images'):.0f} images tagged, "
+        f"{_number(found, 'rejected'):.0f} rejected: {found.uri}"
+    )
 
 
 _SUMMARIES = {
-    configs.DATASET_GEN: _dataset_summary,
-    configs.STATISTICS_GEN: _statistics_summary,
-    configs.SCHEMA_GEN: _schema_summary,
-    configs.EXAMPLE_VALIDATOR: _validator_summary,
-    configs.TRAINER: _trainer_summary,
-    configs.RESOLVER: _resolver_summary,
-    configs.EVALUATOR: _evaluator_summary,
-    configs.PUSHER: _pusher_summary,
+    names.DATASET_GEN: _dataset_summary,
+    names.SCHEMA_GEN: _schema_summary,
+    names.STATISTICS_GEN: _statistics_summary,
+    names.EXAMPLE_VALIDATOR: _validator_summary,
+    names.DATA_GATE: _gate_summary,
+    names.TRAINER: _trainer_summary,
+    names.CALIBRATOR: _calibrator_summary,
+    names.RESOLVER: _resolver_summary,
+    names.EVALUATOR: _evaluator_summary,
+    names.MODEL_GATE: _model_gate_summary,
+    names.SERVE_CHECK: _serve_check_summary,
+    names.PUSHER: _pusher_summary,
+    names.TAGGING: _tagging_summary,
 }

@@ -1,0 +1,1 @@
+"""The components: thin, each around a plain function of another package."""
