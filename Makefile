@@ -8,6 +8,7 @@ TAGFOREST := $(VENV)/bin/tagforest
 
 DEMO := demo
 PIPELINE := pipeline_output
+TRANSFER := transfer_output
 
 .PHONY: help
 help: ## Show the targets.
@@ -35,12 +36,31 @@ pipeline: $(VENV)/.ready ## Run the TFX pipeline on drawn scenes (3 min).
 	  --config demo --set schedule.epochs=16 \
 	  --set schedule.batch_size=32 --min-f1 0.4
 
+.PHONY: transfer
+transfer: $(VENV)/.ready ## From the demo's training to four tasks (8 min).
+	@test -f $(DEMO)/training/model.weights.h5 || $(TAGFOREST) demo $(DEMO)
+	@test -d $(TRANSFER)/raw/regions || \
+	  $(TAGFOREST) scenes $(TRANSFER)/raw --regions 600
+	@$(TAGFOREST) transfer classify $(TRANSFER)/raw/regions/folders \
+	  --train-per-class 40 --from $(DEMO)/training --set schedule.epochs=8 \
+	  --workdir $(TRANSFER)/classify
+	@$(TAGFOREST) transfer classify $(DEMO)/raw/imagenet/images \
+	  --train-per-class 10 --from $(DEMO)/training --recipe probe \
+	  --workdir $(TRANSFER)/synsets
+	@$(TAGFOREST) transfer detect --coco $(TRANSFER)/raw/regions/instances.json \
+	  --images $(TRANSFER)/raw/regions/images --from $(DEMO)/training \
+	  --image-size 128 --epochs 20 --workdir $(TRANSFER)/detect
+	@$(TAGFOREST) transfer segment --masks $(TRANSFER)/raw/regions/masks \
+	  --mask-classes $(TRANSFER)/raw/regions/classes.csv \
+	  --from $(DEMO)/training --image-size 128 --epochs 12 \
+	  --workdir $(TRANSFER)/segment
+
 .PHONY: test
-test: $(VENV)/.ready ## Run the default tests (under 8 min).
+test: $(VENV)/.ready ## Run the default tests (10 min).
 	@$(PYTHON) -m pytest -n auto --dist loadfile --durations=25
 
 .PHONY: test-ci
-test-ci: $(VENV)/.ready ## Run what CI runs of the long tests (5 min).
+test-ci: $(VENV)/.ready ## Run what CI runs of the long tests (25 min).
 	@$(PYTHON) -m pytest -m ci --durations=25
 
 .PHONY: test-large
@@ -60,10 +80,11 @@ bench: $(VENV)/.ready ## Measure ratios; ONLY=labels,loss for some.
 .PHONY: requirements
 requirements: $(VENV)/.ready ## Compile the pins of both stacks anew.
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.10 \
-	  --extra demo --extra ui --extra dask --extra s3 --extra dev --no-header --no-annotate --upgrade \
+	  --extra demo --extra ui --extra dask --extra s3 --extra kubeflow \
+	  --extra onnx --extra openvino --extra otel --extra dev --no-header --no-annotate --upgrade \
 	  --no-emit-index-url --no-emit-find-links pyproject.toml \
 	  -o requirements.txt
 
 .PHONY: clean
 clean: ## Remove what the targets made, .venv excepted.
-	rm -rf $(DEMO) $(PIPELINE) build dist *.egg-info
+	rm -rf $(DEMO) $(PIPELINE) $(TRANSFER) build dist *.egg-info

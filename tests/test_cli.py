@@ -20,6 +20,7 @@ from tests.helpers.images import noise_image
 from tests.helpers.tars import write_tar
 
 COMMANDS = (
+    "audit",
     "bulk",
     "calibrate",
     "classes",
@@ -28,11 +29,13 @@ COMMANDS = (
     "demo",
     "doctor",
     "download",
+    "drift",
     "evaluate",
     "export",
     "features",
     "forget",
     "import-tf1",
+    "lineage",
     "pipeline",
     "promote",
     "relabel",
@@ -140,6 +143,15 @@ def open_images(folder: Path, labels: str, names: str = NAMES) -> None:
     (folder / "images" / "a.jpg").write_bytes(IMAGE)
 
 
+def models_config(path: Path, kind: str, prefix: str) -> None:
+    path.write_text(
+        'model_config_list { config { name: "a" base_path: "/a" '
+        'model_platform: "tensorflow" logging_config { log_collector_config { '
+        f'type: "{kind}" filename_prefix: "{prefix}" }} '
+        "sampling_config { sampling_rate: 1 } } } }"
+    )
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("cli")
@@ -148,6 +160,8 @@ def folders(tmp_path_factory) -> Path:
     (root / "damaged" / "manifest.json").write_text("{")
     (root / "broken.py").write_text("1 / 0\n")
     (root / "rows.txt").write_text("a.jpg\t0:1\n")
+    models_config(root / "logging.config", "kafka", "/tmp/log")
+    models_config(root / "folder.config", "jsonl", "/no/such/folder/log")
     good = HEADER + "a,verification,/m/d,1\n"
     open_images(root / "sound", good)
     open_images(root / "empty_csv", "")
@@ -155,6 +169,9 @@ def folders(tmp_path_factory) -> Path:
     open_images(root / "malformed_names", good, NAMES + "only one field\n")
     open_images(root / "open_quote", HEADER + '"a,verification,/m/d,1\n')
     open_images(root / "binary_names", good, NAMES + "/m/e,\xff\xfe\n")
+    for name in ("7", "bare"):
+        (root / "version" / name).mkdir(parents=True)
+        (root / "version" / name / "saved_model.pb").touch()
     (root / "unknown_wnid").mkdir()
     members = {"n99999999_1.JPEG": IMAGE}
     write_tar(root / "unknown_wnid" / "n99999999.tar", members)

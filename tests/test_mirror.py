@@ -23,11 +23,15 @@ BEHAVIOURS = {
     "model/evaluation/test_evaluate_dataset.py",
     "model/training/test_fault_tolerance.py",
     "model/training/test_lost_hosts.py",
+    "serving/deploy/test_dashboard.py",
+    "serving/deploy/test_kubernetes.py",
+    "serving/deploy/test_proxies.py",
     "serving/server/test_conformance.py",
     "serving/server/test_hostile_requests.py",
     "serving/server/test_load.py",
     "serving/server/test_local_server_memory.py",
     "serving/server/test_own_classes.py",
+    "tfx_pipeline/test_ongoing_runs.py",
 }
 
 

@@ -33,6 +33,7 @@ BENCHMARKS = {
     "loss": Benchmark("losses against plain cross-entropy", 190, threads=1),
     "train_step": Benchmark("our step against Keras' own", 150, threads=1),
     "accumulation": Benchmark("a batch in parts", 60, threads=1),
+    "transfer": Benchmark("boxes and masks against tags", 200, threads=1),
     "two_workers": Benchmark("two workers against one", 240),
     "serving": Benchmark("the server against calls of the model", 240),
     "bulk": Benchmark("bulk against a loop over the model", 120),

@@ -70,7 +70,7 @@ def images(folder: Path, count: int, rounds: int) -> list[timing.Comparison]:
             ),
         }
         for arm, batches in sets.items():
-            arms[f"{arm} {name}"] = _timed(batches, count)
+            arms[f"{arm} {name}"] = timed_pass(batches, count)
     took = timing.interleave(arms, rounds)
     pairs = [
         ("original", "port original", "ours original"),
@@ -120,7 +120,7 @@ def labels(folder: Path, rounds: int) -> list[timing.Comparison]:
         "float32": parsed(tf.float32),
     }
     arms = {
-        name: _timed(batches.repeat(_ROW_PASSES), _ROWS * _ROW_PASSES)
+        name: timed_pass(batches.repeat(_ROW_PASSES), _ROWS * _ROW_PASSES)
         for name, batches in sets.items()
     }
     took = timing.interleave(arms, rounds)
@@ -133,7 +133,7 @@ def labels(folder: Path, rounds: int) -> list[timing.Comparison]:
 def photographs() -> list[bytes]:
     """Returns JPEG files of about 110 KB on average."""
     if not _PHOTOGRAPHS.is_dir():
-        return [_drawn(i) for i in range(64)]
+        return [drawn(i) for i in range(64)]
     files = [path.read_bytes() for path in sorted(_PHOTOGRAPHS.glob("*.jpg"))]
     files.sort(key=len)
     while statistics.mean(map(len, files)) > _MEAN_BYTES:
@@ -150,9 +150,16 @@ def resized(image: bytes) -> bytes:
 
 
 def write_dataset(
-    folder: Path, images: Sequence[bytes], dense: np.ndarray
+    folder: Path,
+    images: Sequence[bytes],
+    dense: np.ndarray,
+    regions: Sequence[tf.train.Example] | None = None,
 ) -> None:
-    """Writes a data set of one shard."""
+    """Writes a data set of one shard.
+
+    Args:
+        regions: what records have besides, or instead of their size of 1 x 1.
+    """
     (folder / dataset_folder.TRAIN).mkdir(parents=True)
     (folder / dataset_folder.MANIFEST).write_text("{}", encoding="utf-8")
     vocabulary = Vocabulary(
@@ -170,7 +177,10 @@ def write_dataset(
                 for c in np.flatnonzero(row)
             ]
             record = Record(f"imagenet/{i}", image, 1, 1, found)
-            writer.write(to_example(record))
+            example = tf.train.Example.FromString(to_example(record))
+            if regions is not None:
+                example.MergeFrom(regions[i])
+            writer.write(example.SerializeToString())
 
 
 def _dense_labels(rows: int) -> np.ndarray:
@@ -181,7 +191,7 @@ def _dense_labels(rows: int) -> np.ndarray:
     return dense
 
 
-def _timed(batches: tf.data.Dataset, count: int) -> timing.Arm:
+def timed_pass(batches: tf.data.Dataset, count: int) -> timing.Arm:
     """Returns a pass over the batches, which hold `count` images."""
 
     def one_pass() -> None:
@@ -207,7 +217,7 @@ def _compare(
     return timing.compare_rates(name, thing, pair, details)
 
 
-def _drawn(seed: int) -> bytes:
+def drawn(seed: int) -> bytes:
     """Returns a JPEG of coarse shapes and fine grain, 500 x 375 pixels."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (6, 8, 3)).astype(np.uint8)

@@ -121,8 +121,10 @@ class Block:
         model: keras.Model,
         data: tf.data.Dataset,
         callbacks: Sequence[keras.callbacks.Callback] = (),
+        seconds: float = _SECONDS_A_BLOCK,
     ):
         self._model, self._data = model, data
+        self._seconds = seconds
         self._callbacks = callbacks
         # The warm-up finds out how many.
         self._steps = 0
@@ -131,9 +133,7 @@ class Block:
         if not self._steps:
             self._fit(2)
             few = self._fit(4)
-            self._steps = 1 + max(
-                2, round(_SECONDS_A_BLOCK * few.count / few.cpu)
-            )
+            self._steps = 1 + max(2, round(self._seconds * few.count / few.cpu))
         return self._fit(self._steps)
 
     def _fit(self, steps: int) -> timing.Took:

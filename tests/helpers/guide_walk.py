@@ -28,8 +28,8 @@ CHEAPER = {
     "train": "--set schedule.epochs=1 --set data.image_size=32"
     " --set network.blocks=1,1 --set network.filters=16,32"
     " --set network.strides=2,2",
-    "transfer": "--train-per-class 4 --set schedule.epochs=1"
-    " --set schedule.batch_size=4",
+    "transfer": "--set schedule.epochs=1 --set schedule.batch_size=4",
+    "transfer classify": "--train-per-class 4",
     "pipeline": "--set schedule.epochs=1 --min-f1 0",
     "download": "--allow-private",
     "serve": "--grpc-port 0 --rest-port 0",
@@ -51,7 +51,9 @@ class Walk:
             return
         self._done.add(command)
         first, name, *_ = [*command.words, ""]
+        kind = " ".join(command.words[1:3])
         cheaper = CHEAPER.get(name, "") if first == "tagforest" else ""
+        cheaper += " " + CHEAPER.get(kind, "")
         text = f"{command.text} {cheaper}".strip()
         if text.startswith("tagforest serve"):
             self._serve(shlex.split(text)[1:])
