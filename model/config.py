@@ -100,6 +100,7 @@ class Config(Section):
             (self.start, "cache_features", False),
             # Whose maps are where is known.
             (self.network, "backbone", RESNET_V2),
+            (self.network, "mirrored", False),
         ):
             if getattr(section, name) != allowed:
                 section.refuse(name, f"{allowed} {of}")

@@ -19,7 +19,7 @@ UNKNOWN_POLICIES = ("negative", "ignore", "ignore_unless_related")
 BLOCKS = ("basic", "bottleneck")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 REDUCTIONS = ("mean", "sum")
-OPTIMIZERS = ("sgd", "adamw")
+OPTIMIZERS = ("sgd", "adamw", "muon")
 DECAYS = ("step", "cosine", "constant")
 JIT_PARTS = ("auto", "none", "loss", "network")
 UNITS = ("epochs", "examples", "steps")
@@ -135,10 +135,13 @@ class NetworkConfig(Section):
             one; else each replica has its own and only the moving averages
             are shared, as usual.
         dropout: rate before the head.
+        mirrored: answers of tags are those of the mean embedding of an image
+            and its mirror image, in validation, evaluation and serving
+            alike; twice their work, and nothing in training.
         precision: Keras dtype policy; logits and loss stay float32.
         backbone: `resnet_v2`, or a name of keras.applications, `ResNet50V2`,
-            or `keras_hub`; to the latter only `dropout` and `precision`
-            apply of the others.
+            or `keras_hub`; to the latter only `dropout`, `mirrored` and
+            `precision` apply of the others.
         preset: of `keras_hub`: which backbone it is and what pixels it
             wants, as JSON; taken from what the training starts from.
     """
@@ -154,6 +157,7 @@ class NetworkConfig(Section):
     batch_norm_epsilon: Annotated[float, _POSITIVE] = 1e-3
     batch_norm_sync: bool = False
     dropout: Annotated[float, Limits(min=0, max=0.95)] = 0.0
+    mirrored: bool = False
     precision: Annotated[str, Limits(choices=PRECISIONS)] = "float32"
     backbone: Annotated[
         str, Limits(choices=(RESNET_V2, KERAS_HUB, *APPLICATIONS))
@@ -266,7 +270,9 @@ class ScheduleConfig(Section):
             another order with another size: the last bits differ.
         epochs: passes over the training split; rests below a batch are
             left out, other ones each epoch.
-        optimizer: `sgd` with momentum, or `adamw`.
+        optimizer: `sgd` with momentum, `adamw`, or `muon` for hidden kernels
+            and AdamW at a tenth of the rate for the rest (see
+            `model.training.muon`).
         learning_rate: after the warm-up.
         unit: what `warmup` and `decay_every` count: `epochs`, `examples`
             or `steps`.
@@ -278,10 +284,11 @@ class ScheduleConfig(Section):
         decay: `step`, `cosine` to 0, or `constant`.
         decay_every, decay_factor: of `step`, counted from the first step.
         decay_at: of `step`: where, instead of at each `decay_every`.
-        momentum: of `sgd`.
+        momentum: of `sgd` and `muon`.
         weight_decay: L2 on all kernels and the head's bias with `sgd`, as
-            the paper; decoupled and on kernels only with `adamw`. Never on
-            batch normalization.
+            the paper; else decoupled (times the learning rate, with `muon`
+            also where AdamW learns) and on kernels only. Never on batch
+            normalization.
         clip_norm: largest norm of the whole gradient; 0 is off.
         average: momentum of an average of the weights over the steps, which
             validation, the final weights and the export have; 0 is off. See

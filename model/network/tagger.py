@@ -89,6 +89,9 @@ class Tagger(TaskModel):
         if len(images.shape) > 2:
             images = preprocessing.network_input(images)
             features = self.backbone(images, training=training)
+            if self.config.network.mirrored and not training:
+                mirrored = self.backbone(images[:, :, ::-1], training=False)
+                features = (features + mirrored) / 2
         return self.dropout(features, training=training)
 
     @property

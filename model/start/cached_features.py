@@ -18,7 +18,7 @@ from beam_jobs.dataset import dataset_folder
 from model import workdir as files
 from model.config import Config
 from model.full_disk import writing
-from model.inputs import input_pipeline, preprocessing, record_counts
+from model.inputs import input_pipeline, record_counts
 from model.network.tagger import Tagger
 
 # Images that go through the backbone at once.
@@ -71,8 +71,7 @@ def _compute(
 
     @tf.function(reduce_retracing=True)
     def embed(images):
-        images = preprocessing.network_input(images)
-        return tf.cast(tagger.backbone(images, training=False), tf.float32)
+        return tf.cast(tagger.embed(images), tf.float32)
 
     done = 0
     with tqdm(total=shape[0], unit=" images", disable=None) as bar:

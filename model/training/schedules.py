@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from model.config import ScheduleConfig
+from model.training.muon import Muon
 
 _STAGE = re.compile(r"(?:^|/)(?:stem|stage(\d+))_")
 
@@ -156,6 +157,10 @@ class AdamWByLayer(_ByLayer, keras.optimizers.AdamW):
     """AdamW whose rate, but not its weight decay, falls likewise."""
 
 
+class MuonByLayer(_ByLayer, Muon):
+    """Muon whose rate falls likewise."""
+
+
 @keras.saving.register_keras_serializable(package="tagforest")
 class LossScale(keras.optimizers.LossScaleOptimizer):
     """Loss scaling whose skipped steps count as steps.
@@ -186,10 +191,14 @@ def make_optimizer(
         kind = SGDByLayer if by_layer else keras.optimizers.SGD
         made = kind(rate, momentum=config.momentum, global_clipnorm=clip)
     else:
-        kind = AdamWByLayer if by_layer else keras.optimizers.AdamW
-        made = kind(
-            rate, weight_decay=config.weight_decay, global_clipnorm=clip
-        )
+        options = {"weight_decay": config.weight_decay, "global_clipnorm": clip}
+        if config.optimizer == "muon":
+            kind = MuonByLayer if by_layer else Muon
+            # Of few steps: a beta_2 of 0.999 forgets over a thousand.
+            options |= {"momentum": config.momentum, "beta_2": 0.99}
+        else:
+            kind = AdamWByLayer if by_layer else keras.optimizers.AdamW
+        made = kind(rate, **options)
         # Of the name: Keras' variables have no other mark of what they are.
         made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     if by_layer:

@@ -1,5 +1,7 @@
 """Tests of model.network.tagger."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -65,6 +67,26 @@ def test_output_is_logits_without_a_softmax(tiny_config):
     features = tagger.embed(images)
     assert features.shape == (8, 8)
     np.testing.assert_allclose(tagger.head(features), logits, rtol=1e-5)
+
+
+def test_mirrored_answers_are_of_the_mean_embedding(tiny_config):
+    plain = Tagger(tiny_config(), CLASSES)
+    network = dataclasses.replace(plain.config.network, mirrored=True)
+    mirrored = Tagger(dataclasses.replace(plain.config, network=network), 5)
+    mirrored.set_weights(plain.get_weights())
+    images = batches(1)[0][0]
+    flipped = images[:, :, ::-1]
+    wanted = (plain(images) + plain(flipped)) / 2
+    assert not np.allclose(wanted, plain(images), atol=1e-4)
+    np.testing.assert_allclose(mirrored(images), wanted, atol=1e-5)
+    np.testing.assert_allclose(mirrored(flipped), wanted, atol=1e-5)
+    # What a training sees is the image alone.
+    for tagger in (plain, mirrored):
+        np.testing.assert_allclose(
+            tagger(images, training=True),
+            plain(images, training=True),
+            atol=1e-5,
+        )
 
 
 def test_get_config_round_trip(tiny_config):
