@@ -19,7 +19,7 @@ UNKNOWN_POLICIES = ("negative", "ignore", "ignore_unless_related")
 BLOCKS = ("basic", "bottleneck")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 REDUCTIONS = ("mean", "sum")
-OPTIMIZERS = ("sgd", "adamw", "muon")
+OPTIMIZERS = ("sgd", "adamw", "lamb", "lion", "muon")
 DECAYS = ("step", "cosine", "constant")
 JIT_PARTS = ("auto", "none", "loss", "network")
 UNITS = ("epochs", "examples", "steps")
@@ -270,8 +270,9 @@ class ScheduleConfig(Section):
             another order with another size: the last bits differ.
         epochs: passes over the training split; rests below a batch are
             left out, other ones each epoch.
-        optimizer: `sgd` with momentum, `adamw`, or `muon` for hidden kernels
-            and AdamW at a tenth of the rate for the rest (see
+        optimizer: `sgd` with momentum, `adamw`, `lamb` (for large batches),
+            `lion` (a third of AdamW's rate), or `muon` for hidden kernels and
+            AdamW at a tenth of the rate for the rest (see
             `model.training.muon`).
         learning_rate: after the warm-up.
         unit: what `warmup` and `decay_every` count: `epochs`, `examples`

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -12,6 +13,13 @@ from keras import ops
 from model.config import ScheduleConfig
 from model.training.muon import Muon
 
+_KINDS: dict[str, Any] = {
+    "sgd": keras.optimizers.SGD,
+    "adamw": keras.optimizers.AdamW,
+    "lamb": keras.optimizers.Lamb,
+    "lion": keras.optimizers.Lion,
+    "muon": Muon,
+}
 _STAGE = re.compile(r"(?:^|/)(?:stem|stage(\d+))_")
 
 
@@ -134,7 +142,10 @@ def layer_factors(paths: Sequence[str], decay: float) -> list[float]:
 
 
 class _ByLayer:
-    """Of an optimizer: the lower a layer, the smaller its learning rate."""
+    """Of an optimizer: the lower a layer, the smaller its learning rate.
+
+    Not its decoupled weight decay.
+    """
 
     layer_decay = 1.0
 
@@ -146,19 +157,6 @@ class _ByLayer:
     def update_step(self, gradient, variable, learning_rate):
         factor = self._factors[self._get_variable_index(variable)]
         super().update_step(gradient, variable, factor * learning_rate)
-
-
-# Public names: Keras makes a name scope of them, which no _ may begin.
-class SGDByLayer(_ByLayer, keras.optimizers.SGD):
-    """SGD whose rate falls from stage to stage."""
-
-
-class AdamWByLayer(_ByLayer, keras.optimizers.AdamW):
-    """AdamW whose rate, but not its weight decay, falls likewise."""
-
-
-class MuonByLayer(_ByLayer, Muon):
-    """Muon whose rate falls likewise."""
 
 
 @keras.saving.register_keras_serializable(package="tagforest")
@@ -185,22 +183,22 @@ def make_optimizer(
         precision: of the network; `mixed_float16` gets loss scaling.
     """
     rate = WarmupThenDecay(config, steps_per_epoch)
-    clip = config.clip_norm or None
-    by_layer = config.layer_decay != 1
-    if config.optimizer == "sgd":
-        kind = SGDByLayer if by_layer else keras.optimizers.SGD
-        made = kind(rate, momentum=config.momentum, global_clipnorm=clip)
-    else:
-        options = {"weight_decay": config.weight_decay, "global_clipnorm": clip}
-        if config.optimizer == "muon":
-            kind = MuonByLayer if by_layer else Muon
-            # Of few steps: a beta_2 of 0.999 forgets over a thousand.
-            options |= {"momentum": config.momentum, "beta_2": 0.99}
-        else:
-            kind = AdamWByLayer if by_layer else keras.optimizers.AdamW
-        made = kind(rate, **options)
+    kind = _KINDS[config.optimizer]
+    options = {"global_clipnorm": config.clip_norm or None}
+    if config.optimizer in ("sgd", "muon"):
+        options["momentum"] = config.momentum
+    if config.optimizer == "muon":
+        # Of few steps: a beta_2 of 0.999 forgets over a thousand.
+        options["beta_2"] = 0.99
+    if config.optimizer != "sgd":
+        options["weight_decay"] = config.weight_decay
+    if config.layer_decay != 1:
+        # A public name: Keras makes a name scope of it, which no _ may begin.
+        kind = type(f"{kind.__name__}ByLayer", (_ByLayer, kind), {})
+    made = kind(rate, **options)
+    if config.optimizer != "sgd":
         # Of the name: Keras' variables have no other mark of what they are.
         made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    if by_layer:
+    if config.layer_decay != 1:
         made.layer_decay = config.layer_decay
     return LossScale(made) if precision == "mixed_float16" else made

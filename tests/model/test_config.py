@@ -62,7 +62,12 @@ def test_shipped_names():
         (ScheduleConfig, "batch_size", 0, "over 0"),
         (ScheduleConfig, "epochs", True, "a value of type int"),
         (ScheduleConfig, "learning_rate", float("nan"), "type float"),
-        (ScheduleConfig, "optimizer", "adagrad", "one of sgd, adamw"),
+        (
+            ScheduleConfig,
+            "optimizer",
+            "adagrad",
+            "one of sgd, adamw, lamb, lion",
+        ),
     ],
 )
 def test_wrong_value_names_the_field(section, field, value, allowed):

@@ -129,7 +129,7 @@ def test_a_frozen_backbone_keeps_its_statistics_too(
     assert not np.array_equal(tagger.head.kernel, theirs.head.kernel)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "lion", "muon"])
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_frozen_classes_keep_their_columns_and_others_learn(
     tiny_config, two_replicas, optimizer, replicas

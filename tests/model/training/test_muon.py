@@ -1,5 +1,7 @@
 """Tests of model.training.muon."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -104,13 +106,26 @@ def test_decay_is_of_kernels_alone():
     ]
     for weight in weights:
         weight.assign(np.ones(weight.shape))
-    schedule = ScheduleConfig(**{**SCHEDULE.__dict__, "weight_decay": 0.1})
+    schedule = dataclasses.replace(SCHEDULE, weight_decay=0.1)
     optimizer = make_optimizer(schedule, 10)
     optimizer.build(weights)
     zeros = [np.zeros(w.shape, np.float32) for w in weights]
     optimizer.apply_gradients(zip(zeros, weights, strict=True))
     np.testing.assert_allclose(weights[0].numpy(), 1 - RATE * 0.1, rtol=1e-6)
     np.testing.assert_allclose(weights[1].numpy(), 1.0)
+
+
+def test_the_rate_falls_from_stage_to_stage():
+    names = ("stage1_block1_1_conv", "stage2_block1_1_conv")
+    weights = [variable(f"{name}/kernel", (2, 2, 3, 4)) for name in names]
+    schedule = dataclasses.replace(SCHEDULE, layer_decay=0.1)
+    optimizer = make_optimizer(schedule, 100)
+    optimizer.build(weights)
+    gradient = np.random.default_rng(0).normal(size=(2, 2, 3, 4))
+    same = [(gradient.astype(np.float32), weight) for weight in weights]
+    optimizer.apply_gradients(same)
+    lower, upper = (weight.numpy() for weight in weights)
+    np.testing.assert_allclose(lower, 0.1 * upper, rtol=1e-5)
 
 
 @pytest.mark.parametrize("steps", [1, 3])

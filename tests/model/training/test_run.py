@@ -31,7 +31,9 @@ def fixture_config(tiny_config):
     config = tiny_config(
         epochs=EPOCHS,
         decay="constant",
-        learning_rate=0.2,
+        # Its moments are of some variables alone.
+        optimizer="muon",
+        learning_rate=0.1,
         validate_every=1,
         best="loss",
         average=MOMENTUM,

@@ -127,3 +127,29 @@ def test_the_rate_falls_from_stage_to_stage(name, precision):
     optimizer.apply_gradients(zip(ones, weights, strict=True))
     found = [float(w.numpy()[0]) for w in weights]
     assert found == pytest.approx([-0.005, -0.05, -0.5, -0.5], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        # The sign of the gradient.
+        ("lion", [-0.5, 0.5]),
+        # Its first moments over the root of its second are signs, too; times
+        # the norm of the weights over that of the signs, 1 of 2 ** 0.5.
+        ("lamb", [-0.5 / 2**0.5, 0.5 / 2**0.5]),
+    ],
+)
+def test_a_first_step_of_lion_and_lamb(name, step):
+    config = ScheduleConfig(
+        optimizer=name,
+        learning_rate=0.5,
+        warmup=0.0,
+        decay="constant",
+        weight_decay=0.0,
+    )
+    weight = keras.Variable(np.float32([1.0, 0.0]), name="kernel")
+    optimizer = make_optimizer(config, 100)
+    optimizer.apply([np.float32([3.0, -0.2])], [weight])
+    np.testing.assert_allclose(
+        weight.numpy(), np.add([1.0, 0.0], step), rtol=1e-4
+    )
