@@ -18,6 +18,9 @@ from model.loss_kinds import SOFTMAX
 from model.start import begin
 from model.training import profiling
 
+# The demo's 1,049 are few.
+_FEW_STEPS = 300
+
 
 @dataclass(frozen=True)
 class Run:
@@ -118,6 +121,12 @@ def _print_start(run: Run) -> None:
             run.dataset, run.config, run.workers.count, run.workdir
         )
     )
+    steps = run.steps * run.config.schedule.epochs
+    if steps < _FEW_STEPS:
+        print(
+            f"only {steps} steps in all, of which little is learned: --set "
+            "schedule.epochs=N or a smaller schedule.batch_size makes more"
+        )
     if run.position.step:
         print(f"going on after {run.position}", flush=True)
     for note in run.notes:

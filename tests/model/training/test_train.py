@@ -64,6 +64,13 @@ def test_loaded_tagger_has_the_trained_weights(finished):
     assert tagger.runs.numpy()[0, 0] == 6
 
 
+def test_few_steps_are_told(tiny_config, tiny_dataset, tmp_path, capsys):
+    for name, epochs in ("few", 1), ("enough", 100):
+        config = tiny_config(epochs=epochs)
+        train(config, tiny_dataset, tmp_path / name, dry_run=True)
+    assert False, capsys.readouterr().out
+
+
 def test_second_run_says_so_and_returns(finished, tiny_dataset, capsys):
     folder, result = finished
     config = Config.from_json((folder / "config.json").read_text())
