@@ -8,18 +8,22 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
 from beam_jobs.files import storage
+from beam_jobs.files.read_ahead import ReadAhead
 from beam_jobs.rejections import Rejection, save_rejections
 from beam_jobs.runners import progress
 from serving.api import contract
 from serving.bulk.image_sidecars import write_sidecars
 from serving.bulk.inputs import Shard
 from serving.bulk.options import BulkOptions
-from serving.bulk.read_images import read_batches
-from serving.bulk.tag_batch import Model, tag_batch
+from serving.bulk.read_images import Batch, read_batches
+from serving.bulk.tag_batch import Model, Tagged, tag_batch
 from serving.bulk.tag_files import open_tags
 
 TAGS = "tags"
 _REJECTED, _DONE = "rejected", "done"
+# At a time: one is decoded while the network runs on another, and answers are
+# written.
+_CALLS = 2
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,8 @@ def _write(shard: Shard, model: Model, job: Job) -> Outcome:
     rejections = list(shard.rejections)
     # What a try that failed has left is written over.
     file = open_tags(temporary, job.options.format, job.options.top)
-    for batch in read_batches(shard, job.options.batch_size):
+    for batch, tagged in _tag_ahead(shard, model, job.options):
         outcome.images_in += len(batch.images) + len(batch.rejections)
-        tagged = tag_batch(model, batch.images, job.options.select)
         if job.options.sidecars.xmp:
             tagged = write_sidecars(tagged, job.model, job.options)
         if tagged.images:
@@ -105,6 +108,18 @@ def _write(shard: Shard, model: Model, job: Job) -> Outcome:
         os.remove(temporary)
     _save_rejections(outcome, rejections, job.work)
     return outcome
+
+
+def _tag_ahead(
+    shard: Shard, model: Model, options: BulkOptions
+) -> ReadAhead[tuple[Batch, Tagged]]:
+    """Yields the batches of a shard with their answers, in its order."""
+    return ReadAhead(
+        lambda batch: (batch, tag_batch(model, batch.images, options.select)),
+        read_batches(shard, options.batch_size),
+        threads=_CALLS,
+        ahead=_CALLS,
+    )
 
 
 def _save_rejections(
