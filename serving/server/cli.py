@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -74,7 +74,18 @@ def serve(
 
         is_tls = options.tls != TlsOptions()
         show = partial(_print_ready, page=page, is_tls=is_tls)
-        local_server.serve(model_dir, options, on_ready=show)
+        local_server.serve(
+            model_dir, options, on_ready=show, on_drain=_print_draining
+        )
+
+
+def _print_draining(seconds: float) -> None:
+    # Whoever read the lines may be gone, which is no reason to refuse clients.
+    with suppress(OSError):
+        typer.echo(
+            f"draining: {seconds:g} s of answers more, then the server ends; "
+            "another signal ends it now"
+        )
 
 
 def _check_page(binary: str | None, options: ServerOptions) -> None:

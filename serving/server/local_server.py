@@ -172,6 +172,7 @@ def serve(
     options: ServerOptions | None = None,
     *,
     on_ready: Callable[[RunningServer], None] | None = None,
+    on_drain: Callable[[float], None] | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then lets running requests finish.
 
@@ -182,6 +183,8 @@ def serve(
         model_base: `<model_base>/<version>/saved_model.pb`; None if
             `options.models_config` says it.
         on_ready: called once when requests are answered.
+        on_drain: called with the seconds that are left, at most, once probes
+            say that no more requests are wanted.
 
     Raises:
         InputError: a port in use, or no model to serve.
@@ -203,6 +206,8 @@ def serve(
         if number == SIGTERM and drain_s:
             server.drain()
             _log.info("answering on for %g s", drain_s)
+            if on_drain:
+                on_drain(drain_s)
             with suppress(Empty):
                 signals.get(timeout=drain_s)
 

@@ -108,7 +108,7 @@ def test_sigterm_lets_a_running_request_finish(model_base, monkeypatch):
 
 
 def test_sigterm_drains_and_another_signal_ends_it(versions_base):
-    seen = []
+    seen, told = [], []
 
     def watch(running):
         get = partial(httpx.get, trust_env=False, timeout=60)
@@ -126,8 +126,8 @@ def test_sigterm_drains_and_another_signal_ends_it(versions_base):
 
     two = VersionPolicy(specific=(2,))
     options = ServerOptions(grpc_port=0, rest_port=0, policy=two, drain_s=1000)
-    serve(versions_base, options, on_ready=watch)
-    assert seen == [200, "close", 200]
+    serve(versions_base, options, on_ready=watch, on_drain=told.append)
+    assert (seen, told) == ([200, "close", 200], [1000])
 
 
 def test_sighup_reads_models_config_again(versions_base, tmp_path):
