@@ -46,7 +46,7 @@ class Detection:
     model_version: str = ""
     vocabulary_version: str = ""
 
-    def top(self, count: int) -> Detection:
+    def top(self, count: int | None) -> Detection:
         """Returns the same with at most `count` boxes."""
         return replace(self, boxes=self.boxes[:count])
 
@@ -93,7 +93,7 @@ class Segmentation:
     model_version: str = ""
     vocabulary_version: str = ""
 
-    def top(self, count: int) -> Segmentation:
+    def top(self, count: int | None) -> Segmentation:
         """Returns the same with at most `count` classes listed."""
         return replace(self, segments=self.segments[:count])
 

@@ -107,8 +107,8 @@ class Prediction:
     model_version: str = ""
     vocabulary_version: str = ""
 
-    def top(self, count: int) -> Prediction:
-        """Returns the same with at most `count` tags."""
+    def top(self, count: int | None) -> Prediction:
+        """Returns the same with at most `count` tags; None for all."""
         return replace(self, tags=self.tags[:count])
 
     def leaves(self) -> Prediction:

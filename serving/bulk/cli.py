@@ -34,6 +34,7 @@ def bulk(
     sources, beam_args = _split_arguments(options, context.args)
     # Whoever looks for a word later wants no guesses.
     sure = sure or options.sidecars.xmp
+    select = options.sidecars.asked(select)
     chosen = cli_options.chosen_tags(select, sure, options.top)
     options = replace(options, sources=sources, select=chosen)
     from beam_jobs.files.checks import check_named, check_output_folder

@@ -28,7 +28,8 @@ def tag(
     """
     # Whoever looks for a word later wants no guesses.
     sure = sure or run.sidecars.xmp
-    options = chosen_tags(select, sure, None if run.leaves else run.top)
+    select = run.sidecars.asked(select)
+    options = chosen_tags(select, sure, None if run.leaves else run.most)
     from serving.client.tag_command import run_tag
 
     if not run_tag(replace(run, options=options)):

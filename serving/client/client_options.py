@@ -19,6 +19,7 @@ from serving.sidecars.options import SidecarOptions
 TRANSPORTS = ("grpc", "rest")
 FORMS = ("table", "json", "csv")
 STDIN = "-"
+_TOP = 5
 _server = partial(Option, panel="Server")
 _output = partial(Option, panel="Output")
 # Scheme -> transport, and whether it is TLS.
@@ -119,7 +120,15 @@ class TagRun(Options):
     ] = None
     client: ClientOptions = ClientOptions()
     options: TagOptions | None = None
-    top: Annotated[int, Option("Tags an image.", min=1, panel=TAGS)] = 5
+    top: Annotated[
+        int | None,
+        Option(
+            "Tags an image; default: 5, all with --xmp.",
+            min=1,
+            panel=TAGS,
+            metavar="<int>",
+        ),
+    ] = None
     leaves: Annotated[
         bool,
         Option("Only classes without subclasses.", panel=TAGS, flag="--leaves"),
@@ -175,6 +184,12 @@ class TagRun(Options):
             raise InputError("--resume needs --out FILE and --format json")
         if self.sidecars.xmp:
             self._check_sidecars()
+
+    @property
+    def most(self) -> int | None:
+        """Tags an image, at most; None for all."""
+        # The best are the broadest: a word for a whole library.
+        return _TOP if self.top is None and not self.sidecars.xmp else self.top
 
     def _check_sidecars(self) -> None:
         urls = [name for name in self.names if is_url(name)]

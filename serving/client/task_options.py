@@ -86,7 +86,7 @@ def chosen(run: TagRun, found: TaggedImage, task: str) -> TaggedImage:
     mask = ""
     if isinstance(answer, Segmentation) and run.masks and answer.valid:
         mask = str(_write_mask(run.masks, found.name, answer.mask))
-    return replace(found, prediction=answer.top(run.top), mask=mask)
+    return replace(found, prediction=answer.top(run.most), mask=mask)
 
 
 def _write_mask(folder: Path, name: str, mask: bytes) -> Path:

@@ -28,7 +28,7 @@ def test_sidecars_of_a_job(model_base, photos, tmp_path):
     out = tmp_path / "out"
     done = run(
         *("bulk", model_base, photos, "--out", out, "--xmp"),
-        *("--min-confidence", 0, "--most-specific"),
+        *("--min-confidence", 0),
     )
     assert done.exit_code == 0, done.exception
     assert "5 images in = 4 tagged + 1 rejected" in done.stdout

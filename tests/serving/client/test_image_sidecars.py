@@ -7,6 +7,12 @@ import json
 import pytest
 from lxml import etree
 
+from beam_jobs.errors import InputError
+from serving.api import contract
+from serving.api.prediction import Prediction, Tag, TaggedImage
+from serving.client.client_options import TagRun
+from serving.client.task_options import chosen
+from serving.sidecars.options import SidecarOptions
 from tests.helpers.commands import run
 from tests.helpers.images import noise_image
 
@@ -32,8 +38,8 @@ def tag(server, *arguments):
 
 def test_tags_lie_beside_the_images(server, photos):
     before = {p.name: p.read_bytes() for p in photos.iterdir()}
-    all_leaves = ["--min-confidence", 0, "--most-specific"]
-    done = tag(server, photos, *all_leaves, "--xmp-names", "full")
+    every = ["--min-confidence", 0, "--xmp-names", "full"]
+    done = tag(server, photos, *every)
     assert done.exit_code == 0, done.exception
     found = photos / "a.jpg.xmp"
     assert sorted(listed(found, "subject")) == ["cat", "dog", "soap"]
@@ -41,13 +47,30 @@ def test_tags_lie_beside_the_images(server, photos):
     paths = sorted(listed(found, "hierarchicalSubject"))
     assert paths == ["entity|cat", "entity|dog", "entity|soap"]
     assert {n: (photos / n).read_bytes() for n in before} == before
-    # Two more words, once more: the sidecar has those of the last run.
+    done = tag(server, photos / "a.jpg", *every, "--xmp-above", "--top", 3)
+    assert done.exit_code == 0, done.exception
+    # The best is the broadest.
+    assert listed(found, "subject")[0] == "entity"
+    assert len(listed(found, "subject")) == 3
+    # Once more: the sidecar has the words of the last run.
     done = tag(
-        *(server, photos / "a.jpg", "--min-confidence", 0),
-        *("--include", "own:bar_of_soap", "--xmp-names", "full"),
+        *(server, photos / "a.jpg", *every, "--include", "own:bar_of_soap")
     )
     assert done.exit_code == 0, done.exception
     assert listed(found, "TagsList") == ["entity/soap"]
+
+
+def test_sidecars_hold_all_tags_unless_a_number_is_said():
+    written = SidecarOptions(xmp=True)
+    assert TagRun(("a.jpg",)).most == 5
+    assert TagRun(("a.jpg",), sidecars=written).most is None
+    assert TagRun(("a.jpg",), sidecars=written, top=7).most == 7
+    tags = tuple(Tag(f"{n}", f"n{n}", 0.5) for n in range(9))
+    found = TaggedImage("a.jpg", Prediction(True, tags))
+    shown = chosen(TagRun(("a.jpg",), sidecars=written), found, contract.TAGS)
+    assert shown == found
+    with pytest.raises(InputError, match="--xmp-above needs --xmp"):
+        SidecarOptions(above=True)
 
 
 def test_a_hostile_sidecar_is_counted(server, photos):
