@@ -15,9 +15,13 @@ from tfx_pipeline import report
 # What LocalDagRunner logs around each component, with its id as argument.
 _STARTED = "Component %s is running."
 _FINISHED = "Component %s is finished."
-# A warning of every look-up in SQLite (TFX 1.16), about a query option that
-# this pipeline does not use.
-_NOISE = "ArtifactQuery.property_predicate is not supported."
+_NOISE = (
+    # Of every look-up in SQLite (TFX 1.16), about a query option that this
+    # pipeline does not use.
+    "ArtifactQuery.property_predicate is not supported.",
+    # The error itself says which and why.
+    "Execution %d failed.",
+)
 
 
 @contextlib.contextmanager
@@ -67,7 +71,7 @@ class _Listener(logging.Filter):
                 self.component = str(record.args[0])
         elif record.msg == _FINISHED and isinstance(record.args, tuple):
             self._tell(self._line(str(record.args[0])))
-        return record.levelno >= logging.WARNING and record.msg != _NOISE
+        return record.levelno >= logging.WARNING and record.msg not in _NOISE
 
     def _line(self, component: str) -> str:
         seconds = time.monotonic() - self._start

@@ -188,7 +188,7 @@ class StopOnNaN(keras.callbacks.Callback):
         cause = likely_cause(evidence, self.config, self.steps_per_epoch)
         return (
             f"{what} at step {step} (epoch {epoch + 1}, step {batch + 1}); "
-            f"last good checkpoint: {kept}. {cause}, with another --workdir"
+            f"last good checkpoint: {kept}. {cause}, in a new training"
         )
 
     def _evidence(self, step: int, epoch: int, batch: int) -> Evidence:

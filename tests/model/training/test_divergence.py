@@ -47,6 +47,8 @@ def test_nan_in_an_image_is_found(tiny_config, tmp_path):
     said = fit_until_it_diverges(config, tmp_path, images=images)
     assert "became nan at step 4 (epoch 1, step 4)" in said
     assert "1 images of its batch are not finite" in said
+    # In a pipeline nobody names working directories.
+    assert said.endswith("cures it, in a new training")
     # The saver came first, and wrote nothing of step 4.
     good = checkpoint_files.checkpoints(tmp_path)
     assert [c.position.step for c in good] == [1, 2, 3]
