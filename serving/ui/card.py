@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from nicegui import ui
 
@@ -19,8 +19,7 @@ from serving.client import forms
 from serving.ui.commands import command_for, name_of_command
 from serving.ui.compared_versions import Column, Tagger
 from serving.ui.components import TagAnswer
-from serving.ui.drawing import small_mask
-from serving.ui.panel import Panel
+from serving.ui.drawing import small_mask, to_drawn
 from serving.ui.rows import to_answer
 from serving.ui.tag_tree import Choice
 from serving.ui.uploads import (
@@ -35,6 +34,8 @@ _UNREADABLE = (
     "This is no image, or a broken one: the server could not decode it."
 )
 _UNREAD = "The server does not read this image: another format than it takes."
+# The image, for what is drawn over it: a variable of the style sheet.
+_SCENE = "--scene"
 _MOST_NAME = 120  # characters of a file's name
 # Passes by itself: the same may be answered a little later.
 _PASSING = frozenset(
@@ -67,9 +68,6 @@ class ImageCard:
     ):
         self.image, self.place = image, place
         self._tagger, self._name, self._small = tagger, name, small
-        # Of answers that are drawn over the image.
-        self._scene = ""
-        self._panels: dict[tuple[str, int], Panel] = {}
         self._answers: dict[tuple[str, int], Answer] = {}
         self._asked: set[tuple[str, int]] = set()
         self._card = ui.element("article").classes("tf-card")
@@ -81,7 +79,6 @@ class ImageCard:
                 self._note = ui.label("Tagging …").classes("tf-note")
                 self._note.props("role=status")
             self._tags = TagAnswer()
-            self._drawn = ui.element("div").classes("tf-panels")
 
     async def ask(self, columns: Sequence[Column]) -> None:
         """Asks the versions that have not answered yet."""
@@ -130,10 +127,10 @@ class ImageCard:
         self._card.move(target_index=index)
 
     async def _prepared(self, answer: Answer) -> Answer:
-        if not self._scene and _is_drawn(answer):
-            self._scene = await asyncio.to_thread(
-                preview, self.image, SCENE_PIXELS
-            )
+        if _is_drawn(answer) and _SCENE not in self._card.style:
+            scene = await asyncio.to_thread(preview, self.image, SCENE_PIXELS)
+            # Here, what is shown of an answer need not send it again.
+            self._card.style[_SCENE] = f'url("{scene}")' if scene else "none"
         if isinstance(answer, Segmentation):
             return await asyncio.to_thread(small_mask, answer)
         return answer
@@ -158,46 +155,31 @@ class ImageCard:
         if problem:
             self._say(problem, bad=True)
             return
-        predictions = [a for a in answers.values() if isinstance(a, Prediction)]
-        if len(predictions) < len(answers):
-            self._draw(answers, choice)
-            return
-        self._drawn.set_visibility(False)
         self._say("")
         self._tags.show(
-            to_answer(predictions, [c.text for c in columns], choice),
+            self._shown(answers, choice),
             command_for(self._tagger, columns, self._name),
             name_of_command(self._tagger),
         )
 
+    def _shown(
+        self, answers: Mapping[Column, Answer], choice: Choice
+    ) -> dict[str, Any]:
+        drawn = {c.text: a for c, a in answers.items() if _is_drawn(a)}
+        self._card.classes(
+            add="tf-drawn" if drawn else "", remove="" if drawn else "tf-drawn"
+        )
+        if drawn:
+            is_seen = self._card.style[_SCENE] != "none"
+            size = image_size(self.image) if is_seen else None
+            return to_drawn(drawn, size, choice)
+        tags = [a for a in answers.values() if isinstance(a, Prediction)]
+        return to_answer(tags, [c.text for c in answers], choice)
+
     @property
     def has_tags(self) -> bool:
-        """Tags are shown."""
-        return self._tags.visible
-
-    @property
-    def is_drawn(self) -> bool:
-        """The answers are drawn over the image."""
-        return bool(self._panels)
-
-    def _draw(self, answers: Mapping[Column, Answer], choice: Choice) -> None:
-        """Shows boxes and masks, a panel a version; of tags there are none."""
-        drawn = {_key(c): (c, a) for c, a in answers.items() if _is_drawn(a)}
-        if self._panels.keys() != drawn.keys():
-            self._drawn.clear()
-            size = image_size(self.image)
-            # Alone it needs no heading.
-            several = len(answers) > 1
-            with self._drawn:
-                self._panels = {
-                    key: Panel(column.text * several, answer, self._scene, size)
-                    for key, (column, answer) in drawn.items()
-                }
-        found = [panel.show(choice) for panel in self._panels.values()]
-        self._say("; ".join(dict.fromkeys(found)))
-        self._card.classes("tf-drawn")
-        self._drawn.set_visibility(True)
-        self._tags.set_visibility(False)
+        """A tree of tags is shown."""
+        return self._tags.visible and _SCENE not in self._card.style
 
     def versions(self, column: Column) -> tuple[str, str] | None:
         """Returns the fingerprints of model and vocabulary that answered."""
@@ -219,7 +201,6 @@ class ImageCard:
             )
         if bad:
             self._tags.set_visibility(False)
-            self._drawn.set_visibility(False)
 
     def _problem(self, answers: Mapping[Column, Answer]) -> str:
         errors = {

@@ -20,8 +20,6 @@ class Controls:
 
     Args:
         on_choice: called when other classes are to be shown.
-        on_threshold: called when the threshold has moved. Tags have followed
-            it already, in the browser.
         on_columns: called when other versions are to be asked.
 
     Attributes:
@@ -32,19 +30,16 @@ class Controls:
     def __init__(
         self,
         on_choice: Callable[[], None],
-        on_threshold: Callable[[], None],
         on_columns: Callable[[], Awaitable[None]],
     ):
         self.columns: list[Column] = []
         self._available: list[Column] = []
         self._task = contract.TAGS
-        self._value: float | None = None
         self._on_choice, self._on_columns = on_choice, on_columns
-        self._on_threshold = on_threshold
         self.bar = ui.element("div").classes("tf-bar")
         with self.bar:
             self._build_versions()
-            self._threshold = ThresholdControl(self._slid)
+            self._threshold = ThresholdControl()
             self._specific = ui.switch(
                 "Most specific", on_change=lambda: self._on_choice()
             ).props("dense")
@@ -108,14 +103,6 @@ class Controls:
             self.columns = chosen
             await self._on_columns()
 
-    def _slid(self, threshold: float | None) -> None:
-        self._value = threshold
-        self._on_threshold()
-
     def choice(self) -> Choice:
         """Returns what is to be shown."""
-        return Choice(
-            self._value,
-            bool(self._specific.value),
-            self._search.value or "",
-        )
+        return Choice(bool(self._specific.value), self._search.value or "")

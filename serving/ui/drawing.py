@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,6 +43,50 @@ class Entry:
     place: tuple[float, float, float, float] | None = None
 
 
+def to_drawn(
+    answers: Mapping[str, Detection | Segmentation],
+    size: tuple[int, int] | None,
+    choice: Choice,
+) -> dict[str, Any]:
+    """Returns what `tag_answer.js` shows of the answers for one image: JSON.
+
+    Args:
+        answers: by the names of the versions that are compared.
+        size: height and width of the image in pixels; None where it cannot be
+            drawn.
+        choice: see `entries_of`.
+    """
+    return {
+        "first": FIRST_THRESHOLD,
+        "wide": size and size[1] / size[0],
+        "panels": [
+            # Alone it needs no heading.
+            _panel(title * (len(answers) > 1), answer, size, choice)
+            for title, answer in answers.items()
+        ],
+    }
+
+
+def _panel(
+    title: str,
+    answer: Detection | Segmentation,
+    size: tuple[int, int] | None,
+    choice: Choice,
+) -> dict[str, Any]:
+    entries = entries_of(answer, size, choice)
+    boxes = isinstance(answer, Detection)
+    return {
+        "title": title,
+        "boxes": boxes,
+        "entries": [asdict(entry) for entry in entries],
+        "mask": overlay(answer, entries),
+        # Of boxes it is said where none is shown.
+        "said": choice.nothing("box", bool(entries))
+        if boxes
+        else _covered(entries, choice),
+    }
+
+
 def entries_of(
     answer: Detection | Segmentation,
     size: tuple[int, int] | None,
@@ -53,12 +97,10 @@ def entries_of(
     Args:
         size: height and width of the image in pixels; None where nobody
             knows, and boxes have no place.
-        choice: its threshold is for boxes, its search for both.
+        choice: what is searched for. Boxes are of all thresholds.
     """
     if isinstance(answer, Detection):
-        least = choice.threshold
-        least = FIRST_THRESHOLD if least is None else least
-        found = [_of_box(box, size) for box in answer.over(least).boxes]
+        found = [_of_box(box, size) for box in answer.boxes]
     else:
         found = [_of_segment(segment) for segment in answer.segments]
     text = choice.search.strip().casefold()
@@ -150,20 +192,8 @@ def _palette(answer: Segmentation, shown: Sequence[Entry]) -> np.ndarray:
     return palette
 
 
-def summary(
-    answer: Detection | Segmentation, shown: Sequence[Entry], choice: Choice
-) -> str:
-    """Returns how much there is, in words.
-
-    Args:
-        shown: of the answer, as `entries_of` chooses.
-    """
-    count = len(shown)
-    if isinstance(answer, Detection):
-        if not shown:
-            below = entries_of(answer, None, replace(choice, threshold=0.0))
-            return choice.nothing("box", bool(below))
-        return f"{count} box{'es' if count > 1 else ''}"
+def _covered(shown: Sequence[Entry], choice: Choice) -> str:
+    """Returns how much of an image a mask's classes are, in words."""
     classes = [entry for entry in shown if entry.wnid]
     if not classes and choice.search.strip():
         return choice.nothing("class", False)

@@ -76,9 +76,7 @@ class TagPage:
     def _build(self) -> None:
         self._head()
         with ui.element("div").classes("tf-sticky"):
-            self._controls = Controls(
-                self._choice_changed, self._threshold_changed, self._ask_all
-            )
+            self._controls = Controls(self._choice_changed, self._ask_all)
         with ui.element("div").classes("tf-main"):
             self._alert = ui.label().classes("tf-alert").props("role=alert")
             self._drop = self._drop_zone()
@@ -254,13 +252,7 @@ class TagPage:
             card.show(self._controls.columns, self._controls.choice())
 
     def _choice_changed(self) -> None:
-        self._show(self._cards)
-
-    def _threshold_changed(self) -> None:
-        self._show([card for card in self._cards if card.is_drawn])
-
-    def _show(self, cards: Sequence[ImageCard]) -> None:
-        for card in cards:
+        for card in self._cards:
             card.show(self._controls.columns, self._controls.choice())
 
     def _show_versions(self, columns: Sequence[Column]) -> None:

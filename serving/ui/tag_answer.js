@@ -19,11 +19,26 @@ export default {
     plain() {
       return Vue.toRaw(this.answer);
     },
+    // Of boxes and masks; a box has no threshold of its own.
+    panels() {
+      const least = choice.calibrated ? this.plain.first : choice.threshold;
+      return this.plain.panels?.map((panel) => {
+        const shown = panel.entries.filter((e) => !panel.boxes || e.value >= least);
+        const count = shown.length;
+        const boxes = panel.boxes && count;
+        const said = boxes ? count + (count > 1 ? " boxes" : " box") : panel.said;
+        return { ...panel, shown, said };
+      });
+    },
     tags() {
+      if (this.panels) {
+        const shown = this.panels.flatMap((p) => p.shown.filter((e) => e.wnid));
+        return [...new Set(shown.map((entry) => entry.name))];
+      }
       return held(this.plain.tags);
     },
     best() {
-      return held(this.plain.best).slice(0, BEST);
+      return this.panels ? [] : held(this.plain.best).slice(0, BEST);
     },
     lines() {
       const lines = [];
@@ -44,6 +59,9 @@ export default {
       return lines;
     },
     summary() {
+      if (this.panels) {
+        return [...new Set(this.panels.map((p) => p.said))].join("; ");
+      }
       const count = this.tags.length;
       if (!count) return this.plain.nothing;
       const parts = [count + (count > 1 ? " tags" : " tag")];
@@ -57,6 +75,11 @@ export default {
     },
   },
   methods: {
+    // The best ones last, over the others.
+    placed: (panel) => panel.shown.filter((entry) => entry.place).reverse(),
+    at: ([left, top, width, height]) => ({
+      left: left + "%", top: top + "%", width: width + "%", height: height + "%",
+    }),
     fold(id) {
       this.closed.delete(id) || this.closed.add(id);
     },
@@ -84,7 +107,29 @@ export default {
           <span class="tf-said" role="status">{{said}}</span>
         </div>
       </div>
-      <div class="tf-tags" v-show="tags.length">
+      <div class="tf-panels" v-if="panels">
+        <figure v-for="panel in panels" class="tf-panel">
+          <div class="tf-label" v-if="panel.title">{{panel.title}}</div>
+          <div class="tf-scene" v-if="plain.wide" :style="{'--wide': plain.wide}">
+            <img class="tf-mask" v-if="panel.mask" :src="panel.mask" alt="">
+            <div v-for="entry in placed(panel)" class="tf-box"
+              :style="{...at(entry.place), '--colour': entry.colour}">
+              <div>{{entry.name}} {{entry.value.toFixed(2)}}</div>
+            </div>
+          </div>
+          <div v-for="entry in panel.shown" class="tf-entry">
+            <span class="tf-swatch" :style="{'--colour': entry.colour}"></span>
+            <div class="tf-name">{{entry.name}}</div>
+            <div class="tf-id">{{entry.wnid}}</div>
+            <span class="tf-track">
+              <span class="tf-fill" :style="{
+                width: 100 * entry.value + '%', background: entry.colour}"></span>
+            </span>
+            <div class="tf-number">{{entry.value.toFixed(2)}}</div>
+          </div>
+        </figure>
+      </div>
+      <div class="tf-tags" v-else v-show="tags.length">
         <div class="tf-columns" aria-hidden="true">
           <div>Tag</div>
           <div v-for="text in plain.columns" :title="text">{{text}}</div>

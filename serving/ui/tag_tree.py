@@ -22,15 +22,11 @@ class Choice:
     """Which classes of the answers are shown.
 
     Attributes:
-        threshold: a class is a tag from this score on; None for the
-            thresholds that the model brings, one a class. A `TagTree` is of
-            all thresholds.
         most_specific: leaves out classes above other tags.
         search: only classes with this text in their names or id.
         most_rows: at most so many, the best ones.
     """
 
-    threshold: float | None = None
     most_specific: bool = False
     search: str = ""
     most_rows: int = MOST_ROWS

@@ -6,7 +6,6 @@ const choice = (window.tagforestChoice ??= Vue.reactive({
 
 export default {
   props: { calibratable: Boolean, preset: Number },
-  emits: ["choice"],
   data: () => ({
     choice,
     modes: [
@@ -31,7 +30,6 @@ export default {
     mode(calibrated) {
       choice.calibrated = calibrated;
       document.body.classList.toggle("tf-one", !calibrated);
-      this.$emit("choice", { ...choice });
     },
   },
   template: `

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from serving.ui.drawing import (
     entries_of,
     overlay,
     small_mask,
-    summary,
+    to_drawn,
 )
 from serving.ui.tag_tree import Choice
 from tests.helpers.images import encode
@@ -38,14 +39,14 @@ MASK = Segmentation(True, SEGMENTS, encode(IDS))
 
 def test_boxes_have_places_in_percent_of_the_image():
     size = (100, 200)
-    shown = entries_of(BOXES, size, Choice(0.4))
-    assert [e.place for e in shown] == [(10, 10, 20, 20), (0, 0, 100, 100)]
-    assert [(e.name, e.value) for e in shown] == [("dog", 0.9), ("cat", 0.4)]
+    shown = entries_of(BOXES, size, Choice())
+    places = [(10, 10, 20, 20), (0, 0, 100, 100), (0, 0, 25, 50)]
+    assert [e.place for e in shown] == places
+    found = [("dog", 0.9), ("cat", 0.4), ("dog", 0.2)]
+    assert [(e.name, e.value) for e in shown] == found
     assert shown[0].colour == colour_of(DOG) != shown[1].colour
-    assert len(entries_of(BOXES, size, Choice())) == 2
-    assert len(entries_of(BOXES, size, Choice(0.0))) == 3
-    assert len(entries_of(BOXES, size, Choice(0.0, most_rows=1))) == 1
-    (found,) = entries_of(BOXES, None, Choice(0.0, search=" CAT"))
+    assert len(entries_of(BOXES, size, Choice(most_rows=1))) == 1
+    (found,) = entries_of(BOXES, None, Choice(search=" CAT"))
     assert (found.name, found.place) == ("cat", None)
 
 
@@ -56,7 +57,7 @@ def pixels(url: str) -> np.ndarray:
 
 
 def test_a_mask_is_drawn_in_the_colours_of_the_legend():
-    shown = entries_of(MASK, (3, 4), Choice(0.9))
+    shown = entries_of(MASK, (3, 4), Choice())
     assert [e.name for e in shown] == ["background", "cat", "dog"]
     dog, cat = (
         (*ImageColor.getrgb(colour_of(wnid)), 255) for wnid in (DOG, CAT)
@@ -82,24 +83,29 @@ def test_a_large_mask_becomes_small_and_a_broken_one_none():
 
 
 @pytest.mark.parametrize(
-    ("answer", "choice", "text"),
+    ("answer", "search", "text"),
     [
+        (BOXES, "", "No box with these settings: try a lower threshold."),
+        (BOXES, "food", 'nothing matches "food"'),
         (
             BOXES,
-            Choice(0.95),
-            "No box with these settings: try a lower threshold.",
-        ),
-        (BOXES, Choice(0.5), "1 box"),
-        (BOXES, Choice(0.1), "3 boxes"),
-        (BOXES, Choice(0.1, search="food"), 'nothing matches "food"'),
-        (
-            BOXES,
-            Choice(0.5, search="cat"),
+            "cat",
             'No box matches "cat" with these settings: try a lower threshold.',
         ),
-        (MASK, Choice(0.5), "2 classes on 50% of the image"),
-        (MASK, Choice(search="food"), 'nothing matches "food"'),
+        (MASK, "", "2 classes on 50% of the image"),
+        (MASK, "food", 'nothing matches "food"'),
     ],
 )
-def test_summary(answer, choice, text):
-    assert summary(answer, entries_of(answer, None, choice), choice) == text
+def test_what_is_said(answer, search, text):
+    drawn = to_drawn({"version 1": answer}, None, Choice(search=search))
+    (panel,) = drawn["panels"]
+    assert (panel["said"], panel["title"]) == (text, "")
+    assert drawn["wide"] is None
+
+
+def test_versions_that_are_compared_have_titles():
+    drawn = to_drawn({"stable": BOXES, "canary": MASK}, (100, 200), Choice())
+    assert [p["title"] for p in drawn["panels"]] == ["stable", "canary"]
+    assert [p["boxes"] for p in drawn["panels"]] == [True, False]
+    assert drawn["wide"] == 2
+    json.dumps(drawn)
