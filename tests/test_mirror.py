@@ -29,7 +29,6 @@ BEHAVIOURS = {
     "serving/server/test_conformance.py",
     "serving/server/test_hostile_requests.py",
     "serving/server/test_load.py",
-    "serving/server/test_local_server_memory.py",
     "serving/server/test_own_classes.py",
     "tfx_pipeline/test_ongoing_runs.py",
 }

@@ -143,7 +143,11 @@ def read_file(path: str) -> bytes:
     """
     try:
         with open(path, "rb") as file:
-            return file.read(contract.MAX_IMAGE_BYTES + 1)
+            most = contract.MAX_IMAGE_BYTES
+            # Python takes all that it is to read at once, 20 MB an image, and
+            # cuts it down after. A pipe has no size.
+            size = os.fstat(file.fileno()).st_size or most
+            return file.read(min(size, most) + 1)
     except (OSError, ValueError) as error:  # a zero byte in its name
         raise _unreadable(error) from error
 

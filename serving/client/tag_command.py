@@ -14,6 +14,7 @@ import typer
 
 from beam_jobs.errors import InputError
 from serving.api import contract
+from serving.api.heaps import limit_arenas
 from serving.api.light_client import check_extra
 from serving.api.prediction import TaggedImage
 from serving.api.tag_options import TagOptions
@@ -59,6 +60,8 @@ def run_tag(run: TagRun) -> bool:
     check_names(name for name in run.names if name != STDIN)
     if run.out is not None:
         check_out(run.out)
+    # Its threads wait for disk and server more than they compute.
+    limit_arenas(2)
     start = time.monotonic()
     counts: Counter[str] = Counter()
     with ExitStack() as stack:

@@ -6,9 +6,7 @@ same SavedModel in production.
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import os
 import resource
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +19,7 @@ from signal import SIGHUP, SIGTERM
 from beam_jobs.errors import InputError
 from beam_jobs.stop_signals import stop_signals_to
 from serving.api.errors import RequestError
+from serving.api.heaps import limit_arenas
 from serving.api.models_config import (
     ModelConfig,
     models_of,
@@ -230,26 +229,3 @@ def allow_connections() -> None:
     most = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-_ARENA_MAX = -8  # M_ARENA_MAX of <malloc.h>
-
-
-def limit_arenas() -> bool:
-    """Lets threads share as few heaps as there are processors.
-
-    glibc gives every thread a heap, up to eight a processor, and each keeps
-    what its largest request once took. Requests run in many threads, so a
-    server grew for minutes before it had filled them all. Users may say
-    otherwise with MALLOC_ARENA_MAX
-    (https://man7.org/linux/man-pages/man3/mallopt.3.html).
-
-    Returns:
-        Whether it had an effect: not without glibc.
-    """
-    if "MALLOC_ARENA_MAX" in os.environ:
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    return bool(mallopt(_ARENA_MAX, max(2, os.cpu_count() or 1)))

@@ -2,7 +2,7 @@ import platform
 
 import pytest
 
-from serving.server.local_server import limit_arenas
+from serving.api.heaps import limit_arenas
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
@@ -10,4 +10,5 @@ def test_arenas_are_limited_unless_the_user_says_otherwise(monkeypatch):
     monkeypatch.setenv("MALLOC_ARENA_MAX", "8")
     assert not limit_arenas()
     monkeypatch.delenv("MALLOC_ARENA_MAX")
+    assert limit_arenas(2)
     assert limit_arenas()

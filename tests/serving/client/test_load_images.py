@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
 
 import pytest
 
@@ -13,6 +15,7 @@ from serving.client.load_images import (
     check_names,
     expand,
     load,
+    read_file,
 )
 from tests.helpers.images import noise_image
 
@@ -85,3 +88,12 @@ def test_bytes_of_files_and_urls(tmp_path):
     assert load(found, None) is found
     urls = {"http://a/b": io.BytesIO(noise_image(2)).getvalue()}
     assert load("http://a/b", urls.get).data == noise_image(2)
+
+
+def test_a_pipe_is_read_to_its_end(tmp_path):
+    pipe = tmp_path / "pipe.jpg"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(b"\xff\xd8\xff",))
+    writer.start()
+    assert read_file(str(pipe)) == b"\xff\xd8\xff"
+    writer.join()
