@@ -68,6 +68,9 @@ class DataConfig(Section):
         brightness, saturation, hue, contrast: largest brightness and hue
             shift, and least and largest factors. The paper gives no values;
             these are the released code's.
+        erase_probability: of painting a rectangle of the image grey (random
+            erasing, https://arxiv.org/abs/1708.04896, algorithm 1).
+        erase_area: least and largest part of the image that it covers.
         min_confidence: labels below it are no positives: unknown.
         unknown: what a class is that an image has neither as label nor as
             verified absent: `negative` (as the paper's loss), `ignore`d by
@@ -103,6 +106,11 @@ class DataConfig(Section):
     saturation: tuple[float, float] = (0.5, 1.5)
     hue: Annotated[float, Limits(min=0, max=0.5)] = 0.2
     contrast: tuple[float, float] = (0.5, 1.5)
+    erase_probability: Annotated[float, _PROBABILITY] = 0.0
+    erase_area: Annotated[tuple[float, float], Limits(min=1e-3, max=1)] = (
+        0.02,
+        0.33,
+    )
     min_confidence: Annotated[float, _PROBABILITY] = 0.0
     unknown: Annotated[str, Limits(choices=UNKNOWN_POLICIES)] = "negative"
     reading: Annotated[str, Limits(choices=READINGS)] = "auto"
@@ -114,7 +122,8 @@ class DataConfig(Section):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("crop_area", "crop_aspect", "saturation", "contrast"):
+        pairs = ("crop_area", "crop_aspect", "saturation", "contrast")
+        for name in (*pairs, "erase_area"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 self.refuse(name, "(least, largest), both over 0")

@@ -1,9 +1,9 @@
 """Random crops, flips, turns and colours of training images, on the host.
 
 The paper's augmentation (section 3.2), whole, from JPEG bytes to uint8
-pixels; their scaling to [-1, 1] is the network's own first step
-(`preprocessing.network_input`), so that a batch takes a quarter of the memory
-and of the way to the device.
+pixels, and random erasing, off by default; their scaling to [-1, 1] is the
+network's own first step (`preprocessing.network_input`), so that a batch takes
+a quarter of the memory and of the way to the device.
 
 The draws depend on a key and a position alone, by a counter-based generator
 (Philox): the key is its key, the position says where its counter stands.
@@ -35,6 +35,9 @@ _DRAWS_A_COUNT = 4
 _DRAWS = 12 + 2 * _CROP_ATTEMPTS
 # Handing a task to a thread costs some of what an image does: a few together.
 _IMAGES_A_TASK = 4
+# The network sees it as 0.
+_GREY = 128
+_ERASED_LOG_ASPECT = (math.log(0.3), math.log(1 / 0.3))
 _WORKSPACE = Workspace()
 
 
@@ -67,6 +70,8 @@ class Augmentation:
         flip: whether left and right are swapped.
         angle: radians, anticlockwise; None for no rotation.
         colour: None for none.
+        erased: four numbers in [0, 1): area, aspect, top and left of what is
+            painted grey; None for nothing.
     """
 
     boxes: Sequence[tuple[float, float]]
@@ -74,6 +79,7 @@ class Augmentation:
     flip: bool
     angle: float | None
     colour: ColourChange | None
+    erased: Sequence[float] | None = None
 
 
 def draws(key: int, positions: np.ndarray) -> np.ndarray:
@@ -124,6 +130,8 @@ def choose(row: np.ndarray, config: DataConfig) -> Augmentation:
         flip=numbers[2] < config.flip_probability,
         angle=angle,
         colour=colour,
+        # The last attempts' numbers: no crop comes so far.
+        erased=numbers[-4:] if numbers[11] < config.erase_probability else None,
     )
 
 
@@ -157,7 +165,7 @@ def augment(
     out: np.ndarray,
     workspace: Workspace,
 ) -> None:
-    """Crops, resizes, flips, rotates and recolours an image, in this order.
+    """Crops, resizes, flips, rotates, recolours and erases, in this order.
 
     Args:
         image: uint8 [height, width, 3], contiguous.
@@ -180,6 +188,27 @@ def augment(
         kernels.recolour(
             out.reshape(-1, 3), *dataclasses.astuple(drawn.colour), planes
         )
+    if drawn.erased is not None:
+        top, left, rows, columns = erased_box(len(out), drawn.erased, config)
+        out[top : top + rows, left : left + columns] = _GREY
+
+
+def erased_box(
+    side: int, erased: Sequence[float], config: DataConfig
+) -> tuple[int, int, int, int]:
+    """Returns top, left, height and width of what is painted grey."""
+    area, aspect, top, left = erased
+    part = _between(area, config.erase_area) * side * side
+    # As often wide as high.
+    ratio = math.exp(_between(aspect, _ERASED_LOG_ASPECT))
+    rows = min(max(round(math.sqrt(part / ratio)), 1), side)
+    columns = min(max(round(math.sqrt(part * ratio)), 1), side)
+    return (
+        int(top * (side - rows + 1)),
+        int(left * (side - columns + 1)),
+        rows,
+        columns,
+    )
 
 
 def augment_batch(

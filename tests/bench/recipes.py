@@ -63,6 +63,7 @@ INGREDIENTS: dict[str, Sequence[str]] = {
     "crops.35": _of("data", crop_area=(0.35, 1.0)),
     "crops.2": _of("data", crop_area=(0.2, 1.0)),
     "colours": _of("data", colour_probability=0.5, hue=0.0),
+    "erase": _of("data", erase_probability=0.25),
     "bce": _of("loss", kind="bce"),
     "paper": _of("loss", kind="paper", floor=0.3),
     "as_published": _of(

@@ -222,3 +222,37 @@ def test_broken_image_names_its_record():
     names = np.array([b"coco/1", b"coco/2"], object)
     with pytest.raises(InputError, match="record coco/2.*300 bytes"):
         image_augmentation.augment_batch(files, names, 0, np.arange(2), PAPER)
+
+
+def test_a_part_is_erased_and_nothing_else_changes():
+    config = dataclasses.replace(PAPER, erase_probability=0.3)
+    numbers = image_augmentation.draws(3, np.arange(COUNT))
+    drawn = [image_augmentation.choose(row, config) for row in numbers]
+    others = [image_augmentation.choose(row, PAPER) for row in numbers]
+    assert [dataclasses.replace(d, erased=None) for d in drawn] == others
+    erased = [d.erased for d in drawn if d.erased is not None]
+    assert stats.binomtest(len(erased), COUNT, 0.3).pvalue > SURE
+    boxes = np.array(
+        [image_augmentation.erased_box(100, e, config) for e in erased]
+    )
+    top, left, rows, columns = boxes.T
+    assert (rows >= 1).all() and (top + rows <= 100).all()
+    assert (columns >= 1).all() and (left + columns <= 100).all()
+    # Uniform from 2 to 33 % of the image, and as often wide as high.
+    share = rows * columns / 10_000
+    assert abs(share.mean() - 0.175) < 0.005
+    assert 0.015 < share.min() and share.max() < 0.345
+    assert stats.binomtest((rows > columns).sum(), len(rows)).pvalue > SURE
+
+
+def test_what_is_erased_is_grey():
+    image = photograph()
+    whole = apply(image, NOTHING)
+    erased = (0.5, 0.5, 0.25, 0.75)
+    found = apply(image, dataclasses.replace(NOTHING, erased=erased))
+    top, left, rows, columns = image_augmentation.erased_box(48, erased, PAPER)
+    # The middle of 2 to 33 %, a square: 48 x 0.175^0.5.
+    assert (rows, columns, top, left) == (20, 20, 7, 21)
+    assert (found[7:27, 21:41] == 128).all()
+    whole[7:27, 21:41] = 128
+    np.testing.assert_array_equal(found, whole)
