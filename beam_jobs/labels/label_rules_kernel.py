@@ -110,6 +110,15 @@ def _reserve(array, size):
 
 
 @numba.njit
+def _appended(array, size, values, count):
+    """Returns the array with some values behind its first `size`."""
+    array = _reserve(array, size + count)
+    for i in range(count):
+        array[size + i] = values[i]
+    return array
+
+
+@numba.njit
 def _deny(state, begin, end, ids, bits, sources, allowed, splits, below, now):
     """Marks what corrections rule out; tells whether the row has any."""
     corrected = False
@@ -340,10 +349,9 @@ def label_rows(annotations, allowed, min_bits, above, below, pairs):
     state, touched = np.zeros(classes, _STATE), np.empty(classes, np.int64)
     keys, hidden = np.empty(len(ids), np.int64), np.empty(len(ids), np.bool_)
     out, size = np.empty(8 * len(ids), LABEL), 0
-    absent, absent_size = np.empty(0, np.int32), 0
+    absent, absent_size, now = np.empty(0, np.int32), 0, 1
     splits = np.zeros(rows + 1, np.int64)
     absent_splits = np.zeros(rows + 1, np.int64)
-    now = 1
     for r in range(rows):
         begin, end, first = row_splits[r], row_splits[r + 1], now
         corrected = _deny(
@@ -360,8 +368,7 @@ def label_rows(annotations, allowed, min_bits, above, below, pairs):
         )
         out = _reserve(out, size + count)
         _write_row(state, touched, count, out, size)
-        size += count
-        splits[r + 1] = size
+        splits[r + 1] = size = size + count
         _hide(
             state, begin, end, annotations, min_bits, first, corrected, hidden
         )
@@ -369,9 +376,7 @@ def label_rows(annotations, allowed, min_bits, above, below, pairs):
             *(state, touched, begin, end, ids, bits, sources, allowed),
             *(below[0], below[1], first),
         )
-        absent = _reserve(absent, absent_size + count)
-        for t in range(count):
-            absent[absent_size + t] = touched[t]
+        absent = _appended(absent, absent_size, touched, count)
         absent_size += count
         absent_splits[r + 1] = absent_size
     return splits, out[:size], absent_splits, absent[:absent_size], hidden

@@ -44,6 +44,15 @@ def build_backbone(
         "stem",
         policy,
     )
+    x = _apply_stages(x, config, output_stride)
+    # Pre-activation blocks end with a sum: the last has no activation yet.
+    x = _norm_relu(x, "final", config)
+    # float32: a mean over many pixels loses digits in 8 bits of mantissa.
+    x = layers.GlobalAveragePooling2D(name="pool", dtype="float32")(x)
+    return keras.Model(images, x, name="backbone")
+
+
+def _apply_stages(x, config: NetworkConfig, output_stride: int | None):
     stages = zip(
         config.blocks,
         config.filters,
@@ -64,11 +73,7 @@ def build_backbone(
                 dilations=(before if block == 1 else dilation, dilation),
             )
         before = dilation
-    # Pre-activation blocks end with a sum: the last has no activation yet.
-    x = _norm_relu(x, "final", config)
-    # float32: a mean over many pixels loses digits in 8 bits of mantissa.
-    x = layers.GlobalAveragePooling2D(name="pool", dtype="float32")(x)
-    return keras.Model(images, x, name="backbone")
+    return x
 
 
 def _strides_and_dilations(

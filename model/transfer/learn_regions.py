@@ -173,6 +173,8 @@ def _config(
         name=task,
         seed=options.seed,
         data=data,
+        # The source's answers may be; boxes and masks are of one image.
+        network=replace(config.network, mirrored=False),
         head=HeadConfig(task=task),
         loss=LossConfig(),
         schedule=schedule,

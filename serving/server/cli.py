@@ -57,12 +57,7 @@ def serve(
     ports = _check_ports(options)
     labels = _check_models(model_dir, options)
     if binary:
-        from serving.tfserving.engine import serve_model_server
-
-        grpc_port, rest_port = ports
-        options = replace(options, grpc_port=grpc_port, rest_port=rest_port)
-        folder = _local(model_dir)
-        raise typer.Exit(serve_model_server(binary, folder, options))
+        raise typer.Exit(_serve_binary(binary, model_dir, options, ports))
     from serving.server.batching_file import with_batching
     from serving.server.tls import load_tls
 
@@ -77,6 +72,15 @@ def serve(
         local_server.serve(
             model_dir, options, on_ready=show, on_drain=_print_draining
         )
+
+
+def _serve_binary(binary, model_dir, options: ServerOptions, ports) -> int:
+    """Serves by TensorFlow Serving and returns its exit status."""
+    from serving.tfserving.engine import serve_model_server
+
+    grpc_port, rest_port = ports
+    options = replace(options, grpc_port=grpc_port, rest_port=rest_port)
+    return serve_model_server(binary, _local(model_dir), options)
 
 
 def _print_draining(seconds: float) -> None:

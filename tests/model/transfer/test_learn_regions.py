@@ -14,9 +14,11 @@ from beam_jobs.errors import InputError
 from beam_jobs.sources.find_sources import SourcePaths
 from model import checkpoint_files
 from model import workdir as files
+from model.config import override
 from model.evaluation.regions import evaluate_regions
 from model.network.load_tagger import load_model, load_tagger
 from model.training.options import TrainOptions
+from model.transfer import learn_regions
 from model.transfer.learn_regions import learn
 from model.transfer.region_options import RegionOptions
 from tests.helpers.squares import squares_config, write_squares
@@ -161,6 +163,15 @@ def test_another_data_set_has_a_report_of_its_own(segmented, tmp_path):
 def test_nothing_to_judge_by_is_refused(folder, tmp_path):
     with pytest.raises(InputError, match="no images to judge by"):
         run("detection", folder, tmp_path, splits="train=1")
+
+
+@pytest.mark.parametrize("task", ["detection", "segmentation"])
+def test_a_source_whose_answers_are_mirrored_will_do(task):
+    config = override(squares_config(), ["network.mirrored=True"])
+    options = RegionOptions(sources=SourcePaths())
+    made = learn_regions._config(task, config, options, "runs/first", 8)
+    assert made.head.task == task
+    assert not made.network.mirrored
 
 
 def test_a_network_is_needed(folder, tmp_path):
