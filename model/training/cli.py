@@ -14,6 +14,8 @@ from model.training.estimate import Estimate
 from model.training.options import TrainOptions
 from model.training.train_result import TrainResult
 
+_DEFAULT = "tiny_imagenet"
+
 
 @takes_options
 def train(
@@ -27,7 +29,7 @@ def train(
     config: Annotated[
         str,
         typer.Option(help="Name of a shipped config, or a .py or .json file."),
-    ] = "tiny_imagenet",
+    ] = _DEFAULT,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Changes a field: schedule.epochs=3."),
@@ -60,9 +62,14 @@ def train(
     SIGTERM and Ctrl-C save first (exit status 143 and 130).
     """
     from model.config import load_config, override
+    from model.training.small_data import fitted
 
     changes = [*_start(from_, freeze), *(set_ or [])]
-    wanted = override(load_config(config), changes)
+    loaded = load_config(config)
+    # A config that somebody chose is what it says.
+    if config == _DEFAULT:
+        loaded = fitted(loaded, dataset)
+    wanted = override(loaded, changes)
     _join(hosts, worker_index)
     _run(wanted, dataset, workdir, options)
 
