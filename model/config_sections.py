@@ -214,6 +214,8 @@ class LossConfig(_LossParameters):
             all class coefficients 1; `softmax`: each image has one class.
         positive_weight, absent_probability, negative_ratio, reduction: see
             `LossSwitches`; None is the kind's own.
+        leaf_weight: of a softmax over the classes without a child, added to
+            the loss of a training; 0 leaves it out.
     """
 
     kind: Annotated[str, Limits(choices=(*LOSS_KINDS, SOFTMAX))] = "paper"
@@ -221,12 +223,15 @@ class LossConfig(_LossParameters):
     absent_probability: Annotated[float | None, _PROBABILITY] = None
     negative_ratio: Annotated[float | None, Limits(min=0, max=1e9)] = None
     reduction: Annotated[str | None, Limits(choices=REDUCTIONS)] = None
+    leaf_weight: Annotated[float, Limits(min=0, max=1e6)] = 0.0
 
     def __post_init__(self):
         super().__post_init__()
         if self.kind == SOFTMAX:
             for name in self._given:
                 self.refuse(name, "None with the kind softmax")
+            if self.leaf_weight:
+                self.refuse("leaf_weight", "0 with the kind softmax")
 
     @property
     def switches(self) -> LossSwitches:

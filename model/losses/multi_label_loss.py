@@ -7,7 +7,8 @@ With y targets, z logits, p = sigmoid(z), B images, m classes:
 c_j is the class coefficient and s_ij says what is used: every positive and
 the kept negatives, never an unknown (`adaptive_loss`). `reduce` is the
 mean or the sum over the classes, whatever the kind. l is one of
-`model.losses.pair_losses`, times eta where y is 1.
+`model.losses.pair_losses`, times eta where y is 1. A training may add
+`model.losses.leaf_loss`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from keras import ops
 from model.config import LossConfig
 from model.losses import adaptive_loss, pair_losses
 from model.losses.config_loss import ConfigLoss
+from model.losses.leaf_loss import leaf_cross_entropy
 
 
 class Plan(NamedTuple):
@@ -49,9 +51,13 @@ class MultiLabelLoss(ConfigLoss):
 
     Args:
         config: a LossConfig, or its fields as a dictionary.
+
+    Attributes:
+        is_leaf: bool [classes], to be set for `leaf_weight`.
     """
 
     default_name = "multi_label_loss"
+    is_leaf: Any = None
 
     def __init__(self, config: LossConfig | dict[str, Any], **options: Any):
         super().__init__(config, **options)
@@ -110,7 +116,7 @@ class MultiLabelLoss(ConfigLoss):
             kept = adaptive_loss.kept_negatives(
                 row_places, plan.shifts, plan.fraction
             )
-        return pair_losses.weighted_sum(
+        loss = pair_losses.weighted_sum(
             self._pair,
             targets,
             logits,
@@ -118,6 +124,10 @@ class MultiLabelLoss(ConfigLoss):
             # Divided are the classes' factors, not the pairs: there are fewer.
             plan.coefficients / self._divisor(targets),
         )
+        if not self.config.leaf_weight:
+            return loss
+        of_leaves = leaf_cross_entropy(targets, logits, self.is_leaf)
+        return loss + self.config.leaf_weight * ops.mean(of_leaves)
 
     def _factors(self, targets, kept):
         """Returns eta^y s_ij, float32 [batch, classes]."""

@@ -122,6 +122,15 @@ class Tagger(TaskModel):
         odds = self.loss_fn.switches.positive_weight * rate / (1.0 - rate)
         self.head.bias.assign(np.log(odds).astype(np.float32))
 
+    def set_leaves(self, is_leaf: np.ndarray) -> None:
+        """Tells the loss which classes have no child; before training.
+
+        Args:
+            is_leaf: bool [classes].
+        """
+        if self.config.loss.leaf_weight:
+            self.loss_fn.is_leaf = np.asarray(is_leaf)
+
     def keep_classes(self, classes: Sequence[int]) -> None:
         """Lets the head's columns of some classes stay as they are."""
         self._kept = np.isin(np.arange(self.classes), classes)

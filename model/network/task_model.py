@@ -79,6 +79,13 @@ class TaskModel(DistributedModel):
             counts: [classes], images with each class, of `images`.
         """
 
+    def set_leaves(self, is_leaf: np.ndarray) -> None:
+        """Tells the loss which classes have no child, where it asks.
+
+        Args:
+            is_leaf: bool [classes].
+        """
+
     def keep_classes(self, classes: Sequence[int]) -> None:
         """Lets the head's columns of some classes stay as they are."""
         raise NotImplementedError

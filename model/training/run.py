@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from beam_jobs.classes import load_classes
 from beam_jobs.errors import InputError
 from model import extension_notes
 from model import workdir as files
@@ -74,6 +75,7 @@ def make_run(config, dataset, workdir, strategy, workers, checkpoint) -> Run:
     over = best_epoch.is_over(position.best, schedule)
     start = begin.load(workdir)
     tagger = _make_tagger(config, counts, strategy, steps, checkpoint, start)
+    tagger.set_leaves(load_classes.load_folder(dataset)[1].is_leaf)
     # Messages name the step of the training, not of this run.
     tagger.watch.start_at(position.step)
     run = Run(

@@ -86,6 +86,9 @@ INGREDIENTS: dict[str, Sequence[str]] = {
     "positives4": _of("loss", positive_weight=4.0),
     "floor1": _of("loss", floor=1.0),
     "focal": _of("loss", kind="focal", floor=0.0),
+    "leaf": _of("loss", leaf_weight=1.0),
+    "leaf4": _of("loss", leaf_weight=4.0),
+    "bfloat16": _of("network", precision="mixed_bfloat16"),
 }
 FIGURES = {
     "f1_at_5": "F1@5",
