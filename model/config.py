@@ -88,6 +88,8 @@ class Config(Section):
             self.schedule.refuse("layer_decay", f"1 without {RESNET_V2}")
         if self.head.task != TAGS:
             self._check_regions()
+        if self.start.cache_features and self.data.mixes:
+            self.start.refuse("cache_features", "False where images are mixed")
 
     def _check_regions(self) -> None:
         """Checks what boxes and masks do not go with."""
@@ -97,6 +99,8 @@ class Config(Section):
             (self.data, "framing", "whole"),
             # A turned box is no box.
             (self.data, "rotation_probability", 0),
+            (self.data, "mixup_alpha", 0),
+            (self.data, "cutmix_alpha", 0),
             (self.start, "cache_features", False),
             # Whose maps are where is known.
             (self.network, "backbone", RESNET_V2),

@@ -71,6 +71,10 @@ class DataConfig(Section):
         erase_probability: of painting a rectangle of the image grey (random
             erasing, https://arxiv.org/abs/1708.04896, algorithm 1).
         erase_area: least and largest part of the image that it covers.
+        mixup_alpha, cutmix_alpha: of Beta(alpha, alpha), from which the share
+            of an image in a mixture of two is drawn (`model.network.
+            image_mixing`); 0 is off. With both, half of each.
+        mix_probability: of a batch to be mixed.
         min_confidence: labels below it are no positives: unknown.
         unknown: what a class is that an image has neither as label nor as
             verified absent: `negative` (as the paper's loss), `ignore`d by
@@ -111,6 +115,9 @@ class DataConfig(Section):
         0.02,
         0.33,
     )
+    mixup_alpha: Annotated[float, Limits(min=0, max=100)] = 0.0
+    cutmix_alpha: Annotated[float, Limits(min=0, max=100)] = 0.0
+    mix_probability: Annotated[float, _PROBABILITY] = 1.0
     min_confidence: Annotated[float, _PROBABILITY] = 0.0
     unknown: Annotated[str, Limits(choices=UNKNOWN_POLICIES)] = "negative"
     reading: Annotated[str, Limits(choices=READINGS)] = "auto"
@@ -127,6 +134,12 @@ class DataConfig(Section):
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 self.refuse(name, "(least, largest), both over 0")
+
+    @property
+    def mixes(self) -> bool:
+        """Whether a training mixes images."""
+        alphas = self.mixup_alpha or self.cutmix_alpha
+        return bool(alphas and self.mix_probability)
 
 
 @dataclass(frozen=True)

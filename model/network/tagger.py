@@ -16,7 +16,7 @@ from model.inputs import preprocessing
 from model.loss_kinds import SOFTMAX
 from model.losses.multi_label_loss import MultiLabelLoss
 from model.losses.softmax_loss import SoftmaxLoss
-from model.network import metrics, replicas
+from model.network import image_mixing, metrics, replicas
 from model.network.distributed_model import compiled
 from model.network.task_model import TaskModel
 
@@ -162,11 +162,26 @@ class Tagger(TaskModel):
             positives, negatives, self.runs, draws
         )
         self.runs.assign(runs)
-        return plan, (images, targets, row_places)
+        if not self.config.data.mixes:
+            return (plan, None), (images, targets, row_places)
+        # Of the whole batch: parts of a step have neither's partners.
+        mixing = image_mixing.draw(
+            self.config.data, self.config.seed, self.optimizer.iterations
+        )
+        images = preprocessing.network_input(images)
+        images, share = image_mixing.mix(images, mixing)
+        others = image_mixing.partners(targets)
+        return (plan, share), (images, targets, row_places, others)
 
-    def step_loss(self, plan, images, targets, row_places):
+    def step_loss(self, plan, images, targets, row_places, others=None):
+        plan, share = plan
         logits = self(images, training=True)
-        return self._plan_loss(targets, logits, plan, row_places)
+        loss = self._plan_loss(targets, logits, plan, row_places)
+        if others is None:
+            return loss
+        # By the same class coefficients: a batch has the labels of both.
+        partners = self._plan_loss(others, logits, plan, row_places)
+        return share * loss + (1.0 - share) * partners
 
     def update_metrics(self, data):
         """One batch (images, targets[, weights]) of an evaluation.

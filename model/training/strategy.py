@@ -86,6 +86,12 @@ def check(config: Config, strategy: tf.distribute.Strategy) -> None:
             f"({schedule.accumulation_steps}); "
             f"received: {schedule.batch_size}"
         )
+    if config.data.mixes and schedule.batch_size // replicas % 2:
+        raise InputError(
+            "data.mixup_alpha and data.cutmix_alpha mix pairs: schedule."
+            f"batch_size must be a multiple of twice the {replicas} replicas; "
+            f"received: {schedule.batch_size}"
+        )
     synchronized = replicas > 1 and config.network.batch_norm_sync
     if synchronized and schedule.jit_compile == "network":
         raise InputError(

@@ -155,6 +155,8 @@ def _config(
         crop_area=(0.3, 1.0),
         crop_aspect=(0.75, 4 / 3),
         rotation_probability=0.0,
+        mixup_alpha=0.0,
+        cutmix_alpha=0.0,
     )
     schedule = ScheduleConfig(
         batch_size=batch,

@@ -59,6 +59,8 @@ def apply(name: str, config: Config, images: int) -> Config:
     schedule = {"validate_every": config.schedule.validate_every, **schedule}
     return replace(
         config,
+        # What the source learned by is no part of the recipe.
+        data=replace(config.data, mixup_alpha=0.0, cutmix_alpha=0.0),
         loss=LossConfig(kind="softmax", label_smoothing=smoothing),
         schedule=ScheduleConfig(
             batch_size=config.schedule.batch_size, **schedule

@@ -119,6 +119,12 @@ def test_two_replicas_equal_one_with_parts_and_clipping(
     check_two_equal_one(config, two_replicas)
 
 
+def test_two_replicas_equal_one_with_mixed_images(two_replicas, tiny_config):
+    config = synchronized(tiny_config(), accumulation_steps=2)
+    config = changed(config, data={"mixup_alpha": 0.4, "cutmix_alpha": 1.0})
+    check_two_equal_one(config, two_replicas)
+
+
 @pytest.mark.large
 def test_two_replicas_equal_one_with_several_steps_a_call(
     two_replicas, tiny_config

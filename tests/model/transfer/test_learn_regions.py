@@ -167,11 +167,13 @@ def test_nothing_to_judge_by_is_refused(folder, tmp_path):
 
 @pytest.mark.parametrize("task", ["detection", "segmentation"])
 def test_a_source_whose_answers_are_mirrored_will_do(task):
-    config = override(squares_config(), ["network.mirrored=True"])
+    config = override(
+        squares_config(), ["network.mirrored=True", "data.cutmix_alpha=1.0"]
+    )
     options = RegionOptions(sources=SourcePaths())
     made = learn_regions._config(task, config, options, "runs/first", 8)
     assert made.head.task == task
-    assert not made.network.mirrored
+    assert not made.network.mirrored and not made.data.mixes
 
 
 def test_a_network_is_needed(folder, tmp_path):
