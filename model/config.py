@@ -23,6 +23,7 @@ from beam_jobs.errors import InputError
 from beam_jobs.option_fields import Limits, nested, typed_fields
 from model.backbone_names import RESNET_V2
 from model.config_checks import Section
+from model.config_data import DataConfig
 from model.config_outputs import CheckpointConfig, LoggingConfig
 from model.config_sections import (
     BEST_FIGURES,
@@ -31,7 +32,6 @@ from model.config_sections import (
     RESNET_BLOCKS,
     SEGMENTATION,
     TAGS,
-    DataConfig,
     HeadConfig,
     LossConfig,
     NetworkConfig,

@@ -39,7 +39,7 @@ FLOORS = {
         ("backbone_names", "config_checks", "workdir"),
         ("checkpoint_files",),
         ("extension_notes", "full_disk", "loss_kinds", "workers"),
-        ("config_outputs", "config_sections"),
+        ("config_data", "config_outputs", "config_sections"),
         ("config",),
         ("configs", "inputs", "losses"),
         ("network",),
