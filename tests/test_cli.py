@@ -33,6 +33,7 @@ COMMANDS = (
     "evaluate",
     "export",
     "features",
+    "find-rate",
     "forget",
     "import-tf1",
     "lineage",

@@ -12,7 +12,7 @@ from model.evaluation.cli import evaluate
 from model.features.cli import features, similar
 from model.scores.cli import calibrate
 from model.start.cli import import_tf1
-from model.training.cli import train
+from model.training.cli import find_rate, train
 from model.transfer.cli import transfer
 from serving.bulk.cli import bulk
 from serving.client.cli import tag
@@ -35,7 +35,8 @@ app = typer.Typer(
 beam_jobs_cli.register(app)
 # In the order of --help.
 for command in (
-    *(train, import_tf1, calibrate, features, similar, evaluate, audit, export),
+    *(train, find_rate, import_tf1, calibrate, features, similar),
+    *(evaluate, audit, export),
     *(
         serve,
         tag,

@@ -1,4 +1,4 @@
-"""The command that trains."""
+"""The commands that train."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from beam_jobs.cli_options import takes_options
 from beam_jobs.errors import InputError
 from model.training.estimate import Estimate
 from model.training.options import TrainOptions
+from model.training.rate_options import PICTURE, RateOptions
 from model.training.train_result import TrainResult
 
 _DEFAULT = "tiny_imagenet"
@@ -61,17 +62,57 @@ def train(
 
     SIGTERM and Ctrl-C save first (exit status 143 and 130).
     """
+    changes = [*_start(from_, freeze), *(set_ or [])]
+    wanted = _load(config, changes)
+    _join(hosts, worker_index)
+    if config == _DEFAULT:
+        wanted = _load(config, changes, dataset)
+    _run(wanted, dataset, workdir, options)
+
+
+@takes_options
+def find_rate(
+    dataset: Annotated[
+        str, typer.Argument(help="Data set folder, from `tagforest dataset`.")
+    ],
+    config: Annotated[
+        str,
+        typer.Option(help="Name of a shipped config, or a .py or .json file."),
+    ] = _DEFAULT,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Changes a field: schedule.epochs=3."),
+    ] = None,
+    *,
+    options: RateOptions,
+) -> None:
+    """Finds a learning rate: a short training whose rate grows, thrown away."""
+    from beam_jobs.files.checks import check_output_folder
+    from model.training import train as train_
+
+    check_output_folder(options.out)
+    wanted = _load(config, set_ or [])
+    if config == _DEFAULT:
+        wanted = _load(config, set_ or [], dataset)
+    found = train_.find_rate(wanted, dataset, options)
+    rate, warm = found.suggested, found.suggested / 10
+    typer.echo(
+        f"least loss at a learning rate of {found.least_at:.2g}, after "
+        f"{len(found.rates)} of {options.steps} steps; a tenth of it is a "
+        f"good one\nsee {options.out / PICTURE}\n"
+        f"next: tagforest train {dataset} --workdir runs/first --config "
+        f"{config} --set schedule.learning_rate={rate:.2g} --set "
+        f"schedule.warmup_learning_rate={warm:.2g}"
+    )
+
+
+def _load(config: str, changes: list[str], dataset: str | None = None) -> Any:
+    """Returns the changed config, fitted to a data set if one is given."""
     from model.config import load_config, override
     from model.training.small_data import fitted
 
-    changes = [*_start(from_, freeze), *(set_ or [])]
     loaded = load_config(config)
-    # A config that somebody chose is what it says.
-    if config == _DEFAULT:
-        loaded = fitted(loaded, dataset)
-    wanted = override(loaded, changes)
-    _join(hosts, worker_index)
-    _run(wanted, dataset, workdir, options)
+    return override(fitted(loaded, dataset) if dataset else loaded, changes)
 
 
 def _join(hosts: str | None, worker_index: int | None) -> None:

@@ -237,7 +237,7 @@ def fit(
     written = writing(run.workdir, f"a file in {files.LOGS}")
     with stop.listening(), watch.watching(), written:
         run.tagger.fit(
-            functools.partial(_distributed, run, clock),
+            functools.partial(distributed, run, clock),
             epochs=run.epochs,
             initial_epoch=run.position.epoch,
             initial_step=run.position.batch,
@@ -250,7 +250,7 @@ def fit(
         run.tagger.average.show()
 
 
-def _distributed(run: Run, clock, first_epoch, first_step, epochs):
+def distributed(run: Run, clock, first_epoch, first_step, epochs):
     """Returns the data from there on, as the strategy deals it to replicas."""
     # The rest of a broken epoch and the epochs after it are two data sets; the
     # clock counts on through both.

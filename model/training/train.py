@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from beam_jobs.classes import load_classes
 from beam_jobs.dataset import dataset_folder
@@ -24,9 +26,13 @@ from model.training import local_workers
 from model.training import prepare_workdir as prepare_workdir_
 from model.training.estimate import Estimate
 from model.training.options import TrainOptions
+from model.training.rate_options import RateOptions
 from model.training.train_result import TrainResult
 from model.training.worker import train_worker
 from model.workers import cluster, rendezvous
+
+if TYPE_CHECKING:
+    from model.training.find_rate import FoundRate
 
 # Bytes a parameter in a checkpoint: weights and AdamW's two moments.
 _BYTES_PER_PARAMETER = 12
@@ -124,6 +130,25 @@ def estimate(
 
     threads = local_workers.threads_of_each(local) if local > 1 else None
     return dry_run.measure(config, dataset, start, count, threads)
+
+
+def find_rate(
+    config: Config, dataset: str | os.PathLike[str], options: RateOptions
+) -> FoundRate:
+    """Returns what a short training of growing rates shows, thrown away.
+
+    Raises:
+        InputError: as `train`; or the loss fell at no rate.
+    """
+    dataset = os.fspath(dataset)
+    with tempfile.TemporaryDirectory(prefix="tagforest-find-rate-") as folder:
+        workdir = Path(folder)
+        data = record_order.settled(config.data, dataset)
+        config = begin.described(replace(config, data=data), workdir, False)
+        _check(config, dataset, workdir, 1)
+        from model.training.find_rate import measure
+
+        return measure(config, dataset, workdir, options)
 
 
 def _check_joined(options: TrainOptions) -> None:

@@ -8,10 +8,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from beam_jobs.scenes.write_scenes import write_scenes
 from model.evaluation.gate_options import ModelGateOptions
+from model.network.load_tagger import load_tagger
 from serving.api.version_folders import find_versions
 from tests.helpers.pipelines import (
     SMALL,
@@ -19,7 +21,6 @@ from tests.helpers.pipelines import (
     options_of,
     ran,
     small_scenes,
-    step,
 )
 from tfx_pipeline import names
 from tfx_pipeline.local_runner import run
@@ -139,7 +140,12 @@ def test_a_killed_training_goes_on(scenes, tmp_path):
     states = {e.id: e for e in open_store(disturbed.root).get_executions()}
     was = states[running[0].id]
     assert was.last_known_state == was.CANCELED
-    assert weights(undisturbed) == weights(disturbed)
+    # Bit for bit is what tests of `model` ask of one process and one machine.
+    # This compares two processes, one of them full of TFX: once, on a machine
+    # of CI, they rounded differently.
+    a, b = weights(undisturbed), weights(disturbed)
+    assert np.linalg.norm(a - b) < 1e-3 * np.linalg.norm(a)
+    assert losses(undisturbed) == pytest.approx(losses(disturbed), rel=1e-4)
     (log,) = logs(tmp_path / "b")
     assert "going on after" in log
 
@@ -148,9 +154,20 @@ def logs(root):
     return [p.read_text() for p in root.glob("training/*/train.log")]
 
 
+def trained(options):
+    (folder,) = Path(options.root).glob("training/*/")
+    return folder
+
+
 def weights(options):
-    model = step(options, names.CALIBRATOR).outputs["model"]
-    return model.custom_properties["weights"].string_value
+    tagger = load_tagger(trained(options))
+    return np.concatenate([w.numpy().ravel() for w in tagger.weights])
+
+
+def losses(options):
+    rows = json.loads((trained(options) / "history.json").read_text())
+    assert len(rows) == 40
+    return [row["loss"] for row in rows]
 
 
 def test_another_error_is_said_in_a_line(options, tmp_path, monkeypatch):
