@@ -14,6 +14,7 @@ from model.loss_kinds import LOSS_KINDS, PARAMETERS, SOFTMAX, LossSwitches
 
 TAGS, DETECTION, SEGMENTATION = TASKS = ("tags", "detection", "segmentation")
 BLOCKS = ("basic", "bottleneck")
+SHORTCUTS = ("strided", "pooled")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 REDUCTIONS = ("mean", "sum")
 OPTIMIZERS = ("sgd", "adamw", "lamb", "lion", "muon")
@@ -52,6 +53,9 @@ class NetworkConfig(Section):
         blocks: residual blocks in each stage.
         filters: output channels of each stage.
         strides: stride of the first block of each stage.
+        shortcut: of blocks with a stride: `strided`, the paper's 1x1
+            convolution of every second pixel; `pooled`, behind the mean of
+            2x2 (https://arxiv.org/abs/1812.01187, ResNet-D).
         stem_filters, stem_kernel, stem_stride: the first convolution.
         batch_norm_momentum, batch_norm_epsilon: the paper's 0.9 and 1e-3.
         batch_norm_sync: statistics over all replicas, so that several equal
@@ -73,6 +77,7 @@ class NetworkConfig(Section):
     blocks: Annotated[tuple[int, ...], _POSITIVE] = RESNET_BLOCKS[101]
     filters: Annotated[tuple[int, ...], _POSITIVE] = (256, 512, 1024, 2048)
     strides: Annotated[tuple[int, ...], _POSITIVE] = (2, 2, 2, 2)
+    shortcut: Annotated[str, Limits(choices=SHORTCUTS)] = "strided"
     stem_filters: Annotated[int, _POSITIVE] = 64
     stem_kernel: Annotated[int, _POSITIVE] = 7
     stem_stride: Annotated[int, _POSITIVE] = 2
@@ -101,6 +106,8 @@ class NetworkConfig(Section):
                 "network.filters of bottleneck blocks are multiples of 4; "
                 f"received: {self.filters}"
             )
+        if self.shortcut == "pooled" and max(self.strides) > 2:
+            self.refuse("shortcut", "strided where a stride is above 2")
         if self.preset and self.backbone != KERAS_HUB:
             self.refuse("preset", f"left out without backbone {KERAS_HUB}")
 

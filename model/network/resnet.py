@@ -12,6 +12,7 @@ import keras
 from keras import layers
 
 from model.config import NetworkConfig
+from model.network.pair_mean import PairMean
 
 
 def build_backbone(
@@ -69,6 +70,7 @@ def _apply_stages(x, config: NetworkConfig, output_stride: int | None):
                 project=block == 1,
                 name=f"stage{stage}_block{block}",
                 config=config,
+                pooled=block == 1 and config.strides[stage - 1] > 1,
                 # The 3x3 that had a stride sees the map of the stage before.
                 dilations=(before if block == 1 else dilation, dilation),
             )
@@ -99,6 +101,7 @@ def apply_block(
     project: bool,
     name: str,
     config: NetworkConfig,
+    pooled: bool = False,
     dilations: tuple[int, int] = (1, 1),
 ):
     """Adds one residual block.
@@ -109,6 +112,7 @@ def apply_block(
         stride: of the block's first 3x3 convolution.
         project: the shortcut is a strided 1x1 convolution behind its own
             normalization; else the input as it is.
+        pooled: the shortcut skips no pixels, if the config says so.
         dilations: of the first 3x3 convolution, and of one behind it.
 
     Returns:
@@ -117,10 +121,11 @@ def apply_block(
     policy = config.precision
     shortcut = x
     if project:
-        shortcut = _norm_relu(x, f"{name}_shortcut", config)
-        shortcut = _conv(
-            shortcut, filters, 1, stride, f"{name}_shortcut", policy
-        )
+        shortcut, step = _norm_relu(x, f"{name}_shortcut", config), stride
+        if pooled and config.shortcut == "pooled":
+            shortcut = _pool(shortcut, stride, dilations[0], name, policy)
+            step = 1
+        shortcut = _conv(shortcut, filters, 1, step, f"{name}_shortcut", policy)
     # A bottleneck computes its 3x3 on a quarter of the channels.
     inner = filters if config.block == "basic" else filters // 4
     first, second = dilations
@@ -133,6 +138,16 @@ def apply_block(
             x, width, kernel, step, f"{name}_{position}", policy, dilation
         )
     return layers.Add(name=f"{name}_add", dtype=policy)([shortcut, x])
+
+
+def _pool(x, stride: int, dilation: int, name: str, policy: str):
+    name = f"{name}_shortcut_pool"
+    if stride > 1:
+        # Where there is no neighbour, "same" counts none.
+        return layers.AveragePooling2D(
+            stride, padding="same", name=name, dtype=policy
+        )(x)
+    return PairMean(dilation, name=name, dtype=policy)(x)
 
 
 def _norm_relu(x, name: str, config: NetworkConfig):

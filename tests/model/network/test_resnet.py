@@ -1,10 +1,14 @@
 """Tests of model.network.resnet: the released graph, layer by layer."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
+from beam_jobs.errors import InputError
 from model.config import RESNET_BLOCKS, NetworkConfig
+from model.config_sections import SHORTCUTS
 from model.network.resnet import build_backbone
 
 SMALL = NetworkConfig(
@@ -52,6 +56,31 @@ def test_stride_is_in_the_first_block_and_there_is_no_max_pool():
     assert model.get_layer("stage4_block2_add").output.shape[1:3] == (2, 2)
 
 
+def test_a_pooled_shortcut_skips_no_pixel():
+    def seen(shortcut):
+        config = dataclasses.replace(SMALL, shortcut=shortcut)
+        model = build_backbone(config, 32)
+        name = "stage2_block1_shortcut"
+        inputs = model.get_layer(f"{name}_relu").output
+        outputs = model.get_layer(f"{name}_conv").output
+        one = keras.Model(inputs, outputs)
+        kernel = model.get_layer(f"{name}_conv").kernel.numpy()[0, 0]
+        pixels = np.zeros((1, 16, 16, 8), np.float32)
+        # Each of its pixels has another value.
+        pixels[..., 0] = np.arange(256).reshape(16, 16)
+        return one(pixels).numpy()[0, :, :, 0] / kernel[0, 0]
+
+    places = np.arange(256, dtype=np.float32).reshape(16, 16)
+    np.testing.assert_allclose(seen("strided"), places[::2, ::2], rtol=1e-4)
+    means = places.reshape(8, 2, 8, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(seen("pooled"), means, rtol=1e-4)
+
+
+def test_longer_strides_have_no_pooled_shortcut():
+    with pytest.raises(InputError, match="shortcut must be strided where"):
+        NetworkConfig(shortcut="pooled", strides=(1, 2, 4, 1))
+
+
 def test_projection_shortcut_has_its_own_normalization():
     model = build_backbone(SMALL, 16)
     norms = [v.name for v in layers_of(model, keras.layers.BatchNormalization)]
@@ -93,7 +122,8 @@ STRIDE_32 = {
 
 @pytest.mark.parametrize("block", STRIDE_32)
 @pytest.mark.parametrize("size", [64, 65, 100])
-def test_dilated_stages_see_what_strided_ones_see(block, size):
+@pytest.mark.parametrize("shortcut", SHORTCUTS)
+def test_dilated_stages_see_what_strided_ones_see(block, size, shortcut):
     first = 1 if block == "basic" else 2
     config = NetworkConfig(
         block=block,
@@ -101,6 +131,7 @@ def test_dilated_stages_see_what_strided_ones_see(block, size):
         strides=(first, 2, 2, 2),
         stem_filters=8,
         stem_kernel=5,
+        shortcut=shortcut,
         **STRIDE_32[block],
     )
     strided, dilated, denser = (
