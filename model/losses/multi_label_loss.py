@@ -126,6 +126,8 @@ class MultiLabelLoss(ConfigLoss):
         )
         if not self.config.leaf_weight:
             return loss
+        if self.is_leaf is None:
+            raise ValueError("loss.leaf_weight: `is_leaf` was not set")
         of_leaves = leaf_cross_entropy(targets, logits, self.is_leaf)
         return loss + self.config.leaf_weight * ops.mean(of_leaves)
 

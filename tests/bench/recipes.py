@@ -46,11 +46,21 @@ def _of(section: str, **fields) -> list[str]:
     return [f"{section}.{name}={value}" for name, value in fields.items()]
 
 
+# The paper's, for small batches: a floor for r, all negatives, the sum.
+_PAPER = _of(
+    "loss",
+    kind="paper",
+    floor=0.3,
+    absent_probability=1.0,
+    negative_ratio=0.0,
+    leaf_weight=0.0,
+)
 # What shipped up to November 2026, but for its 16 epochs.
 _FIRST = (
+    *_PAPER,
     *_of("schedule", average=0.0, **_ADAMW),
-    *_of("network", blocks=(2, 2, 1)),
-    *_of("data", crop_area=(0.5, 1.0)),
+    *_of("network", blocks=(2, 2, 1), shortcut="strided"),
+    *_of("data", crop_area=(0.5, 1.0), colour_probability=0.0),
 )
 INGREDIENTS: dict[str, Sequence[str]] = {
     "shipped": (),
@@ -71,34 +81,23 @@ INGREDIENTS: dict[str, Sequence[str]] = {
     "shallower": _of("network", blocks=(2, 2, 1)),
     "crops.5": _of("data", crop_area=(0.5, 1.0)),
     "crops.2": _of("data", crop_area=(0.2, 1.0)),
-    "colours": _of("data", colour_probability=0.5, hue=0.0),
-    "light": _of(
-        "data",
-        colour_probability=1.0,
-        brightness=0.2,
-        contrast=(0.8, 1.2),
-        saturation=(1.0, 1.0),
-        hue=0.0,
+    "colours": _of(
+        "data", colour_probability=0.5, contrast=(0.5, 1.5), hue=0.2
     ),
+    "no_light": _of("data", colour_probability=0.0),
     "cutmix": _of("data", cutmix_alpha=1.0, mix_probability=0.3),
     "mixup": _of("data", mixup_alpha=0.2),
     "strided": _of("network", shortcut="strided"),
-    "pooled": _of("network", shortcut="pooled"),
     "erase": _of("data", erase_probability=0.25),
-    "bce": _of("loss", kind="bce"),
-    "paper": _of("loss", kind="paper", floor=0.3),
+    "no_leaf": _of("loss", leaf_weight=0.0),
+    "paper": _PAPER,
     "as_published": _of(
-        "loss",
-        floor=0.0,
-        absent_probability=0.1,
-        negative_ratio=5.0,
-        reduction="mean",
+        "loss", kind="paper", reduction="mean", leaf_weight=0.0
     ),
-    "positives1": _of("loss", positive_weight=1.0),
-    "positives4": _of("loss", positive_weight=4.0),
-    "floor1": _of("loss", floor=1.0),
-    "focal": _of("loss", kind="focal", floor=0.0),
-    "leaf": _of("loss", leaf_weight=1.0),
+    "positives1": (*_PAPER, *_of("loss", positive_weight=1.0)),
+    "positives4": (*_PAPER, *_of("loss", positive_weight=4.0)),
+    "floor1": (*_PAPER, *_of("loss", floor=1.0)),
+    "focal": _of("loss", kind="focal"),
     "leaf4": _of("loss", leaf_weight=4.0),
     "bfloat16": _of("network", precision="mixed_bfloat16"),
 }
