@@ -20,6 +20,8 @@ from serving.server.tls import LiveTls
 # While a server closes, clients that ask without pause are told so.
 _LAST_WORDS_S = 0.3
 _ACCEPTING_S = 0.05
+# Of a turn of the event loop, at most.
+_TURN_S = 5.0
 
 
 def _context_of(tls: LiveTls | None) -> Callable | None:
@@ -88,8 +90,19 @@ class RestServer:
             # Those that have connected and not asked yet are answered, too.
             stop_connecting(self._socket)
             time.sleep(_ACCEPTING_S)
+            self._turn_round()
             # What still runs has had its grace; uvicorn takes whole seconds.
             self._server.config.timeout_graceful_shutdown = 1
             self._server.should_exit = True
             self._thread.join()
         self._socket.close()
+
+    def _turn_round(self) -> None:
+        """Lets the event loop take what lies before it, however busy it is."""
+        loop = self._server.servers[0].get_loop()
+        # It wakes for the first while it accepts, and asks again before the
+        # next.
+        for _ in range(3):
+            done = threading.Event()
+            loop.call_soon_threadsafe(done.set)
+            done.wait(_TURN_S)
