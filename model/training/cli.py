@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,25 +17,27 @@ from model.training.rate_options import PICTURE, RateOptions
 from model.training.train_result import TrainResult
 
 _DEFAULT = "tiny_imagenet"
+_Dataset = Annotated[
+    str, typer.Argument(help="Data set folder, from `tagforest dataset`.")
+]
+_Config = Annotated[
+    str, typer.Option(help="Name of a shipped config, or a .py or .json file.")
+]
+_Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Changes a field: schedule.epochs=3."),
+]
 
 
 @takes_options
 def train(
-    dataset: Annotated[
-        str, typer.Argument(help="Data set folder, from `tagforest dataset`.")
-    ],
+    dataset: _Dataset,
     workdir: Annotated[
         Path,
         typer.Option(help="For checkpoints, logs and the final weights."),
     ],
-    config: Annotated[
-        str,
-        typer.Option(help="Name of a shipped config, or a .py or .json file."),
-    ] = _DEFAULT,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Changes a field: schedule.epochs=3."),
-    ] = None,
+    config: _Config = _DEFAULT,
+    set_: _Changes = None,
     from_: Annotated[
         str | None,
         typer.Option(
@@ -72,17 +75,9 @@ def train(
 
 @takes_options
 def find_rate(
-    dataset: Annotated[
-        str, typer.Argument(help="Data set folder, from `tagforest dataset`.")
-    ],
-    config: Annotated[
-        str,
-        typer.Option(help="Name of a shipped config, or a .py or .json file."),
-    ] = _DEFAULT,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Changes a field: schedule.epochs=3."),
-    ] = None,
+    dataset: _Dataset,
+    config: _Config = _DEFAULT,
+    set_: _Changes = None,
     *,
     options: RateOptions,
 ) -> None:
@@ -91,18 +86,22 @@ def find_rate(
     from model.training import train as train_
 
     check_output_folder(options.out)
-    wanted = _load(config, set_ or [])
+    changes = set_ or []
+    wanted = _load(config, changes)
     if config == _DEFAULT:
-        wanted = _load(config, set_ or [], dataset)
+        wanted = _load(config, changes, dataset)
     found = train_.find_rate(wanted, dataset, options)
-    rate, warm = found.suggested, found.suggested / 10
+    changes += [
+        f"schedule.learning_rate={found.suggested:.2g}",
+        f"schedule.warmup_learning_rate={found.suggested / 10:.2g}",
+    ]
+    sets = " ".join(f"--set {shlex.quote(change)}" for change in changes)
     typer.echo(
         f"least loss at a learning rate of {found.least_at:.2g}, after "
         f"{len(found.rates)} of {options.steps} steps; a tenth of it is a "
         f"good one\nsee {options.out / PICTURE}\n"
         f"next: tagforest train {dataset} --workdir runs/first --config "
-        f"{config} --set schedule.learning_rate={rate:.2g} --set "
-        f"schedule.warmup_learning_rate={warm:.2g}"
+        f"{config} {sets}"
     )
 
 

@@ -121,6 +121,11 @@ def _losses(
     # What it says of a training is not of this one.
     with contextlib.redirect_stdout(io.StringIO()):
         run = run_.make_run(own, dataset, folder, strategy, Workers(), None)
+    print(
+        f"{options.steps} steps of {own.schedule.batch_size} images, at rates "
+        f"from {options.lowest:g} to {options.highest:g}",
+        flush=True,
+    )
     watch = _Watch(options.steps)
     epochs = math.ceil(options.steps / run.steps)
     run.tagger.fit(
