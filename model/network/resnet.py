@@ -12,6 +12,7 @@ import keras
 from keras import layers
 
 from model.config import NetworkConfig
+from model.network.batch_norm import BatchNorm
 from model.network.pair_mean import PairMean
 
 
@@ -151,7 +152,7 @@ def _pool(x, stride: int, dilation: int, name: str, policy: str):
 
 
 def _norm_relu(x, name: str, config: NetworkConfig):
-    x = layers.BatchNormalization(
+    x = BatchNorm(
         momentum=config.batch_norm_momentum,
         epsilon=config.batch_norm_epsilon,
         synchronized=config.batch_norm_sync,
