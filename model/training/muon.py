@@ -72,13 +72,21 @@ class Muon(keras.optimizers.AdamW):
 
     Args:
         momentum: of the kernels' gradients.
+        matrix_dtype: of the products that orthogonalise: bfloat16 does, as in
+            the published code, in half the time where a CPU computes in it.
     """
 
     adam_rate = 0.1
 
-    def __init__(self, learning_rate=0.02, momentum=0.95, **options):
+    def __init__(
+        self,
+        learning_rate=0.02,
+        momentum=0.95,
+        matrix_dtype="float32",
+        **options,
+    ):
         super().__init__(learning_rate, **options)
-        self.momentum = momentum
+        self.momentum, self.matrix_dtype = momentum, matrix_dtype
 
     def build(self, variables):
         # Not Adam's, which keeps a second moment of each.
@@ -101,8 +109,10 @@ class Muon(keras.optimizers.AdamW):
         matrix = ops.reshape(ahead, (-1, variable.shape[-1]))
         rows, columns = matrix.shape
         rate = learning_rate * max(1.0, rows / columns) ** 0.5
-        step = ops.reshape(rate * orthogonalized(matrix), variable.shape)
-        self.assign_sub(variable, step)
+        matrix = orthogonalized(ops.cast(matrix, self.matrix_dtype))
+        step = rate * ops.cast(matrix, variable.dtype)
+        self.assign_sub(variable, ops.reshape(step, variable.shape))
 
     def get_config(self):
-        return {**super().get_config(), "momentum": self.momentum}
+        own = {"momentum": self.momentum, "matrix_dtype": self.matrix_dtype}
+        return {**super().get_config(), **own}

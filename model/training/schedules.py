@@ -184,12 +184,14 @@ def make_optimizer(
     """
     rate = WarmupThenDecay(config, steps_per_epoch)
     kind = _KINDS[config.optimizer]
-    options = {"global_clipnorm": config.clip_norm or None}
+    options: dict[str, Any] = {"global_clipnorm": config.clip_norm or None}
     if config.optimizer in ("sgd", "muon"):
         options["momentum"] = config.momentum
     if config.optimizer == "muon":
         # Of few steps: a beta_2 of 0.999 forgets over a thousand.
         options["beta_2"] = 0.99
+        if precision == "mixed_bfloat16":
+            options["matrix_dtype"] = "bfloat16"
     if config.optimizer != "sgd":
         options["weight_decay"] = config.weight_decay
     if config.layer_decay != 1:

@@ -66,6 +66,19 @@ def test_a_kernel_of_a_convolution_is_a_matrix_of_its_outputs():
     assert 0.6 < singular.min() <= singular.max() < 1.3
 
 
+def test_of_a_network_in_bfloat16_it_is_as_near_as_its_digits():
+    gradient = np.random.default_rng(0).normal(size=(3, 3, 4, 6))
+    weight = variable("stem_conv/kernel", gradient.shape)
+    optimizer = make_optimizer(SCHEDULE, 100, "mixed_bfloat16")
+    optimizer.build([weight])
+    optimizer.apply_gradients([(gradient.astype(np.float32), weight)])
+    matrix = gradient.reshape(36, 6)
+    wanted = -RATE * np.sqrt(36 / 6) * iterated(matrix.T).T
+    found = weight.numpy().reshape(36, 6)
+    np.testing.assert_allclose(found, wanted, atol=0.05 * np.abs(wanted).max())
+    assert np.abs(found - wanted).max() > 1e-4
+
+
 def test_a_wide_dense_kernel_keeps_the_rate():
     gradient = np.random.default_rng(0).normal(size=(4, 9))
     found, _ = steps_of(variable("hidden/kernel", (4, 9)), [gradient])
