@@ -81,7 +81,7 @@ bench: $(VENV)/.ready ## Measure ratios; ONLY=labels,loss for some.
 requirements: $(VENV)/.ready ## Compile the pins of both stacks anew.
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.10 \
 	  --extra demo --extra ui --extra dask --extra s3 --extra kubeflow \
-	  --extra onnx --extra openvino --extra otel --extra dev --no-header --no-annotate --upgrade \
+	  --extra onnx --extra openvino --extra otel --extra mlflow --extra dev --no-header --no-annotate --upgrade \
 	  --no-emit-index-url --no-emit-find-links pyproject.toml \
 	  -o requirements.txt
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Annotated
 
+from beam_jobs.errors import InputError
 from beam_jobs.option_fields import Limits
 from model.config_checks import Section
 
@@ -37,7 +39,7 @@ class CheckpointConfig(Section):
 
 @dataclass(frozen=True)
 class LoggingConfig(Section):
-    """What a training writes for TensorBoard; no weight depends on it.
+    """What a training writes to be looked at; no weight depends on it.
 
     Attributes:
         every: steps between two points of a curve. Reading a value makes
@@ -52,6 +54,8 @@ class LoggingConfig(Section):
             end; 0 is none.
         input_wait: times the delivery of the data.
         hyperparameters: writes the config for the table of several runs.
+        tracker: follows the epochs beside TensorBoard: `mlflow`, where
+            MLFLOW_TRACKING_URI says (`pip install 'tagforest[mlflow]'`).
     """
 
     every: Annotated[int, _POSITIVE] = 10
@@ -62,3 +66,12 @@ class LoggingConfig(Section):
     projector_images: Annotated[int, Limits(min=0, max=10**4)] = 256
     input_wait: bool = True
     hyperparameters: bool = True
+    tracker: Annotated[str | None, Limits(choices=("mlflow",))] = None
+
+    def check_tracker(self) -> None:
+        """Raises InputError unless the tracker, if any, is installed."""
+        if self.tracker and find_spec(self.tracker) is None:
+            raise InputError(
+                f"logging.tracker {self.tracker} needs it installed: "
+                f"pip install 'tagforest[{self.tracker}]'"
+            )

@@ -17,6 +17,7 @@ segmentation.json   and of a segmenter
 extensions.json     what `--extend` changed, and when; its notes name the
                     weights that were final before
 logs/               TensorBoard
+tracked_run.txt     which run of an experiment tracker it is
 train.log           what the training said, with times
 workers/            what each worker ended with, and what it passed over
 damaged_records.txt what all have passed over, a line a record
@@ -48,6 +49,7 @@ START = "start.json"
 FEATURES = "features.npy"
 COUNTS = "counts.json"
 LOGS = "logs"
+TRACKED = "tracked_run.txt"
 LOG = "train.log"
 WORKERS = "workers"
 DAMAGED = "damaged_records.txt"

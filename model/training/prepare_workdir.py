@@ -34,6 +34,7 @@ from model.workdir import (
     RECORD_INDEX,
     RESULT,
     START,
+    TRACKED,
     WEIGHTS,
     WORKERS,
 )
@@ -176,6 +177,7 @@ def clear(workdir: Path) -> None:
         COUNTS,
         DAMAGED,
         LOG,
+        TRACKED,
     )
     for name in (*names, load_classes.VOCABULARY, load_classes.HIERARCHY):
         (workdir / name).unlink(missing_ok=True)

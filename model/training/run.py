@@ -301,7 +301,7 @@ def _of_history(run: Run, epoch: int) -> dict[str, Any]:
 
 def _callbacks(run: Run, clock, profile) -> tuple[list, Any]:
     """Returns the callbacks in their order, and the last of them."""
-    from model.monitoring import progress, tensorboard
+    from model.monitoring import experiment_tracker, progress, tensorboard
     from model.training import checkpoints, divergence
     from model.training.stop_requests import StopOnRequest
 
@@ -341,6 +341,9 @@ def _callbacks(run: Run, clock, profile) -> tuple[list, Any]:
         progress.HistoryFile(workdir / files.HISTORY, batch_size, more),
         # On disk before the checkpoint that a training goes on from.
         *board,
+        *experiment_tracker.make_tracking(
+            config, workdir, tensorboard.hyperparameters(config)
+        ),
         saver,
         stop,
     ], stop

@@ -205,6 +205,7 @@ def _check_batch(config: Config, workers: int) -> None:
 
 def _check(config: Config, dataset: str, workdir: Path, workers: int) -> None:
     _check_batch(config, workers)
+    config.logging.check_tracker()
     dataset_folder.shard_paths(dataset, dataset_folder.TRAIN)
     train_counts.check_has_images(dataset)
     if config.schedule.validate_every:
