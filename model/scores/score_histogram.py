@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numba
 import numpy as np
 from scipy.special import digamma
 
@@ -79,15 +80,8 @@ class ScoreHistogram:
                 below 0 unknown.
             scores: probabilities [images, classes].
         """
-        # By class, image after image: the counts of a class lie together.
-        bins = bins_of(logits_of(scores).T, self.bins)
-        labels = np.asarray(labels).T
-        # -1 is the last of three, as Python counts.
-        kinds = np.where(labels > 0, POSITIVE, np.where(labels < 0, 2, ABSENT))
-        rows = kinds * self.classes + np.arange(self.classes)[:, None]
-        cells = (rows * self.bins + bins).reshape(-1)
-        # NumPy's fast loop needs a 1 of the same type.
-        np.add.at(self.counts.reshape(-1), cells, np.uint32(1))
+        bins = bins_of(logits_of(scores), self.bins)
+        _count(self.counts, np.ascontiguousarray(labels), bins)
 
     def tables(self) -> list[np.ndarray]:
         """Returns what was counted; see `model.workers.team.Counts`."""
@@ -148,6 +142,16 @@ def average_precision(
 
     best, worst = in_order(wrong - n), in_order(wrong)
     return tied, np.maximum(np.abs(best - tied), np.abs(tied - worst))
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(counts, labels, bins):
+    # By class, image after image: the counts of a class lie together.
+    for column in range(labels.shape[1]):
+        for image in range(len(labels)):
+            label = labels[image, column]
+            kind = POSITIVE if label > 0 else UNKNOWN if label < 0 else ABSENT
+            counts[kind, column, bins[image, column]] += 1
 
 
 def logits_of(scores: Any) -> np.ndarray:

@@ -77,6 +77,7 @@ INGREDIENTS: dict[str, Sequence[str]] = {
     "rate.04": _of("schedule", learning_rate=0.04, warmup_learning_rate=0.004),
     "decay.1": _of("schedule", weight_decay=0.1),
     "no_average": _of("schedule", average=0.0),
+    "average.999": _of("schedule", average=0.999),
     "mirrored": _of("network", mirrored=True),
     "shallower": _of("network", blocks=(2, 2, 1)),
     "crops.5": _of("data", crop_area=(0.5, 1.0)),

@@ -4,7 +4,8 @@ Same network, batch, optimizer and batches in memory; the difference is the
 adaptive loss and the step around it. Twice: the demo's network with the
 drawn scenes' classes, and the one for photographs with 11,166. `watched` is
 ours with what a training has at each step besides: the watch for NaN, and the
-curves and histograms of TensorBoard as often as by default.
+curves and histograms of TensorBoard as often as by default. And ours against
+itself with Keras' batch normalization.
 
 CPU seconds of one thread. With a thread a core, every operation waits for the
 slowest of them: beside other work the same step took 0.06 to 0.71 s on the
@@ -22,8 +23,10 @@ import numpy as np
 import tensorflow as tf
 
 from model.config import Config, override
+from model.config_sections import PRECISIONS
 from model.configs import demo, tiny_imagenet
 from model.monitoring import tensorboard
+from model.network.batch_norm import BatchNorm
 from model.network.resnet import build_backbone
 from model.network.tagger import Tagger
 from model.training.divergence import StopOnNaN
@@ -48,7 +51,25 @@ def run(folder: Path, short: bool = False) -> list[timing.Comparison]:
         # Keras' own step has no second loss either.
         config = override(tiny_imagenet.get_config(), ["loss.leaf_weight=0"])
         found += compare(config, _PUBLISHED_CLASSES, folder / "tiny")
+        found += [normalized(config, kind) for kind in PRECISIONS[:2]]
     return found
+
+
+def normalized(config: Config, precision: str) -> timing.Comparison:
+    """Returns our steps a second against those with Keras' normalization."""
+    config = override(config, [f"network.precision={precision}"])
+    bare, ours = (_tagger(config, _PUBLISHED_CLASSES) for _ in range(2))
+    for layer in bare.backbone.layers:
+        if isinstance(layer, BatchNorm):
+            # The layer that ours begins with, its weights as they are.
+            layer.__class__ = keras.layers.BatchNormalization
+    data = _batches(config, _PUBLISHED_CLASSES)
+    arms = {timing.BARE: bare, timing.OURS: ours}
+    blocks = {name: Block(model, data) for name, model in arms.items()}
+    took = timing.interleave(blocks, _ROUNDS)
+    details = {"batch": config.schedule.batch_size}
+    name = f"train_step batch normalization, {precision}"
+    return timing.compare_rates(name, "steps", took, details)
 
 
 def compare(
@@ -174,6 +195,9 @@ def _plain(config: Config, classes: int) -> keras.Model:
 def _tagger(config: Config, classes: int) -> Tagger:
     tagger = Tagger(config, classes)
     tagger.compile(
-        optimizer=make_optimizer(config.schedule, 100), jit_compile=False
+        optimizer=make_optimizer(
+            config.schedule, 100, config.network.precision
+        ),
+        jit_compile=False,
     )
     return tagger
