@@ -21,6 +21,7 @@ from model.training import profiling
 
 # The demo's 1,049 are few.
 _FEW_STEPS = 300
+_CPU = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,11 @@ def _print_start(run: Run) -> None:
             run.dataset, run.config, run.workers.count, run.workdir
         )
     )
+    if run.config.network.precision == "float32" and _cpu_has_bfloat16():
+        print(
+            "this CPU computes in bfloat16: --set "
+            "network.precision=mixed_bfloat16 trains about twice as fast"
+        )
     steps = run.steps * run.config.schedule.epochs
     if steps < _FEW_STEPS:
         print(
@@ -135,6 +141,15 @@ def _print_start(run: Run) -> None:
         print(note)
     if run.notes:
         _print_rates(run)
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Whether the CPU trains, and is faster in bfloat16 (Linux, x86)."""
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU") or not _CPU.is_file():
+        return False
+    return "amx_bf16" in _CPU.read_text(encoding="utf-8")
 
 
 def _print_rates(run: Run) -> None:

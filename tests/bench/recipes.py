@@ -60,7 +60,7 @@ _FIRST = (
     *_PAPER,
     *_of("schedule", average=0.0, **_ADAMW),
     *_of("network", blocks=(2, 2, 1), shortcut="strided"),
-    *_of("data", crop_area=(0.5, 1.0), colour_probability=0.0),
+    *_of("data", image_size=64, crop_area=(0.5, 1.0), colour_probability=0.0),
 )
 INGREDIENTS: dict[str, Sequence[str]] = {
     "shipped": (),
@@ -101,12 +101,9 @@ INGREDIENTS: dict[str, Sequence[str]] = {
     "focal": _of("loss", kind="focal"),
     "leaf4": _of("loss", leaf_weight=4.0),
     "bfloat16": _of("network", precision="mixed_bfloat16"),
-    "bottleneck": _of("network", block="bottleneck", filters=(256, 512, 1024)),
-    "wide": _of("network", filters=(96, 192, 384), stem_filters=48),
-    "size48": _of("data", image_size=48),
+    "size40": _of("data", image_size=40),
     "size56": _of("data", image_size=56),
-    "stride1_deep": _of("network", blocks=(1, 2, 3)),
-    "rate.03": _of("schedule", learning_rate=0.03, warmup_learning_rate=0.003),
+    "size64": _of("data", image_size=64),
 }
 FIGURES = {
     "f1_at_5": "F1@5",

@@ -12,10 +12,10 @@ from model.training.small_data import fitted
 @pytest.mark.parametrize(
     ("images", "batch", "epochs"),
     [
-        (21_739, 256, 13),
-        (8_000, 256, 20),
-        (5_119, 128, 16),
-        (1_000, 32, 20),
+        (21_739, 256, 23),
+        (6_000, 256, 27),
+        (5_119, 128, 23),
+        (1_000, 32, 23),
         (161, 8, 30),
         (40, 8, 120),
         # Refused by the training, with what it needs.

@@ -75,6 +75,34 @@ def test_few_steps_are_told(
     assert "steps in all" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("flags", "precision", "told"),
+    [
+        ("avx512f amx_bf16", "float32", True),
+        ("avx512f amx_bf16", "mixed_bfloat16", False),
+        ("avx512f", "float32", False),
+    ],
+)
+def test_a_cpu_with_bfloat16_is_told(
+    flags,
+    precision,
+    told,
+    tiny_config,
+    tiny_dataset,
+    tmp_path,
+    capsys,
+    monkeypatch,
+):
+    cpu = tmp_path / "cpuinfo"
+    cpu.write_text(f"flags : fpu {flags} sse\n")
+    monkeypatch.setattr(run_, "_CPU", cpu)
+    change = f"network.precision={precision}"
+    config = override(tiny_config(epochs=1), [change])
+    train(config, tiny_dataset, tmp_path / "run")
+    said = capsys.readouterr().out
+    assert ("network.precision=mixed_bfloat16" in said) == told
+
+
 def test_second_run_says_so_and_returns(finished, tiny_dataset, capsys):
     folder, result = finished
     config = Config.from_json((folder / "config.json").read_text())
