@@ -31,7 +31,7 @@ BENCHMARKS = {
     "input_pipeline": Benchmark("training input against the released", 260),
     "reading": Benchmark("a worker's part against a stream of all", 540),
     "loss": Benchmark("losses against plain cross-entropy", 190, threads=1),
-    "train_step": Benchmark("our step against Keras' own", 240, threads=1),
+    "train_step": Benchmark("our step against Keras' own", 155, threads=1),
     "accumulation": Benchmark("a batch in parts", 60, threads=1),
     "transfer": Benchmark("boxes and masks against tags", 200, threads=1),
     "two_workers": Benchmark("two workers against one", 240),
