@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,8 +42,8 @@ class Tracker(Protocol):
     def log(self, values: Mapping[str, float], step: int) -> None:
         """Adds a point to each curve."""
 
-    def end(self, is_over: bool) -> None:
-        """Ends, for good or until the training goes on."""
+    def end(self) -> None:
+        """Says that the training is over; one that was stopped does not."""
 
 
 class MlflowRun:
@@ -53,36 +54,40 @@ class MlflowRun:
     """
 
     def __init__(self, kept: Path):
-        # Takes seconds.
+        self._kept = kept
+        self._id = ""
+        self._client: Any = None
+
+    def begin(self, name: str, parameters: Mapping[str, Any]) -> None:
+        # Takes seconds, and reads the variables, which may be wrong.
         from mlflow import MlflowClient
 
         self._client = MlflowClient()
-        self._kept = kept
-        self._id = ""
-
-    def begin(self, name: str, parameters: Mapping[str, Any]) -> None:
         if self._kept.is_file():
             self._id = self._kept.read_text(encoding="utf-8").strip()
             self._client.update_run(self._id, status="RUNNING")
             return
         run = self._client.create_run(self._experiment(), run_name=name)
         self._id = run.info.run_id
-        storage.write_text(self._kept, f"{self._id}\n")
         from mlflow.entities import Param
 
         rows = [Param(k, str(v)) for k, v in parameters.items()]
         for first in range(0, len(rows), _PARAMETERS_A_CALL):
             few = rows[first : first + _PARAMETERS_A_CALL]
             self._client.log_batch(self._id, params=few)
+        # Last: one that goes on says its parameters no more.
+        storage.write_text(self._kept, f"{self._id}\n")
 
     def log(self, values: Mapping[str, float], step: int) -> None:
-        for name, value in values.items():
-            self._client.log_metric(self._id, name, value, step=step)
+        from mlflow.entities import Metric
 
-    def end(self, is_over: bool) -> None:
-        self._client.set_terminated(
-            self._id, "FINISHED" if is_over else "KILLED"
-        )
+        now = time.time_ns() // 1_000_000
+        rows = [Metric(n, v, now, step) for n, v in values.items()]
+        # At once: a server that is lost is waited for once an epoch.
+        self._client.log_batch(self._id, metrics=rows)
+
+    def end(self) -> None:
+        self._client.set_terminated(self._id, "FINISHED")
 
     def _experiment(self) -> str:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "Default")
@@ -119,7 +124,7 @@ class Tracking(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         with _said():
-            self._tracker.end(not self.model.stop_training)
+            self._tracker.end()
 
 
 def make_tracking(

@@ -2,7 +2,7 @@
 
 Keras 3 writes it out: casts to float32, moments, products, each a pass over
 the features. TensorFlow's own operation (oneDNN on a CPU, cuDNN on a GPU) does
-the same in two, and in bfloat16 without a copy in float32: 3 to 5 times as
+the same in two, and in bfloat16 without a copy in float32: 2 to 5 times as
 fast, forwards and backwards, on a CPU (BENCHMARKS.md).
 """
 
@@ -32,7 +32,9 @@ class BatchNorm(keras.layers.BatchNormalization):
             inputs, self.gamma, self.beta, epsilon=self.epsilon
         )
         # It gives the variance of what is estimated: / (count - 1).
-        count = tf.cast(tf.size(inputs) / inputs.shape[-1], tf.float32)
+        count = tf.cast(
+            tf.size(inputs, tf.int64) / inputs.shape[-1], tf.float32
+        )
         variance *= (count - 1.0) / count
         for kept, new in (
             (self.moving_mean, mean),

@@ -150,6 +150,7 @@ def _count(counts, labels, bins):
     for column in range(labels.shape[1]):
         for image in range(len(labels)):
             label = labels[image, column]
+            # -1 is the last of three, as Python counts.
             kind = POSITIVE if label > 0 else UNKNOWN if label < 0 else ABSENT
             counts[kind, column, bins[image, column]] += 1
 

@@ -83,7 +83,9 @@ def _make_run(config: Config, dataset: str, folder: Path, workers: int) -> Run:
         # In the second epoch as in the first, which compiles.
         validate_every=min(config.schedule.validate_every, 1),
     )
-    own = dataclasses.replace(config, schedule=schedule)
+    # Nobody wants to follow it.
+    logging = dataclasses.replace(config.logging, tracker=None)
+    own = dataclasses.replace(config, schedule=schedule, logging=logging)
     prepare_workdir.prepare(folder, dataset, own)
     strategy = strategy_.make_strategy(Workers())
     keras.utils.set_random_seed(config.seed)

@@ -124,7 +124,10 @@ def _print_start(run: Run) -> None:
             run.dataset, run.config, run.workers.count, run.workdir
         )
     )
-    if run.config.network.precision == "float32" and _cpu_has_bfloat16():
+    precision = run.config.network.precision
+    # One that goes on keeps its own.
+    fresh = not run.position.step
+    if fresh and precision == "float32" and _cpu_has_bfloat16():
         print(
             "this CPU computes in bfloat16: --set "
             "network.precision=mixed_bfloat16 trains about twice as fast"

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from beam_jobs.errors import InputError
 from model.config import LoggingConfig
 from model.monitoring import experiment_tracker
-from model.training.train import train
+from model.training.train import estimate, train
 from model.workdir import TRACKED
 
 
@@ -78,6 +78,28 @@ def test_a_training_that_goes_on_is_the_same_run(
     assert run.info.status == "FINISHED"
     points = client.get_metric_history(run.info.run_id, "loss")
     assert len({p.step for p in points}) == config().schedule.epochs
+
+
+def test_one_that_stops_early_is_over(client, config, tiny_dataset, tmp_path):
+    looks = {"validate_every": 1, "best": "loss", "stop_after": 1}
+    # Of a rate that spoils it, so that no later look is better.
+    made = config(epochs=9, learning_rate=30.0, **looks)
+    result = train(made, tiny_dataset, tmp_path / "run")
+    assert result.epochs < 9
+    assert only_run(client).info.status == "FINISHED"
+
+
+def test_a_dry_run_is_not_followed(client, config, tiny_dataset, tmp_path):
+    estimate(config(), tiny_dataset, tmp_path / "run")
+    assert client.get_experiment_by_name("birds") is None
+
+
+def test_variables_that_say_nowhere_are_told(
+    config, tiny_dataset, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nowhere://here")
+    with pytest.raises(InputError, match=r"logging\.tracker: .*nowhere"):
+        train(config(), tiny_dataset, tmp_path / "run")
 
 
 def test_a_server_that_is_not_there_is_told(

@@ -1,3 +1,5 @@
+"""Tests of model.network.batch_norm, beside Keras' own."""
+
 import keras
 import numpy as np
 import pytest
