@@ -130,7 +130,7 @@ def _print_start(run: Run) -> None:
     if fresh and precision == "float32" and _cpu_has_bfloat16():
         print(
             "this CPU computes in bfloat16: --set "
-            "network.precision=mixed_bfloat16 trains about twice as fast"
+            "network.precision=mixed_bfloat16 trains up to twice as fast"
         )
     steps = run.steps * run.config.schedule.epochs
     if steps < _FEW_STEPS:
