@@ -301,19 +301,10 @@ def _rule_out(state, touched, count, label, first):
 
 @numba.njit
 def _rule_out_row(
-    state,
-    touched,
-    begin,
-    end,
-    ids,
-    bits,
-    sources,
-    allowed,
-    splits,
-    below,
-    first,
+    state, touched, begin, end, annotations, allowed, splits, below, first
 ):
     """Lists the row's absent classes in `touched`; returns their number."""
+    _, ids, bits, sources = annotations
     count = 0
     for v in range(begin, end):
         label = ids[v]
@@ -373,7 +364,7 @@ def label_rows(annotations, allowed, min_bits, above, below, pairs):
             state, begin, end, annotations, min_bits, first, corrected, hidden
         )
         count = _rule_out_row(
-            *(state, touched, begin, end, ids, bits, sources, allowed),
+            *(state, touched, begin, end, annotations, allowed),
             *(below[0], below[1], first),
         )
         absent = _appended(absent, absent_size, touched, count)
