@@ -13,6 +13,7 @@ from keras import layers
 
 from model.config import NetworkConfig
 from model.network.batch_norm import BatchNorm
+from model.network.conv import Conv
 from model.network.pair_mean import PairMean
 
 
@@ -185,7 +186,7 @@ def _conv(
                 dtype=policy,
             )(x)
         padding = "valid"
-    return layers.Conv2D(
+    return Conv(
         filters,
         kernel,
         stride,
