@@ -56,6 +56,8 @@ class NetworkConfig(Section):
         shortcut: of blocks with a stride: `strided`, the paper's 1x1
             convolution of every second pixel; `pooled`, behind the mean of
             2x2 (https://arxiv.org/abs/1812.01187, ResNet-D).
+        squeeze: how many times fewer channels the squeeze-and-excitation at
+            a block's end has (https://arxiv.org/abs/1709.01507); 0 is none.
         stem_filters, stem_kernel, stem_stride: the first convolution.
         batch_norm_momentum, batch_norm_epsilon: the paper's 0.9 and 1e-3.
         batch_norm_sync: statistics over all replicas, so that several equal
@@ -78,6 +80,7 @@ class NetworkConfig(Section):
     filters: Annotated[tuple[int, ...], _POSITIVE] = (256, 512, 1024, 2048)
     strides: Annotated[tuple[int, ...], _POSITIVE] = (2, 2, 2, 2)
     shortcut: Annotated[str, Limits(choices=SHORTCUTS)] = "strided"
+    squeeze: Annotated[int, Limits(min=0)] = 0
     stem_filters: Annotated[int, _POSITIVE] = 64
     stem_kernel: Annotated[int, _POSITIVE] = 7
     stem_stride: Annotated[int, _POSITIVE] = 2

@@ -139,7 +139,22 @@ def apply_block(
         x = _conv(
             x, width, kernel, step, f"{name}_{position}", policy, dilation
         )
+    if config.squeeze:
+        x = _excite(x, max(filters // config.squeeze, 1), name, policy)
     return layers.Add(name=f"{name}_add", dtype=policy)([shortcut, x])
+
+
+def _excite(x, squeezed: int, name: str, policy: str):
+    """Weighs each channel (https://arxiv.org/abs/1709.01507, section 3)."""
+    weights = layers.GlobalAveragePooling2D(
+        keepdims=True, name=f"{name}_squeeze_pool", dtype=policy
+    )(x)
+    widths = {"relu": squeezed, "sigmoid": x.shape[-1]}
+    for position, (activation, width) in enumerate(widths.items(), 1):
+        weights = layers.Dense(
+            width, activation, name=f"{name}_squeeze_{position}", dtype=policy
+        )(weights)
+    return layers.Multiply(name=f"{name}_excite", dtype=policy)([x, weights])
 
 
 def _pool(x, stride: int, dilation: int, name: str, policy: str):

@@ -27,7 +27,7 @@ TRAINING, EXPORT, RELEASED = "training", "export", "TF1 checkpoint"
 APPLICATION, PRESET = "weights file", "KerasHub preset"
 # The fields that weights of a backbone belong to.
 _FIELDS = (
-    *("backbone", "block", "blocks", "filters", "strides"),
+    *("backbone", "block", "blocks", "filters", "strides", "squeeze"),
     *("stem_filters", "stem_kernel", "stem_stride", "batch_norm_epsilon"),
 )
 # Of an export's assets: which of its variables is which weight.

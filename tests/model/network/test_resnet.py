@@ -76,6 +76,27 @@ def test_a_pooled_shortcut_skips_no_pixel():
     np.testing.assert_allclose(seen("pooled"), means, rtol=1e-4)
 
 
+def test_squeeze_and_excitation_weighs_the_channels_by_their_means():
+    config = dataclasses.replace(SMALL, squeeze=4)
+    model = build_backbone(config, 16)
+    squeeze, excite = (
+        model.get_layer(f"stage1_block1_squeeze_{i}") for i in (1, 2)
+    )
+    assert squeeze.kernel.shape == (8, 2)
+    rng = np.random.default_rng(0)
+    for weight in (*squeeze.weights, *excite.weights):
+        weight.assign(rng.normal(size=weight.shape))
+    names = ("stage1_block1_2_conv", "stage1_block1_excite")
+    outputs = [model.get_layer(name).output for name in names]
+    images = rng.normal(size=(2, 16, 16, 3)).astype(np.float32)
+    maps, found = keras.Model(model.input, outputs)(images)
+    means = np.asarray(maps).mean((1, 2))
+    hidden = np.maximum(means @ squeeze.kernel + squeeze.bias, 0)
+    weights = 1 / (1 + np.exp(-(hidden @ excite.kernel + excite.bias)))
+    wanted = maps * weights[:, None, None, :]
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5)
+
+
 def test_longer_strides_have_no_pooled_shortcut():
     with pytest.raises(InputError, match="shortcut must be strided where"):
         NetworkConfig(shortcut="pooled", strides=(1, 2, 4, 1))
