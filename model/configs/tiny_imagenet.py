@@ -48,6 +48,7 @@ def get_config() -> Config:
             filters=(64, 128, 256),
             strides=(2, 2, 2),
             shortcut="pooled",
+            squeeze=8,
             stem_filters=32,
             stem_kernel=3,
             stem_stride=2,

@@ -59,7 +59,7 @@ _PAPER = _of(
 _FIRST = (
     *_PAPER,
     *_of("schedule", average=0.0, **_ADAMW),
-    *_of("network", blocks=(2, 2, 1), shortcut="strided"),
+    *_of("network", blocks=(2, 2, 1), shortcut="strided", squeeze=0),
     *_of("data", image_size=64, crop_area=(0.5, 1.0), colour_probability=0.0),
 )
 INGREDIENTS: dict[str, Sequence[str]] = {
@@ -75,11 +75,13 @@ INGREDIENTS: dict[str, Sequence[str]] = {
     "batch512": _of("schedule", batch_size=512),
     "rate.01": _of("schedule", learning_rate=0.01, warmup_learning_rate=0.001),
     "rate.04": _of("schedule", learning_rate=0.04, warmup_learning_rate=0.004),
+    "rate.08": _of("schedule", learning_rate=0.08, warmup_learning_rate=0.008),
     "decay.1": _of("schedule", weight_decay=0.1),
     "no_average": _of("schedule", average=0.0),
     "average.999": _of("schedule", average=0.999),
     "mirrored": _of("network", mirrored=True),
     "shallower": _of("network", blocks=(2, 2, 1)),
+    "wider": _of("network", filters=(96, 192, 384)),
     "crops.5": _of("data", crop_area=(0.5, 1.0)),
     "crops.2": _of("data", crop_area=(0.2, 1.0)),
     "colours": _of(
@@ -87,7 +89,9 @@ INGREDIENTS: dict[str, Sequence[str]] = {
     ),
     "no_light": _of("data", colour_probability=0.0),
     "cutmix": _of("data", cutmix_alpha=1.0, mix_probability=0.3),
+    "cutmix.5": _of("data", cutmix_alpha=1.0, mix_probability=0.5),
     "mixup": _of("data", mixup_alpha=0.2),
+    "no_squeeze": _of("network", squeeze=0),
     "strided": _of("network", shortcut="strided"),
     "erase": _of("data", erase_probability=0.25),
     "no_leaf": _of("loss", leaf_weight=0.0),
