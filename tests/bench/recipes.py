@@ -266,8 +266,9 @@ def _draw(rows: Sequence[Mapping[str, str]], path: Path) -> None:
                 points = sorted((mean(g[over]), mean(g[name])) for g in groups)
                 axis.plot(*zip(*points, strict=True), "o-", label=recipe)
             axis.set(xlabel=over, ylabel=title)
-    axes[0][0].legend(fontsize=7)
-    figure.tight_layout()
+    lines = axes[0][0].get_legend_handles_labels()
+    figure.legend(*lines, loc="lower center", ncols=3, fontsize=8)
+    figure.tight_layout(rect=(0, 0.1, 1, 1))
     figure.savefig(path, dpi=80)
     plt.close(figure)
 
