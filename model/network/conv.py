@@ -22,13 +22,17 @@ class Conv(keras.layers.Conv2D):
 
     def call(self, inputs, training=None):
         """Returns [batch, height, width, filters]."""
-        if not (training and self._is_small(inputs.shape)):
+        if not (training and self.is_small(inputs.shape)):
             return super().call(inputs)
         inputs = tf.cast(inputs, self.compute_dtype)
         kernel = tf.cast(self.kernel, self.compute_dtype)
         return _convolve(inputs, kernel, self.strides[0], self.padding)
 
-    def _is_small(self, shape: tuple[int | None, ...]) -> bool:
+    def is_small(self, shape: tuple[int | None, ...]) -> bool:
+        """Whether products pay for inputs of [batch, height, width, channels].
+
+        And whether the layer is of the plain kind that they are written for.
+        """
         width = shape[1] and -(-shape[1] // self.strides[0])
         return (
             self.compute_dtype == "bfloat16"
