@@ -3,7 +3,8 @@
 oneDNN sums a kernel's gradient along the rows of the map, so a row of 3 or 7
 leaves most of each AMX or AVX-512 tile empty. As one product of matrices for
 each place of the kernel it takes 0.1 to 0.7 times as long on maps of up to 14
-pixels (BENCHMARKS.md). In float32, and on a GPU, nothing is gained.
+pixels (BENCHMARKS.md). In float32 only the smallest maps gain, and little; on a
+GPU it was not tried.
 """
 
 from __future__ import annotations

@@ -16,13 +16,13 @@ def features(side, channels=CHANNELS, batch=3, seed=0):
     return tf.constant(rng.normal(size=shape), tf.float32)
 
 
-def operations(layer, side, training=True):
+def operations(layer, side):
     """Returns the kinds of operations of a step."""
 
     @tf.function
     def step(x):
         with tf.GradientTape() as tape:
-            total = tf.reduce_sum(layer(x, training=training))
+            total = tf.reduce_sum(layer(x, training=True))
         return tape.gradient(total, layer.trainable_variables)
 
     x = features(side, layer.kernel.shape[2])
