@@ -161,7 +161,7 @@ def _images(part: Part, places: np.ndarray) -> Iterator[_Image]:
         with_features=True,
         places=places,
     )
-    for batch in score_batches(tagger, batches):
+    for batch in score_batches(tagger, batches, part.split.hierarchy):
         ledger = np.asarray(batch.ledger)
         yield from map(
             _Image, _ids_of(batch), batch.labels, batch.scores, ledger

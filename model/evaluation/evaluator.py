@@ -25,6 +25,7 @@ from model.evaluation.ranking import (
 )
 from model.evaluation.result import CalibrationReport, Evaluation
 from model.scores import reliability
+from model.scores.coherent import bottom_up, coherent
 from model.scores.score_histogram import ScoreHistogram
 from model.scores.scoring import Scored
 from model.scores.tagging import TagCounts, Tagging
@@ -65,7 +66,7 @@ class Evaluator:
             for depth in range(int(hierarchy.depth.max(initial=0)) + 1)
         ]
         self._start_counts()
-        self._tags = _TagCounts(len(hierarchy), calibration)
+        self._tags = _TagCounts(hierarchy, calibration)
 
     def _start_counts(self) -> None:
         whole = self._best_tags(self._all)
@@ -264,16 +265,18 @@ class Evaluator:
 class _TagCounts:
     """Tags by 0.5 of the score, of the probability, and by thresholds."""
 
-    def __init__(self, classes: int, tagging: Tagging | None):
+    def __init__(self, hierarchy: Hierarchy, tagging: Tagging | None):
         self.tagging = tagging
-        self.counts = [TagCounts(classes) for _ in range(3)]
+        self._edges = bottom_up(hierarchy)
+        self.counts = [TagCounts(len(hierarchy)) for _ in range(3)]
         self.score, self.probability, self.fitted = self.counts
 
     def update(self, scores: np.ndarray, positive: np.ndarray) -> None:
         """Adds a batch, both [images, classes]."""
         self.score.add(scores >= 0.5, positive)
         if self.tagging is not None:
-            logits = self.tagging.logits(scores)
+            # Slopes and offsets differ: again as it is served.
+            logits = coherent(self.tagging.logits(scores), self._edges)
             self.probability.add(logits >= 0, positive)
             self.fitted.add(self.tagging.choose(logits), positive)
 

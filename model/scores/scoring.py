@@ -33,6 +33,7 @@ from model.network.load_tagger import load_tagger
 from model.network.options import BatchOptions
 from model.network.tagger import Tagger
 from model.scores import trained_on as trained_on_
+from model.scores.coherent import bottom_up, coherent
 from model.scores.trained_on import Judge
 from model.workers.team import ALONE, Team
 
@@ -53,7 +54,8 @@ class Scored(NamedTuple):
     Attributes:
         labels: [images, classes]; above 0 positive, 0 verified absent, below
             0 unknown.
-        scores: probabilities [images, classes].
+        scores: probabilities [images, classes]; but for a softmax none is
+            lower than one of a class below, see `model.scores.coherent`.
         ledger: codes of `records.ledger_codes` [images, classes], negative
             where there is no label; None where origins are not known.
         features: of the records without their images, see
@@ -132,10 +134,10 @@ def open_split(
         with_features=True,
         places=left[batches.start * size : batches.stop * size],
     )
-    scored = score_batches(tagger, images, team)
+    _, hierarchy = load_folder(workdir)
+    scored = score_batches(tagger, images, hierarchy, team)
     shown = options.progress and team.is_chief
     bar = _bar(scored, f"score {split}{team.part}", len(batches), shown)
-    _, hierarchy = load_folder(workdir)
     return Split(tagger, vocabulary, hierarchy, bar, judge, own, left)
 
 
@@ -204,12 +206,16 @@ def looked_for(
 
 
 def score_batches(
-    tagger: Tagger, batches: tf.data.Dataset, team: Team = ALONE
+    tagger: Tagger,
+    batches: tf.data.Dataset,
+    hierarchy: Hierarchy,
+    team: Team = ALONE,
 ) -> Iterator[Scored]:
     """Yields labels, scores and ledger, batch by batch.
 
     Args:
         batches: elements (images, targets, features).
+        hierarchy: of the tagger's classes.
         team: ends with it.
     """
 
@@ -218,9 +224,12 @@ def score_batches(
     def score(images):
         return tagger.scores(tagger(images, training=False))
 
+    edges = bottom_up(hierarchy)
     for images, targets, features in batches:
         team.check()
         scores = score(images).numpy()
+        if not tagger.one_class:
+            scores = coherent(scores, edges)
         ledger = _ledger(features, scores.shape)
         yield Scored(targets.numpy(), scores, ledger, features)
 

@@ -62,7 +62,7 @@ class Tagging:
         """Returns the logits of the probabilities, [images, classes].
 
         Args:
-            scores: the tagger's sigmoids [images, classes].
+            scores: [images, classes], as `scoring.Scored` has them.
         """
         slope, offset = self.calibration.T
         return slope * logits_of(scores) + offset
@@ -240,7 +240,7 @@ def _column(rows: Sequence[Sequence[str]], *names: str) -> np.ndarray:
 
 
 def _raw_scores(calibration: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Returns the tagger's own sigmoids at the thresholds; inf stays inf."""
+    """Returns the scores at the thresholds; inf stays inf."""
     slope, offset = calibration.T
     raw = expit((logits_at(thresholds) - offset) / slope)
     return np.where(np.isfinite(thresholds), raw, np.inf)

@@ -73,13 +73,13 @@ def plan(hierarchy: Hierarchy) -> Plan:
     return Plan(finished[0].astype(np.int32), tuple(found), order)
 
 
-def highest_below(probabilities: tf.Tensor, plan: Plan) -> tf.Tensor:
+def highest_below(values: tf.Tensor, plan: Plan) -> tf.Tensor:
     """Returns the highest value of each class and those below it.
 
     Args:
-        probabilities: float32 [N, classes].
+        values: float32 [N, classes].
     """
-    rows = tf.transpose(probabilities)
+    rows = tf.transpose(values)
     done = [tf.gather(rows, plan.alone)]
     for left, right, ended in plan.rounds:
         rows = tf.maximum(tf.gather(rows, left), tf.gather(rows, right))

@@ -58,6 +58,8 @@ def graph(tagger: ExportableTagger, layout: str) -> Callable:
             pixels = tf.reverse(pixels, [-1])
         logits = tagger.logits(preprocessing.scale(pixels))
         with tf.name_scope(ANSWERS):
+            if classes.calibrated:
+                logits = highest_below(logits, compared)
             own = classes.own_probabilities(logits)
             if not tagger.one_class:
                 own = highest_below(own, compared)

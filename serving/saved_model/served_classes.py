@@ -72,6 +72,7 @@ class ServedClasses:
         self._by_fingerprint = np.argsort(prints).astype(np.int32)
         self._fingerprints = prints[self._by_fingerprint]
         self._above, self._below = _closure(hierarchy)
+        self.calibrated = tagging is not None
         fitted = np.tile([1.0, 0.0], (self.count, 1))
         if tagging is not None:
             fitted = tagging.calibration
@@ -82,8 +83,9 @@ class ServedClasses:
     def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
         """Returns calibrated probabilities, none above its parents'.
 
-        A class is there if one below it is: its probability is the highest
-        of its own and those of all classes below it.
+        A class is there if one below it is: its logit is the highest of its
+        own and those of all classes below it, as the calibration was fitted
+        (`model.scores.coherent`), and so is then its probability.
 
         Args:
             logits: [N, classes].
@@ -91,10 +93,11 @@ class ServedClasses:
         Returns:
             float32 [N, classes].
         """
-        own = self.own_probabilities(logits)
         if self._one_class:
-            return own
-        return self._highest_below(own, with_itself=True)
+            return self.own_probabilities(logits)
+        if self.calibrated:
+            logits = self._highest_below(logits)
+        return self._highest_below(self.own_probabilities(logits))
 
     def own_probabilities(self, logits: tf.Tensor) -> tf.Tensor:
         """Returns calibrated probabilities, whatever lies below a class.
@@ -144,7 +147,7 @@ class ServedClasses:
         chosen &= self._in_list(wanted.include) | ~named
         chosen &= ~self._in_list(wanted.exclude)
         sure = tf.cast(chosen, tf.float32)
-        covered = self._highest_below(sure, with_itself=False) > 0.0
+        covered = self._highest_below(sure, themselves=False) > 0.0
         return chosen & ~(covered & wanted.most_specific[:, tf.newaxis])
 
     def _in_list(self, lists: tf.Tensor) -> tf.Tensor:
@@ -186,22 +189,24 @@ class ServedClasses:
         shape = tf.stack([tf.size(lists), self.count])
         return tf.scatter_nd(pairs, tf.cast(known, tf.int32), shape)
 
-    def _highest_below(self, values: tf.Tensor, with_itself: bool) -> tf.Tensor:
-        """Returns the highest value of the classes below each, or 0.
+    def _highest_below(
+        self, values: tf.Tensor, themselves: bool = True
+    ) -> tf.Tensor:
+        """Returns the highest value of each class and those below it.
 
         Args:
-            values: float32 [N, classes], at least 0.
-            with_itself: each class counts as one below itself.
+            values: float32 [N, classes].
+            themselves: whether classes count for themselves. If not, one with
+                nothing below it has the lowest number there is.
         """
         rows = tf.transpose(values)
-        chosen = slice(None) if with_itself else self._above != self._below
+        chosen = slice(None) if themselves else self._above != self._below
         highest = tf.math.unsorted_segment_max(
             tf.gather(rows, self._below[chosen]),
             self._above[chosen],
             self.count,
         )
-        # A class with nothing below it has the lowest number there is.
-        return tf.transpose(tf.maximum(highest, 0.0))
+        return tf.transpose(highest)
 
 
 def thresholds_of(tagging: Tagging | None, classes: int) -> np.ndarray:

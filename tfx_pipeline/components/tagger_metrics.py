@@ -28,6 +28,7 @@ from model.evaluation.evaluator import Evaluator
 from model.evaluation.paired import PairedScores
 from model.inputs import targets
 from model.scores import tagging
+from model.scores.coherent import bottom_up, coherent
 from model.scores.scoring import Scored, dense_ledger
 from model.workdir import CONFIG, read_json
 from model.workers.team import Counts
@@ -70,7 +71,7 @@ def eval_config(judged: Judged) -> tfma.EvalConfig:
             # Keras 2.
             model_type=tfma.TF_GENERIC,
             signature_name=contract.TF_EXAMPLE,
-            # What `tagforest evaluate` ranks by.
+            # Made coherent, what `tagforest evaluate` ranks by.
             prediction_key=contract.RAW_SCORES,
             label_key=records.LABEL_ID,
             # On accelerators batches grow until memory is out.
@@ -245,6 +246,7 @@ class _Loaded:
 
     def __init__(self, judged: Judged):
         self.vocabulary, self.hierarchy = load_folder(judged.dataset)
+        self._edges = bottom_up(self.hierarchy)
         self.config = Config.from_json(
             Path(judged.run, CONFIG).read_text()
         ).data
@@ -270,10 +272,12 @@ class _Loaded:
     def aligned(self, name: str, scores: np.ndarray) -> np.ndarray:
         """Returns a model's scores by the data set's classes.
 
-        A class that the model does not know scores 0.
+        A class that the model does not know scores 0, but where it knows one
+        below it.
         """
         columns = self._columns[name]
-        return np.where(columns >= 0, scores[:, columns], 0).astype(np.float32)
+        own = np.where(columns >= 0, scores[:, columns], 0).astype(np.float32)
+        return coherent(own, self._edges)
 
     def labels(self, examples: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
         """Returns labels and ledger of records, both [images, classes]."""

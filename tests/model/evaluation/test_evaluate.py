@@ -8,6 +8,7 @@ from beam_jobs.errors import InputError
 from beam_jobs.labels.ledger import Rule, Source, ledger_codes
 from model.evaluation import evaluate
 from model.evaluation.result import TITLES
+from model.scores.coherent import bottom_up, coherent
 from model.scores.scoring import Scored
 from model.scores.tagging import Tagging
 
@@ -237,23 +238,39 @@ def test_thresholds():
     tagging = Tagging(
         np.tile([1.0, 0.0], (4, 1)), np.array([0.6, 0.85, np.inf, 0.5]), {}
     )
+    scores = coherent(SCORES, bottom_up(TREE))
     found = evaluate.evaluate_scores(
-        [Scored(LABELS, SCORES)], TREE, TRAIN_COUNTS, calibration=tagging
+        [Scored(LABELS, scores)], TREE, TRAIN_COUNTS, calibration=tagging
     )
     tags = found.calibration.tags
-    # animal (right) | dog (wrong), chair (right) | animal (right), chair.
+    # animal (right) | animal for its dog (right), dog (wrong), chair (right) |
+    # animal (right), chair.
     fitted = tags["thresholds"]
-    assert fitted.tags_per_image == pytest.approx(5 / 3)
-    assert fitted.precision == pytest.approx((1 + 1 / 2 + 1 / 2) / 3)
-    assert fitted.recall == pytest.approx((1 / 2 + 1 / 3 + 1) / 3)
-    assert fitted.f1 == pytest.approx((2 / 3 + 2 / 5 + 2 / 3) / 3)
-    assert fitted.micro_precision == pytest.approx(3 / 5)
-    # animal 2 of 2 of 3, dog 0, cat 0, chair 1 of 2 of 1.
-    assert fitted.macro_f1 == pytest.approx((4 / 5 + 0 + 0 + 2 / 3) / 4)
+    assert fitted.tags_per_image == pytest.approx(6 / 3)
+    assert fitted.precision == pytest.approx((1 + 2 / 3 + 1 / 2) / 3)
+    assert fitted.recall == pytest.approx((1 / 2 + 2 / 3 + 1) / 3)
+    assert fitted.f1 == pytest.approx(2 / 3)
+    assert fitted.micro_precision == pytest.approx(4 / 6)
+    # animal 3 of 3 of 3, dog 0, cat 0, chair 1 of 2 of 1.
+    assert fitted.macro_f1 == pytest.approx((1 + 0 + 0 + 2 / 3) / 4)
     assert tags["score 0.5"] == tags["probability 0.5"]
     np.testing.assert_allclose(
-        found.tags_of_classes[2], [4 / 5, 0, 0, 2 / 3], rtol=1e-6
+        found.tags_of_classes[2], [1, 0, 0, 2 / 3], rtol=1e-6
     )
+
+
+def test_calibration_makes_no_tag_without_its_parents():
+    # Slope 1; the animal's offset sinks it below its dog.
+    values = np.array([[1.0, -9.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+    tagging = Tagging(values, np.full(4, 0.5), {})
+    scores = coherent(SCORES, bottom_up(TREE))
+    found = evaluate.evaluate_scores(
+        [Scored(LABELS, scores)], TREE, TRAIN_COUNTS, calibration=tagging
+    )
+    # animal, dog | animal, dog, cat, chair | chair.
+    fitted = found.calibration.tags["thresholds"]
+    assert fitted.tags_per_image == pytest.approx((2 + 4 + 1) / 3)
+    assert fitted.recall == pytest.approx((1 + 1 + 0) / 3)
 
 
 def test_average_precision_states_its_error(found):

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from beam_jobs.classes.hierarchy import Hierarchy
 from beam_jobs.classes.vocabulary import TagClass, Vocabulary
+from model.scores.coherent import bottom_up, coherent
 from model.scores.tagging import Tagging
 from serving.api.contract import MAX_LIST_IDS
 from serving.saved_model.served_classes import Selection, ServedClasses
@@ -77,6 +78,22 @@ def test_calibration_comes_first():
     cat = 1 / (1 + np.exp(-1.0))
     expected = [cat, cat, 0.5, cat, 0.5, 0.5]
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_what_is_served_is_what_is_evaluated():
+    rng = np.random.default_rng(2)
+    logits = rng.normal(0, 3, (50, 6)).astype(np.float32)
+    edges = bottom_up(Hierarchy(PARENTS))
+    scores = coherent(1 / (1 + np.exp(-logits)), edges)
+    found = served().probabilities(tf.constant(logits))
+    np.testing.assert_allclose(found, scores, atol=1e-6)
+    fitted = np.stack([rng.normal(1, 0.5, 6), rng.normal(0, 1, 6)], axis=1)
+    tagging = Tagging(fitted, np.full(6, 0.5), {})
+    expected = coherent(tagging.logits(scores), edges)
+    found = served(tagging).probabilities(tf.constant(logits))
+    np.testing.assert_allclose(
+        found, 1 / (1 + np.exp(-expected)), rtol=1e-4, atol=1e-6
+    )
 
 
 def test_thresholds_of_classes_and_never():
