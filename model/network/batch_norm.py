@@ -16,11 +16,12 @@ _LEAST_EPSILON = 1.001e-5
 
 
 @keras.saving.register_keras_serializable(package="tagforest")
-class BatchNorm(keras.layers.BatchNormalization):
+class BatchNormalization(keras.layers.BatchNormalization):
     """Keras' layer, its numbers up to rounding, for features with channels.
 
-    Its weights bear the same names. Statistics over all replicas
-    (`synchronized`) and all but training are computed as Keras does.
+    Of the same name, by which files of weights know a layer. Statistics over
+    all replicas (`synchronized`) and all but training are computed as Keras
+    does.
     """
 
     def call(self, inputs, training=None, mask=None):

@@ -18,8 +18,11 @@ _LEAST_PRODUCTS = 64 * 128
 
 
 @keras.saving.register_keras_serializable(package="tagforest")
-class Conv(keras.layers.Conv2D):
-    """Keras' layer; its kernel's gradient is summed in another order."""
+class Conv2D(keras.layers.Conv2D):
+    """Keras' layer; its kernel's gradient is summed in another order.
+
+    Of the same name, by which files of weights know a layer.
+    """
 
     def call(self, inputs, training=None):
         """Returns [batch, height, width, filters]."""

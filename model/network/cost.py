@@ -73,7 +73,8 @@ def _kept_bytes(graph: tf.Graph) -> int:
 
 
 def _bytes(tensor: tf.Tensor) -> int:
-    # Resources are variables; what has no shape, a few numbers of `BatchNorm`.
+    # Resources are variables; what has no shape, a few numbers of
+    # `BatchNormalization`.
     if tensor.dtype == tf.resource or tensor.shape.rank is None:
         return 0
     return math.prod(tensor.shape.as_list()) * tensor.dtype.size

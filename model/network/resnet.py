@@ -12,8 +12,8 @@ import keras
 from keras import layers
 
 from model.config import NetworkConfig
-from model.network.batch_norm import BatchNorm
-from model.network.conv import Conv
+from model.network.batch_norm import BatchNormalization
+from model.network.conv import Conv2D
 from model.network.pair_mean import PairMean
 
 
@@ -168,7 +168,7 @@ def _pool(x, stride: int, dilation: int, name: str, policy: str):
 
 
 def _norm_relu(x, name: str, config: NetworkConfig):
-    x = BatchNorm(
+    x = BatchNormalization(
         momentum=config.batch_norm_momentum,
         epsilon=config.batch_norm_epsilon,
         synchronized=config.batch_norm_sync,
@@ -201,7 +201,7 @@ def _conv(
                 dtype=policy,
             )(x)
         padding = "valid"
-    return Conv(
+    return Conv2D(
         filters,
         kernel,
         stride,

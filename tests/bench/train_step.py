@@ -25,8 +25,8 @@ import tensorflow as tf
 from model.config import Config, override
 from model.configs import demo, tiny_imagenet
 from model.monitoring import tensorboard
-from model.network.batch_norm import BatchNorm
-from model.network.conv import Conv
+from model.network.batch_norm import BatchNormalization
+from model.network.conv import Conv2D
 from model.network.resnet import build_backbone
 from model.network.tagger import Tagger
 from model.training.divergence import StopOnNaN
@@ -60,10 +60,10 @@ def own_layers(config: Config, precision: str) -> timing.Comparison:
     config = override(config, [f"network.precision={precision}"])
     bare, ours = (_tagger(config, _PUBLISHED_CLASSES) for _ in range(2))
     for layer in bare.backbone.layers:
-        if isinstance(layer, BatchNorm):
+        if isinstance(layer, BatchNormalization):
             # The layer that ours begins with, its weights as they are.
             layer.__class__ = keras.layers.BatchNormalization
-        if isinstance(layer, Conv):
+        if isinstance(layer, Conv2D):
             layer.is_small = lambda shape: False
     data = _batches(config, _PUBLISHED_CLASSES)
     arms = {timing.BARE: bare, timing.OURS: ours}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.network.batch_norm import BatchNorm
+from model.network.batch_norm import BatchNormalization
 
 SHAPE = (8, 5, 3, 4)
 
@@ -40,7 +40,7 @@ def trained(kind, **options):
 
 
 def test_a_channel_by_hand():
-    layer = BatchNorm(momentum=0.9, epsilon=1e-3)
+    layer = BatchNormalization(momentum=0.9, epsilon=1e-3)
     x = np.array([1.0, 2.0, 3.0, 6.0], np.float32).reshape(4, 1, 1, 1)
     found = layer(x, training=True)
     # Mean 3, squares of the differences 4, 1, 0, 9: variance 14 / 4.
@@ -52,7 +52,9 @@ def test_a_channel_by_hand():
 
 
 def test_training_is_keras_own():
-    ours, theirs = map(trained, (BatchNorm, keras.layers.BatchNormalization))
+    ours, theirs = map(
+        trained, (BatchNormalization, keras.layers.BatchNormalization)
+    )
     for mine, wanted in zip(ours, theirs, strict=True):
         scale = np.abs(wanted).max()
         np.testing.assert_allclose(mine, wanted, rtol=1e-4, atol=1e-5 * scale)
@@ -60,7 +62,7 @@ def test_training_is_keras_own():
 
 def test_bfloat16_is_as_near_as_its_digits():
     exact = trained(keras.layers.BatchNormalization)
-    found = trained(BatchNorm, dtype="mixed_bfloat16")
+    found = trained(BatchNormalization, dtype="mixed_bfloat16")
     for mine, wanted in zip(found, exact, strict=True):
         scale = np.abs(wanted).max()
         np.testing.assert_allclose(mine, wanted, rtol=0.02, atol=0.02 * scale)
@@ -70,7 +72,7 @@ def test_bfloat16_is_as_near_as_its_digits():
     "options", [{}, {"synchronized": True}, {"epsilon": 1e-6}]
 )
 def test_what_is_not_one_operation_is_keras_own(options):
-    kinds = BatchNorm, keras.layers.BatchNormalization
+    kinds = BatchNormalization, keras.layers.BatchNormalization
     ours, theirs = (kind(**options) for kind in kinds)
     training = bool(options)
     found = ours(features(), training=training)
@@ -82,7 +84,7 @@ def test_what_is_not_one_operation_is_keras_own(options):
 
 
 def test_a_frozen_one_learns_nothing():
-    layer = BatchNorm()
+    layer = BatchNormalization()
     layer.build(SHAPE)
     layer.trainable = False
     before = [w.numpy() for w in layer.weights]
@@ -93,7 +95,7 @@ def test_a_frozen_one_learns_nothing():
 
 
 def test_it_is_read_back():
-    layer = BatchNorm(momentum=0.8, epsilon=0.01, name="norm")
+    layer = BatchNormalization(momentum=0.8, epsilon=0.01, name="norm")
     again = keras.layers.deserialize(keras.layers.serialize(layer))
-    assert type(again) is BatchNorm
+    assert type(again) is BatchNormalization
     assert again.get_config() == layer.get_config()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.network.conv import Conv, kernel_gradient
+from model.network.conv import Conv2D, kernel_gradient
 
 CHANNELS, FILTERS = 64, 128
 
@@ -30,7 +30,7 @@ def operations(layer, side):
     return {operation.type for operation in graph.get_operations()}
 
 
-def built(side, kernel=3, stride=1, filters=FILTERS, kind=Conv, **options):
+def built(side, kernel=3, stride=1, filters=FILTERS, kind=Conv2D, **options):
     options = {"use_bias": False, "dtype": "mixed_bfloat16"} | options
     layer = kind(filters, kernel, stride, **options)
     layer.build((None, side, side, CHANNELS))
@@ -56,7 +56,7 @@ def test_a_kernel_by_hand():
 def test_training_is_keras_own(side, size, stride, padding):
     found = []
     for kind, dtype in (
-        (Conv, "mixed_bfloat16"),
+        (Conv2D, "mixed_bfloat16"),
         (keras.layers.Conv2D, "float32"),
     ):
         layer = built(
@@ -107,5 +107,5 @@ def test_an_answer_is_keras_own():
 def test_it_is_read_back():
     layer = built(6, stride=2, name="conv")
     again = keras.layers.deserialize(keras.layers.serialize(layer))
-    assert type(again) is Conv
+    assert type(again) is Conv2D
     assert again.get_config() == layer.get_config()

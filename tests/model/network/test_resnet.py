@@ -184,3 +184,24 @@ def test_a_network_within_the_output_stride_stays_as_it_is():
     assert [v.get_config() for v in plain.layers] == [
         v.get_config() for v in asked.layers
     ]
+
+
+def of_keras(layer):
+    """Returns Keras' own layer that ours stands for."""
+    kind = next(k for k in type(layer).__mro__ if k.__module__[:5] == "keras")
+    return kind.from_config(layer.get_config())
+
+
+def test_weights_files_know_no_layers_but_keras_own(tmp_path):
+    # They name weights by the class of their layer: trainings of before, with
+    # Keras' layers, and of after must read each other's.
+    ours = build_backbone(dataclasses.replace(SMALL, squeeze=2), 32)
+    theirs = keras.models.clone_model(ours, clone_function=of_keras)
+    assert {type(layer).__module__[:5] for layer in theirs.layers} == {"keras"}
+    for one, other in ((theirs, ours), (ours, theirs)):
+        path = tmp_path / f"{id(one)}.weights.h5"
+        one.set_weights([np.random.normal(size=w.shape) for w in one.weights])
+        one.save_weights(path)
+        other.load_weights(path)
+        for weight, expected in zip(other.weights, one.weights, strict=True):
+            np.testing.assert_array_equal(weight, expected)
