@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
+import keras
+
 from beam_jobs.classes.load_classes import load_vocabulary
 from beam_jobs.errors import InputError
 from model.checkpoint_files import weights_file
@@ -40,15 +42,32 @@ def load_model(workdir: str | os.PathLike[str]) -> TaskModel:
     is not over.
 
     Raises:
-        InputError: nothing has been trained there yet.
+        InputError: nothing has been trained there yet, or the weights are
+            not those of its config's network.
     """
     folder = Path(workdir)
     config = _config(folder)
     vocabulary = load_vocabulary(folder)
     weights = weights_file(folder)
     model = make_model(config, len(vocabulary))
-    model.load_weights(weights)
+    read_weights(model, weights)
     return model
+
+
+def read_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
+    """Gives a model the weights of a file.
+
+    Raises:
+        InputError: no such file, or of another network.
+    """
+    try:
+        model.load_weights(path)
+    # Keras and h5py raise many kinds for what is no such file.
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise InputError(
+            f"{path} cannot be read as weights of this network: {said[:300]}"
+        ) from error
 
 
 def load_tagger(workdir: str | os.PathLike[str]) -> Tagger:

@@ -14,7 +14,7 @@ from beam_jobs.files.text_files import read_tsv
 from model.config import NetworkConfig
 from model.network.applications import build_application
 from model.network.kerashub import LAYER, build_kerashub
-from model.network.load_tagger import weights_sha256
+from model.network.load_tagger import read_weights, weights_sha256
 from model.network.make_model import make_model
 from model.network.tagger import Tagger
 from model.network.task_model import TaskModel
@@ -74,7 +74,7 @@ def load(source: Source, network: NetworkConfig) -> Weights:
     if source.kind == EXPORT:
         _load_export(source, tagger)
     else:
-        _load_training(source, tagger)
+        read_weights(tagger, source.files[0])
     backbone = _arrays(tagger.backbone)
     if not isinstance(tagger, Tagger):
         return Weights(backbone)
@@ -109,16 +109,6 @@ def named_weights(tagger: Any) -> dict[str, Any]:
     """Returns the variables of backbone and head by their names."""
     head = {name_of(w): w for w in tagger.head.weights}
     return dict(backbone_weights(tagger.backbone)) | head
-
-
-def _load_training(source: Source, tagger: TaskModel) -> None:
-    try:
-        tagger.load_weights(source.files[0])
-    # Keras and h5py raise many kinds for what is no such file.
-    except Exception as error:
-        raise InputError(
-            f"{source.files[0]} cannot be read: {error}"
-        ) from error
 
 
 def _load_export(source: Source, tagger: TaskModel) -> None:

@@ -13,6 +13,7 @@ from model import checkpoint_files as files
 from model.checkpoint_files import Best, Checkpoint, Position
 from model.config import CheckpointConfig
 from model.full_disk import writing
+from model.network.load_tagger import read_weights
 from model.training import strategy as strategy_
 from model.training.best_epoch import JudgeEpochs
 
@@ -194,7 +195,7 @@ def load_best(model: keras.Model, workdir: Path, best: Best) -> None:
             f"{path} has the best weights, but {wrong}; --extend --set "
             "schedule.best=None ends with the last ones"
         )
-    model.load_weights(path)
+    read_weights(model, path)
 
 
 def check_same_weights(strategy, digest: str) -> None:

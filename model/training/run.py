@@ -187,6 +187,7 @@ def _cached(config, dataset, workdir, strategy, workers, tagger):
 
 def _make_tagger(config, counts, strategy, steps, checkpoint, start):
     """Returns the compiled tagger, as the checkpoint has it or fresh."""
+    from model.network.load_tagger import read_weights
     from model.network.make_model import make_model
     from model.network.weight_average import WeightAverage
     from model.training import schedules
@@ -215,7 +216,7 @@ def _make_tagger(config, counts, strategy, steps, checkpoint, start):
             if tagger.average:
                 tagger.average.begin()
         else:
-            tagger.load_weights(checkpoint.path)
+            read_weights(tagger, checkpoint.path)
             if tagger.average:
                 tagger.average.go_on()
     return tagger

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from beam_jobs.errors import InputError
-from model.network.load_tagger import load_tagger
+from model.network.load_tagger import load_tagger, read_weights
 from model.network.tagger import Tagger
 from model.training import schedules
 
@@ -94,6 +94,19 @@ def test_get_config_round_trip(tiny_config):
     again = Tagger.from_config(tagger.get_config())
     assert again.config == tagger.config
     assert again.classes == CLASSES
+
+
+def test_weights_of_other_layers_are_refused_in_one_line(tmp_path):
+    one = keras.Sequential([keras.Input([4, 4, 3]), keras.layers.Conv2D(2, 3)])
+    one.save_weights(tmp_path / "other.weights.h5")
+    other = keras.Sequential([keras.Input([4]), keras.layers.Dense(3)])
+    (tmp_path / "text.weights.h5").write_text("no weights")
+    for name in ("other", "text", "none"):
+        path = tmp_path / f"{name}.weights.h5"
+        with pytest.raises(InputError, match="of this network: ") as found:
+            read_weights(other, path)
+        assert str(path) in str(found.value)
+        assert "\n" not in str(found.value)
 
 
 def test_load_tagger_refuses_an_empty_folder(tmp_path):
