@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
+import matplotlib
 import matplotlib.pyplot as plt
 
 from model.config import Config, override
@@ -262,6 +263,7 @@ def _draw(rows: Sequence[Mapping[str, str]], path: Path) -> None:
         for axis, (name, title) in zip(
             axes[line], FIGURES.items(), strict=True
         ):
+            axis.set_prop_cycle(color=matplotlib.color_sequences["tab20"])
             for recipe, groups in curves.items():
                 points = sorted((mean(g[over]), mean(g[name])) for g in groups)
                 axis.plot(*zip(*points, strict=True), "o-", label=recipe)
